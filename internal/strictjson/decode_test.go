@@ -1,0 +1,170 @@
+package strictjson
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+type inner struct {
+	Name string `json:"name"`
+	N    int8   `json:"n"`
+}
+
+type input struct {
+	ID    string            `json:"id"`
+	Big   int64             `json:"big"`
+	U     uint64            `json:"u"`
+	F     float64           `json:"f"`
+	B     bool              `json:"b"`
+	P     *int              `json:"p"`
+	At    time.Time         `json:"at"`
+	Blob  []byte            `json:"blob"`
+	Items []inner           `json:"items"`
+	Map   map[string]string `json:"map"`
+	Raw   json.RawMessage   `json:"raw"`
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ in, want string }{
+		"unknown member":      {`{"hunter2":1}`, "unknown member; known are id, big,"},
+		"nested unknown":      {`{"items":[{"hunter2":1}]}`, "items[0]: unknown member; known are name, n"},
+		"case variant":        {`{"ID":"x"}`, "unknown member"},
+		"duplicate":           {`{"id":"hunter2","id":"y"}`, "a member occurs twice"},
+		"nested duplicate":    {`{"items":[{"n":1,"n":2}]}`, "items[0]: a member occurs twice"},
+		"escaped duplicate":   {`{"id":"x","\u0069d":"y"}`, "a member occurs twice"},
+		"duplicate in raw":    {`{"raw":{"a":1,"a":2}}`, "a member occurs twice"},
+		"trailing data":       {`{"id":"x"} {}`, "not valid JSON"},
+		"trailing comma":      {`{"id":"x",}`, "not valid JSON"},
+		"invalid UTF-8":       {"{\"id\":\"\xff\"}", "not valid JSON"},
+		"lone surrogate":      {`{"id":"\ud800"}`, "not valid JSON"},
+		"null string":         {`{"id":null}`, "id: must not be null"},
+		"null slice":          {`{"items":null}`, "items: must not be null"},
+		"null element":        {`{"items":[{"n":1},null]}`, "items[1]: must not be null"},
+		"null in map":         {`{"map":{"hunter2":null}}`, "map[*]: must not be null"},
+		"null document":       {`null`, "must not be null"},
+		"float for integer":   {`{"big":1.0}`, "big: must be an integer of 64 bits"},
+		"exponent":            {`{"big":1e2}`, "big: must be an integer"},
+		"integer as string":   {`{"big":"1"}`, "big: must be an integer"},
+		"above int64":         {`{"big":9223372036854775808}`, "big: must be an integer"},
+		"negative unsigned":   {`{"u":-1}`, "u: must be a non-negative integer"},
+		"above int8":          {`{"items":[{"n":128}]}`, "items[0].n: must be an integer of 8 bits"},
+		"number for string":   {`{"id":77}`, "id: must be a string"},
+		"object for string":   {`{"id":{"hunter2":1}}`, "id: must be a string"},
+		"string for array":    {`{"items":"hunter2"}`, "items: must be an array"},
+		"array for object":    {`[]`, "must be an object"},
+		"bad time":            {`{"at":"hunter2"}`, "at: must be a string in the form"},
+		"bad base64":          {`{"blob":"hunter2!"}`, "blob: must be a base64 string"},
+		"infinite":            {`{"f":1e999}`, "f: must be a number"},
+		"wrong value in map":  {`{"map":{"hunter2":7}}`, "map[*]: must be a string"},
+		"empty":               {``, "not valid JSON"},
+		"single-quoted":       {`{'id':1}`, "not valid JSON"},
+		"comment":             {`{/*x*/}`, "not valid JSON"},
+		"not a number":        {`{"f":NaN}`, "not valid JSON"},
+		"control character":   {"{\"id\":\"a\x01\"}", "not valid JSON"},
+		"null byte in a name": {`{"id\u0000":"x"}`, "unknown member"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var in input
+			err := Decode([]byte(tc.in), &in)
+			if err == nil {
+				t.Fatalf("accepted as %+v", in)
+			}
+			if !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %q, want %q in it", err, tc.want)
+			}
+			if strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "77") {
+				t.Errorf("%q echoes the input", err)
+			}
+		})
+	}
+}
+
+func TestDecodeIsExact(t *testing.T) {
+	t.Parallel()
+	var in input
+	err := Decode([]byte(`{"id":"x","big":-9223372036854775808,"u":18446744073709551615,"p":null,"raw":{"n":9007199254740993,"x":null},"map":{}}`), &in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in.Big != math.MinInt64 || in.U != math.MaxUint64 || in.P != nil {
+		t.Errorf("got %d, %d, %v", in.Big, in.U, in.P)
+	}
+	if string(in.Raw) != `{"n":9007199254740993,"x":null}` {
+		t.Errorf("raw: got %s", in.Raw)
+	}
+	if err := Decode([]byte(`{"big":9007199254740993}`), &in); err != nil || in.Big != 9007199254740993 {
+		t.Errorf("got %d, %v", in.Big, err)
+	}
+}
+
+func TestDepth(t *testing.T) {
+	t.Parallel()
+	nest := func(n int) []byte { return []byte(strings.Repeat("[", n) + strings.Repeat("]", n)) }
+	for name, tc := range map[string]struct {
+		in   []byte
+		deep bool
+	}{
+		"at the limit":          {nest(64), false},
+		"one over":              {nest(65), true},
+		"brackets in a string":  {[]byte(`"` + strings.Repeat("[", 100) + `"`), false},
+		"escaped quote":         {[]byte(`"\"` + strings.Repeat("[", 100) + `"`), false},
+		"escaped backslash":     {[]byte(`"\\"` + strings.Repeat("[", 100)), true},
+		"siblings do not count": {[]byte(strings.Repeat("[]", 100)), false},
+	} {
+		if got := Depth(tc.in, 64); got != tc.deep {
+			t.Errorf("%s: got %t", name, got)
+		}
+	}
+}
+
+func TestFieldsRefuses(t *testing.T) {
+	t.Parallel()
+	type base struct{ A string }
+	for name, v := range map[string]any{
+		"case-insensitive": struct {
+			A string `json:"a,case:ignore"`
+		}{},
+		"quoted number": struct {
+			A int `json:"a,string"`
+		}{},
+		"catch-all": struct {
+			A map[string]string `json:",inline"`
+		}{},
+		"one name twice": struct {
+			base
+			A string
+		}{},
+		"embedded pointer": struct{ *base }{},
+	} {
+		if f, err := Fields(typeOf(v)); err == nil {
+			t.Errorf("%s: accepted as %+v", name, f)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"id":"x","items":[{"name":"y","n":1}],"map":{"k":"v"},"p":null}`))
+	f.Add([]byte(`{"raw":[null,{"a":[]}],"at":"2026-01-02T03:04:05Z","blob":"aGk="}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var in, again input
+		if Decode(data, &in) != nil {
+			return
+		}
+		if !json.Valid(data) {
+			t.Fatalf("accepted what encoding/json calls invalid: %q", data)
+		}
+		d := json.NewDecoder(strings.NewReader(string(data)))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&again); err != nil {
+			t.Fatalf("accepted %q, which encoding/json refuses: %v", data, err)
+		}
+		if in.ID != again.ID || in.Big != again.Big || in.U != again.U || len(in.Items) != len(again.Items) {
+			t.Fatalf("%q: read as %+v and as %+v", data, in, again)
+		}
+	})
+}
