@@ -1,0 +1,334 @@
+// Package wire carries MCP over a byte stream, one JSON-RPC message a line, and
+// stands between a hostile client and the SDK. What is not exactly one
+// well-formed message of bounded size is answered with an error that echoes
+// nothing, and the server lives on. It bounds the calls in flight, gives them
+// time to finish when the stream ends, and lets no error text pass that is not
+// one of its own constants.
+//
+// It decodes the envelope itself: the SDK's reader ends the process's session on
+// the first bad line and spends three quarters of a call's memory on decoding.
+package wire
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// CodeBusy is the error code for a request that was refused because too many
+// are in flight. It lies outside the range that JSON-RPC and MCP reserve.
+const CodeBusy = 4290
+
+// Config bounds a connection. Every field is required.
+type Config struct {
+	MaxLine     int           // bytes of one message
+	MaxDepth    int           // nesting of arrays and objects
+	MaxInFlight int           // requests not yet answered
+	Grace       time.Duration // for requests in flight when the stream ends
+	// Refused is told of every line that was not passed on. It must not block
+	// for long and may be called concurrently with itself.
+	Refused func(*Refusal)
+}
+
+// A Transport is an [mcp.Transport] over a reader and a writer. Use it for one
+// connection.
+type Transport struct {
+	conn *conn
+}
+
+// New returns a transport that reads lines from r and writes lines to w. Both
+// are closed with the connection.
+func New(r io.ReadCloser, w io.WriteCloser, c Config) *Transport {
+	return &Transport{&conn{
+		r: r, w: w, cfg: c,
+		incoming: make(chan jsonrpc.Message),
+		stop:     make(chan struct{}),
+		closed:   make(chan struct{}),
+		inFlight: map[jsonrpc.ID]bool{},
+	}}
+}
+
+// Connect implements [mcp.Transport].
+func (t *Transport) Connect(context.Context) (mcp.Connection, error) {
+	go t.conn.readLoop()
+	return t.conn, nil
+}
+
+// Stop ends the connection as the end of the stream would: no message is taken
+// any more, those in flight get the grace period.
+func (t *Transport) Stop() { t.conn.stopOnce.Do(func() { close(t.conn.stop) }) }
+
+type conn struct {
+	r   io.ReadCloser
+	w   io.WriteCloser
+	cfg Config
+
+	incoming  chan jsonrpc.Message // closed at the end of the stream
+	readErr   error                // why it ended; set before the close
+	stop      chan struct{}
+	stopOnce  sync.Once
+	closed    chan struct{}
+	closeOnce sync.Once
+	closeErr  error
+
+	mu       sync.Mutex
+	inFlight map[jsonrpc.ID]bool // true for work, false for a subscription, which has no end of its own
+	working  int
+	idle     chan struct{} // closed when working gets 0, if someone waits
+
+	writeMu sync.Mutex
+	out     []byte
+}
+
+// Read implements [mcp.Connection].
+func (c *conn) Read(ctx context.Context) (jsonrpc.Message, error) {
+	select {
+	case <-c.stop: // wins over messages that wait
+		c.drain()
+		return nil, io.EOF
+	default:
+	}
+	select {
+	case m, ok := <-c.incoming:
+		if ok {
+			return m, nil
+		}
+		c.drain()
+		return nil, c.readErr
+	case <-c.stop:
+		c.drain()
+		return nil, io.EOF
+	case <-c.closed:
+		return nil, io.EOF
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// drain waits until the calls in flight are answered, at most the grace period.
+// The SDK cancels them and answers no more as soon as Read reports the end.
+func (c *conn) drain() {
+	c.mu.Lock()
+	if c.working == 0 {
+		c.mu.Unlock()
+		return
+	}
+	if c.idle == nil {
+		c.idle = make(chan struct{})
+	}
+	idle := c.idle
+	c.mu.Unlock()
+	t := time.NewTimer(c.cfg.Grace)
+	defer t.Stop()
+	select {
+	case <-idle:
+	case <-t.C:
+	case <-c.closed:
+	}
+}
+
+// readLoop filters lines until the stream ends. It runs on its own goroutine,
+// since a read of standard input cannot be interrupted.
+func (c *conn) readLoop() {
+	defer close(c.incoming)
+	br := bufio.NewReaderSize(c.r, 64<<10)
+	for {
+		line, tooLong, err := readLine(br, c.cfg.MaxLine)
+		if err != nil && len(line) == 0 && !tooLong {
+			c.readErr = err
+			return
+		}
+		m, r := c.filter(line, tooLong)
+		if r != nil {
+			c.cfg.Refused(r)
+			if !r.mute {
+				c.writeError(r)
+			}
+		}
+		if m == nil {
+			continue
+		}
+		select {
+		case c.incoming <- m:
+		case <-c.closed:
+			return
+		case <-c.stop:
+			c.turnAway(m)
+		}
+	}
+}
+
+// turnAway answers a request that came when no more are taken.
+func (c *conn) turnAway(m jsonrpc.Message) {
+	if req, ok := m.(*jsonrpc.Request); ok && req.IsCall() {
+		defer c.settle(c.release(req.ID))
+		c.writeError(&Refusal{ID: req.ID, Code: jsonrpc.CodeInternalError, Text: stopping})
+	}
+}
+
+// filter decides on one line. A blank one is nothing.
+func (c *conn) filter(line []byte, tooLong bool) (jsonrpc.Message, *Refusal) {
+	if tooLong {
+		return nil, refuse(jsonrpc.CodeInvalidRequest, "the message is too long: at most "+strconv.Itoa(c.cfg.MaxLine)+" bytes are accepted")
+	}
+	if line = bytes.TrimSpace(line); len(line) == 0 {
+		return nil, nil
+	}
+	m, r := parse(line, c.cfg.MaxDepth)
+	if r != nil {
+		return nil, r
+	}
+	if req, ok := m.(*jsonrpc.Request); ok && req.IsCall() {
+		if r := c.admit(req); r != nil {
+			return nil, r
+		}
+	}
+	return m, nil
+}
+
+// admit counts a request in. One that reuses an id in flight gets its answer
+// under no id, so that it cannot be taken for the answer to the first.
+func (c *conn) admit(req *jsonrpc.Request) *Refusal {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.inFlight[req.ID]; ok {
+		return refuse(jsonrpc.CodeInvalidRequest, "a request with this id is in flight")
+	}
+	if len(c.inFlight) >= c.cfg.MaxInFlight {
+		return &Refusal{ID: req.ID, Code: CodeBusy, Text: busy}
+	}
+	work := req.Method != "subscriptions/listen"
+	if c.inFlight[req.ID] = work; work {
+		c.working++
+	}
+	return nil
+}
+
+// release frees an id before its answer is written, since the client may use it
+// again as soon as it reads the answer. settle counts the work as done when the
+// answer is out, and no earlier, or the stream could be closed under it.
+func (c *conn) release(id jsonrpc.ID) (work bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	work = c.inFlight[id]
+	delete(c.inFlight, id)
+	return work
+}
+
+func (c *conn) settle(work bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if work {
+		c.working--
+	}
+	if c.working == 0 && c.idle != nil {
+		close(c.idle)
+		c.idle = nil
+	}
+}
+
+// readLine returns the next line without its end. A line over the limit is
+// read to its end and dropped.
+func readLine(br *bufio.Reader, limit int) (line []byte, tooLong bool, err error) {
+	for {
+		part, err := br.ReadSlice('\n')
+		if !tooLong {
+			if tooLong = len(line)+len(part) > limit+1; tooLong { // the line feed does not count
+				line = nil
+			} else {
+				line = append(line, part...)
+			}
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return bytes.TrimSuffix(line, []byte{'\n'}), tooLong, err
+		}
+	}
+}
+
+// Write implements [mcp.Connection]. It is safe for concurrent use.
+func (c *conn) Write(ctx context.Context, m jsonrpc.Message) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	res, ok := m.(*jsonrpc.Response)
+	if !ok {
+		line, err := jsonrpc.EncodeMessage(m)
+		if err != nil {
+			return err
+		}
+		return c.writeLine(line)
+	}
+	defer c.settle(c.release(res.ID))
+	if res.Error != nil || len(res.Result) == 0 {
+		return c.writeResponse(res.ID, `,"error":`, errorJSON(sanitize(res.Error)))
+	}
+	return c.writeResponse(res.ID, `,"result":`, res.Result)
+}
+
+// writeError answers a refused request. A failing writer shows on the next
+// answer; the reader goes on until then.
+func (c *conn) writeError(r *Refusal) {
+	_ = c.writeResponse(r.ID, `,"error":`, errorJSON(&jsonrpc.Error{Code: r.Code, Message: r.Text}))
+}
+
+func (c *conn) writeResponse(id jsonrpc.ID, member string, payload []byte) error {
+	c.writeMu.Lock()
+	defer c.writeMu.Unlock()
+	c.out = append(c.out[:0], `{"jsonrpc":"2.0","id":`...)
+	c.out = appendID(c.out, id)
+	c.out = append(append(c.out, member...), payload...)
+	c.out = append(c.out, "}\n"...)
+	return c.flush()
+}
+
+func (c *conn) writeLine(line []byte) error {
+	c.writeMu.Lock()
+	defer c.writeMu.Unlock()
+	c.out = append(append(c.out[:0], line...), '\n')
+	return c.flush()
+}
+
+func appendID(b []byte, id jsonrpc.ID) []byte {
+	switch v := id.Raw().(type) {
+	case int64:
+		return strconv.AppendInt(b, v, 10)
+	case string:
+		if q, err := jsontext.AppendQuote(b, v); err == nil {
+			return q
+		}
+	}
+	return append(b, "null"...)
+}
+
+// maxKeptBuffer is the size from which a write buffer is given back.
+const maxKeptBuffer = 1 << 20
+
+// flush writes c.out in one call: lines of two answers never mix.
+func (c *conn) flush() error {
+	_, err := c.w.Write(c.out)
+	if cap(c.out) > maxKeptBuffer {
+		c.out = nil
+	}
+	return err
+}
+
+// Close implements [mcp.Connection].
+func (c *conn) Close() error {
+	c.closeOnce.Do(func() {
+		close(c.closed)
+		c.closeErr = errors.Join(c.r.Close(), c.w.Close())
+	})
+	return c.closeErr
+}
+
+// SessionID implements [mcp.Connection]. A stream is its own session.
+func (c *conn) SessionID() string { return "" }

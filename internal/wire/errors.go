@@ -1,0 +1,61 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+)
+
+// The texts that a protocol error may carry beside those of its code. They are
+// constants, so nothing that was sent or thrown can be in them.
+const (
+	UnknownTool = "unknown tool: tools/list names those that exist"
+	OutOfOrder  = "invalid request: initialize the session first, and once"
+	busy        = "too many requests in flight: wait for answers"
+	stopping    = "the server is stopping"
+)
+
+// codeTexts says an error code in words. The SDK's own texts quote the request,
+// Go types and the handler's error.
+var codeTexts = map[int64]string{
+	jsonrpc.CodeParseError:     "parse error",
+	jsonrpc.CodeInvalidRequest: "invalid request",
+	jsonrpc.CodeMethodNotFound: "method not found",
+	jsonrpc.CodeInvalidParams:  "invalid params: they do not have the shape that the method takes",
+	jsonrpc.CodeInternalError:  "internal error",
+	-32020:                     "headers and message disagree",
+	-32021:                     "the client lacks a capability that this request needs",
+	-32022:                     "unsupported protocol version",
+	CodeBusy:                   busy,
+}
+
+// maxErrorData bounds the data of an error of the MCP range, which the
+// specification asks for (the versions a server supports, for example).
+const maxErrorData = 1 << 10
+
+// sanitize reduces an error to its code and a constant text. The SDK gives no
+// code to what it refuses before a handler runs, because of the session's state;
+// a code that nobody defined becomes an internal error.
+func sanitize(err error) *jsonrpc.Error {
+	var werr *jsonrpc.Error
+	if !errors.As(err, &werr) || werr.Code == 0 {
+		return &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: OutOfOrder}
+	}
+	if codeTexts[werr.Code] == "" {
+		return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: codeTexts[jsonrpc.CodeInternalError]}
+	}
+	out := &jsonrpc.Error{Code: werr.Code, Message: codeTexts[werr.Code]}
+	if werr.Message == UnknownTool {
+		out.Message = UnknownTool
+	}
+	if werr.Code <= -32020 && werr.Code >= -32099 && len(werr.Data) <= maxErrorData && json.Valid(werr.Data) {
+		out.Data = werr.Data
+	}
+	return out
+}
+
+func errorJSON(e *jsonrpc.Error) []byte {
+	b, _ := json.Marshal(e) // a struct of an integer, a valid text and valid JSON
+	return b
+}
