@@ -1,0 +1,119 @@
+package mcpsec
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpsec/mcpsec-go/internal/text"
+)
+
+// A Principal is who makes a call. On standard input and output it is whoever
+// started the server, see [Options].Principal.
+type Principal struct {
+	// ID is stable and unique. It keys limits and stands in audit records, so
+	// it should not be a secret or an e-mail address.
+	ID string
+	// Scopes are what the caller was granted.
+	Scopes []string
+}
+
+// A Call is one tool call on its way in, seen by guards.
+type Call struct {
+	ID        string // random, names the call in records and error texts
+	Tool      string
+	Effect    Effect
+	Labels    Label
+	Principal Principal
+	// Args is the decoded and validated input, of the handler's input type: the
+	// very value that the handler will get.
+	Args any
+
+	start time.Time
+	bytes int    // size of the raw arguments
+	shape string // of the arguments, for the record
+}
+
+// A Guard allows a call by returning nil. All of a server's guards run, then
+// the tool's; the first error ends the call. The model reads the text of an
+// [*Error]; of any other error it learns only that the call is not allowed.
+//
+// A Guard must be safe for concurrent use, must not change what Args points to,
+// and runs under the call's deadline.
+type Guard func(context.Context, *Call) error
+
+type callKey struct{}
+
+func runFrom(ctx context.Context) *run {
+	r, _ := ctx.Value(callKey{}).(*run)
+	return r
+}
+
+// PrincipalFrom returns who makes the call that ctx belongs to. The zero
+// Principal means that ctx belongs to no call.
+func PrincipalFrom(ctx context.Context) Principal {
+	if r := runFrom(ctx); r != nil {
+		return r.call.Principal
+	}
+	return Principal{}
+}
+
+// CallID returns the random id of the call that ctx belongs to, or "".
+func CallID(ctx context.Context) string {
+	if r := runFrom(ctx); r != nil {
+		return r.call.ID
+	}
+	return ""
+}
+
+// Logger returns the server's redacting logger with the call's id and tool set.
+// Outside a call it returns a logger that drops everything.
+func Logger(ctx context.Context) *slog.Logger {
+	if r := runFrom(ctx); r != nil {
+		return r.server.log.With("call", r.call.ID, "tool", r.call.Tool)
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+const (
+	progressInterval = 100 * time.Millisecond
+	maxProgressText  = 500 // bytes
+)
+
+// Progress tells the client how far the call that ctx belongs to has come. A
+// total of 0 means unknown. It does nothing when the client did not ask for
+// progress, when done does not rise, after the call ended, or within 100 ms of
+// the last report, so it may be called in a tight loop. The message is redacted
+// and cut at 500 bytes. It is safe for concurrent use.
+func Progress(ctx context.Context, done, total float64, message string) {
+	r := runFrom(ctx)
+	if r == nil || r.req.Params.GetProgressToken() == nil || !r.reports(done, time.Now()) {
+		return
+	}
+	message, _ = text.Strip(r.server.redact.String(message))
+	if len(message) > maxProgressText {
+		message = strings.ToValidUTF8(message[:maxProgressText], "")
+	}
+	// The client may be gone; the call's own answer will find out.
+	_ = r.req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{
+		ProgressToken: r.req.Params.GetProgressToken(),
+		Progress:      done,
+		Total:         total,
+		Message:       message,
+	})
+}
+
+// reports decides whether a notification goes out now.
+func (r *run) reports(done float64, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first := r.reported.IsZero()
+	if r.over || !first && (done <= r.highest || now.Sub(r.reported) < progressInterval) {
+		return false
+	}
+	r.reported, r.highest = now, done
+	return true
+}

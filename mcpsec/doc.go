@@ -1,0 +1,50 @@
+// Package mcpsec builds MCP servers that stay safe in front of hostile prompts,
+// hostile clients and hostile data:
+//
+//	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "orders", Version: "1.0.0"}, mcpsec.Options{
+//		Audit: mcpsec.NewAuditLog(os.Stderr),
+//	})
+//	srv.Add(mcpsec.NewTool(mcpsec.ToolSpec{
+//		Name:        "order_lookup",
+//		Description: "Fetch one order by its id.",
+//		Effect:      mcpsec.Read,
+//	}, func(ctx context.Context, in LookupIn) (Order, error) { ... }))
+//	err = srv.Run(ctx) // standard input and output
+//
+//	type LookupIn struct {
+//		ID string `json:"id" validate:"required,uuid" jsonschema:"the order's id"`
+//	}
+//
+// # What it protects, and from whom
+//
+// It protects the tools' systems and their data from whoever writes the
+// requests: a model that was talked into something, a client that sends what no
+// honest one would, and data that carries instructions or secrets along. Every
+// call goes through one pipeline, in one order that cannot be changed:
+//
+//  1. The message is one well-formed JSON-RPC message of bounded size and depth,
+//     or it is answered with an error that echoes nothing.
+//  2. A place for the call is found, or it is refused: calls are counted and
+//     bounded, never queued.
+//  3. The arguments are decoded once, strictly and exactly, and checked against
+//     the validate tags that also made the schema.
+//  4. The guards see the decoded value, the server's first, then the tool's.
+//  5. The decision is recorded. What cannot be recorded is refused.
+//  6. The handler runs with a deadline and cannot take the process down.
+//  7. The result is encoded once, checked, freed of hidden characters and
+//     secrets, and bounded in size.
+//  8. The outcome is recorded.
+//
+// Only the text of an [*Error] reaches the model; every other error, and every
+// panic, becomes "internal error (call ID)" and is logged, redacted, under that
+// id.
+//
+// # What it does not protect
+//
+// It cannot tell a good instruction from a bad one in visible text. It does not
+// confine the handler: what a tool may do to its backend is the business of the
+// backend's own limits and of the tool packages. It does not authenticate the
+// peer of a stream: whoever holds the other end is [Options].Principal.
+//
+// Protections are switched off in package insecure and nowhere else.
+package mcpsec

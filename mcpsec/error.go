@@ -1,0 +1,107 @@
+package mcpsec
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+)
+
+// An Error is the only kind of error whose text reaches the model. Return one
+// from a handler or a guard to say what is wrong and what to do instead; every
+// other error, a wrapped one included, becomes "internal error (call ID)" and
+// goes, redacted, to the log under that id.
+//
+// Message must not be built from another error's text, a secret, a path or an
+// argument's value. It is redacted like a result all the same.
+type Error struct {
+	Message string
+	Err     error // the cause, for the log; may be nil
+}
+
+// Error returns the message.
+func (e *Error) Error() string { return e.Message }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// The ways in which a call can end, as the audit record names them.
+const (
+	outcomeOK        = "ok"
+	outcomeRefused   = "refused"   // before the tool ran
+	outcomeFailed    = "failed"    // the handler returned an error
+	outcomePanicked  = "panicked"  // the handler or its result's marshaller
+	outcomeTimeout   = "timeout"   // the deadline passed
+	outcomeCancelled = "cancelled" // the client or the server's end cancelled it
+)
+
+// failure is an error on its way through the pipeline: what the audit record
+// and the model are told of it.
+type failure struct {
+	outcome string
+	rule    string // what refused it: arguments, guard, mode, busy, audit, ...
+	text    string // for the model; empty means an internal error
+	cause   error
+	stack   []byte
+}
+
+func refused(rule, text string) *failure {
+	return &failure{outcome: outcomeRefused, rule: rule, text: text}
+}
+
+// message is the text for the model.
+func (f *failure) message(id string) string {
+	if f.text == "" {
+		return "internal error (call " + id + ")"
+	}
+	return f.text
+}
+
+// fromGuard turns a guard's error into a refusal.
+func fromGuard(err error) *failure {
+	f := &failure{outcome: outcomeRefused, rule: "guard", cause: err}
+	var e *Error
+	if errors.As(err, &e) {
+		f.text = "not allowed: " + e.Message
+	} else {
+		f.text = "not allowed"
+	}
+	return f
+}
+
+// fromHandler turns a handler's error into a failure. A handler that gave up
+// because its context ended did not fail by itself.
+func fromHandler(ctx context.Context, err error) *failure {
+	f := &failure{outcome: outcomeFailed, rule: "handler", cause: err}
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		f.text, f.cause = e.Message, e.Err
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
+		f.outcome, f.rule = outcomeTimeout, "deadline"
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		f.outcome, f.rule = outcomeCancelled, "cancelled"
+	}
+	return f
+}
+
+// log writes the cause of a failure, which nobody else gets to see. The
+// server's logger redacts it.
+func (f *failure) log(ctx context.Context, l *slog.Logger, c *Call) {
+	if f.cause == nil && f.stack == nil {
+		return
+	}
+	attrs := []any{"call", c.ID, "tool", c.Tool, "outcome", f.outcome}
+	if f.cause != nil {
+		attrs = append(attrs, "error", f.cause)
+	}
+	if f.stack != nil {
+		attrs = append(attrs, "stack", string(f.stack))
+	}
+	l.ErrorContext(ctx, "call failed", attrs...)
+}
+
+// panicError is what a recovered panic becomes.
+func panicError(value any, stack []byte) *failure {
+	return &failure{outcome: outcomePanicked, rule: "panic", cause: fmt.Errorf("panic: %v", value), stack: stack}
+}

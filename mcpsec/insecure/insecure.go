@@ -1,0 +1,36 @@
+// Package insecure is the only place where a protection of this module can be
+// switched off. Each function is named by what happens without the protection,
+// takes a constant reason, and returns a waiver for the Waive field of the tool
+// or connection it concerns. The reason is logged at start and written into
+// every audit record that the waiver affects.
+//
+// No configuration file, flag or environment variable reaches these functions:
+// a reviewer finds every exception by looking for this import.
+package insecure
+
+import "github.com/mcpsec/mcpsec-go/internal/waive"
+
+// A reason must be an untyped constant: a variable does not compile. It is not
+// exported, so nobody can convert to it either.
+type reason string
+
+// RawOutput lets a tool's results leave without redaction of secrets and
+// without removal of invisible characters. Size limits stay.
+func RawOutput(why reason) waive.Waiver { return waiver(waive.RawOutput, why) }
+
+// PlaintextDatabase lets a database connection cross a network without TLS, or
+// with TLS that does not verify the server: its traffic, passwords included, can
+// be read and changed on the way.
+func PlaintextDatabase(why reason) waive.Waiver { return waiver(waive.PlaintextDatabase, why) }
+
+// OverprivilegedRole lets a database be used with a role that can do more than
+// its tools should, a superuser for example: one mistake in the layers above it
+// then costs the whole server.
+func OverprivilegedRole(why reason) waive.Waiver { return waiver(waive.OverprivilegedRole, why) }
+
+func waiver(k waive.Kind, why reason) waive.Waiver {
+	if why == "" {
+		panic("insecure: " + string(k) + ": a reason is required")
+	}
+	return waive.Waiver{Kind: k, Reason: string(why)}
+}

@@ -1,0 +1,131 @@
+package mcpsec
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mcpsec/mcpsec-go/internal/schema"
+)
+
+// The bounds that an argument gets when its validate tag names none. They are
+// part of the schema that the model sees.
+const (
+	DefaultMaxLength = schema.DefaultMaxLength // characters of a string, bytes of a []byte
+	DefaultMaxItems  = schema.DefaultMaxItems  // elements of a slice
+)
+
+// Limits bounds what a client can make a server spend. Zero fields take the
+// defaults; none of them means unlimited.
+type Limits struct {
+	// Timeout is how long one call may take. A handler that does not heed its
+	// context is left behind when it passes. Defaults to 30 seconds.
+	Timeout time.Duration
+	// MaxResult is how many bytes of JSON one result may have. A larger one is
+	// an error that says how to ask for less. Defaults to 256 KiB.
+	MaxResult int
+	// MaxConcurrent is how many calls run at once; one more is refused, not
+	// queued. A handler left behind counts until it returns. Defaults to 64.
+	MaxConcurrent int
+	// MaxConcurrentPerPrincipal is the same for one caller. Defaults to 16.
+	MaxConcurrentPerPrincipal int
+	// CallsPerSecond is how many calls one principal may make on average, with
+	// bursts of twice as many. Defaults to 100.
+	CallsPerSecond float64
+	// MaxMessage is how many bytes one incoming message may have. Defaults to
+	// 1 MiB.
+	MaxMessage int
+	// MaxDepth is how deep arrays and objects of a message may nest. Defaults
+	// to 64.
+	MaxDepth int
+	// Grace is how long running calls may go on when the server stops, before
+	// they are cancelled. Defaults to 5 seconds.
+	Grace time.Duration
+}
+
+func (l Limits) withDefaults() Limits {
+	setDefault(&l.Timeout, 30*time.Second)
+	setDefault(&l.MaxResult, 256<<10)
+	setDefault(&l.MaxConcurrent, 64)
+	setDefault(&l.MaxConcurrentPerPrincipal, 16)
+	setDefault(&l.CallsPerSecond, 100)
+	setDefault(&l.MaxMessage, 1<<20)
+	setDefault(&l.MaxDepth, 64)
+	setDefault(&l.Grace, 5*time.Second)
+	return l
+}
+
+func setDefault[T int | float64 | time.Duration](v *T, d T) {
+	if *v <= 0 {
+		*v = d
+	}
+}
+
+// inFlight counts running calls against a limit.
+type inFlight struct{ n atomic.Int64 }
+
+func (c *inFlight) enter(limit int) bool {
+	if c.n.Add(1) > int64(limit) {
+		c.n.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (c *inFlight) leave() { c.n.Add(-1) }
+
+// meter keeps what one principal has running and how fast it calls. The rate is
+// a GCRA: due is when the allowance is full again.
+type meter struct {
+	running inFlight
+	due     time.Time
+}
+
+// meters holds a meter for each principal that was active lately.
+type meters struct {
+	mu sync.Mutex
+	m  map[string]*meter
+}
+
+// maxMeters bounds the memory that new principals can take.
+const maxMeters = 10_000
+
+// take counts one call of the principal at time now. It returns how long to
+// wait when the call comes too early.
+func (ms *meters) take(principal string, now time.Time, perSecond float64) (*meter, time.Duration) {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	m := ms.m[principal]
+	if m == nil {
+		m = ms.add(principal, now)
+	}
+	step := time.Duration(float64(time.Second) / perSecond)
+	burst := time.Duration(math.Max(2, 2*perSecond)) * step
+	if m.due.Before(now) {
+		m.due = now
+	}
+	if wait := m.due.Add(step).Sub(now) - burst; wait > 0 {
+		return m, wait
+	}
+	m.due = m.due.Add(step)
+	return m, 0
+}
+
+// add makes a meter, and room for it: idle ones first. A table full of active
+// principals starts over, which forgives them at most one burst each.
+func (ms *meters) add(principal string, now time.Time) *meter {
+	if len(ms.m) >= maxMeters {
+		for k, m := range ms.m {
+			if m.due.Before(now) && m.running.n.Load() == 0 {
+				delete(ms.m, k)
+			}
+		}
+	}
+	if ms.m == nil || len(ms.m) >= maxMeters {
+		ms.m = map[string]*meter{}
+	}
+	m := &meter{}
+	ms.m[principal] = m
+	return m
+}

@@ -1,0 +1,300 @@
+package mcpsec
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpsec/mcpsec-go/internal/strictjson"
+)
+
+// A run is one call on its way through the pipeline. Its worker and the one who
+// waits for it may both end it: the lock decides who did, and only that one
+// records and answers.
+type run struct {
+	server *Server
+	tool   *Tool
+	req    *mcp.CallToolRequest
+	call   Call
+	meter  *meter
+	done   chan *result
+
+	mu       sync.Mutex // guards the fields below
+	decided  bool       // the decision is recorded
+	over     bool       // the outcome is recorded
+	reported time.Time  // the last progress notification
+	highest  float64
+}
+
+// serve takes one tool call through the pipeline, whose order is fixed:
+// admission, decoding, guards, record, handler, result, record. It answers at
+// the deadline at the latest, even when the handler does not heed it.
+func (s *Server) serve(ctx context.Context, t *Tool, req *mcp.CallToolRequest) *result {
+	raw := req.Params.Arguments
+	if len(raw) == 0 {
+		raw = json.RawMessage("{}")
+	}
+	r := &run{server: s, tool: t, req: req, done: make(chan *result, 1), call: Call{
+		ID: rand.Text(), Tool: t.spec.Name, Effect: t.spec.Effect, Labels: t.spec.Labels,
+		Principal: s.principalOf(req), start: time.Now(), bytes: len(raw),
+	}}
+	if f := r.admit(); f != nil {
+		return r.record(ctx, f)
+	}
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, r), t.timeout(s))
+	defer cancel()
+	go r.work(ctx, raw)
+	return r.wait(ctx)
+}
+
+func (t *Tool) timeout(s *Server) time.Duration {
+	if t.spec.Timeout > 0 {
+		return t.spec.Timeout
+	}
+	return s.limits.Timeout
+}
+
+// admit finds a place for the call, or refuses it at once: a queue would only
+// hide the overload and grow.
+func (r *run) admit() *failure {
+	s, t := r.server, r.tool
+	m, wait := s.meters.take(r.call.Principal.ID, r.call.start, s.limits.CallsPerSecond)
+	if wait > 0 {
+		return refused("rate", fmt.Sprintf("too many calls: retry in %d ms", wait.Milliseconds()+1))
+	}
+	r.meter = m
+	if !s.running.enter(s.limits.MaxConcurrent) {
+		return busy()
+	}
+	if !m.running.enter(s.limits.MaxConcurrentPerPrincipal) {
+		s.running.leave()
+		return busy()
+	}
+	if n := t.spec.MaxConcurrent; n > 0 && !t.running.enter(n) {
+		m.running.leave()
+		s.running.leave()
+		return busy()
+	}
+	return nil
+}
+
+func busy() *failure {
+	return refused("busy", "too many calls at once: wait for answers, then retry")
+}
+
+// leave gives the call's place back.
+func (r *run) leave() {
+	if r.tool.spec.MaxConcurrent > 0 {
+		r.tool.running.leave()
+	}
+	r.meter.running.leave()
+	r.server.running.leave()
+}
+
+// work decides on the call, runs it, and hands over the answer. A handler that
+// was left behind keeps its place until it returns.
+func (r *run) work(ctx context.Context, raw json.RawMessage) {
+	defer r.leave()
+	defer func() { // a panic in what surrounds the tool: an audit or log handler, an error's text
+		if p := recover(); p != nil {
+			r.server.log.ErrorContext(ctx, "panic", "call", r.call.ID, "error", fmt.Sprint(p), "stack", string(debug.Stack()))
+			r.done <- r.failed(&failure{})
+		}
+	}()
+	in, f := r.decide(ctx, raw)
+	if f == nil && ctx.Err() != nil { // the guards took all the time there was
+		f = r.ended(ctx)
+	}
+	if res := r.record(ctx, f); res != nil {
+		r.done <- res
+		return
+	}
+	if r.isOver() { // nobody waits any more: the tool must not run
+		return
+	}
+	res, f := r.perform(ctx, in)
+	if res = r.finish(ctx, res, f); res != nil {
+		r.done <- res
+	}
+}
+
+func (r *run) setShape(shape string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.call.shape = shape
+}
+
+func (r *run) isOver() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.over
+}
+
+// decide decodes the arguments once and asks the guards, server's first.
+func (r *run) decide(ctx context.Context, raw json.RawMessage) (in any, f *failure) {
+	defer func() {
+		if p := recover(); p != nil {
+			in, f = nil, panicError(p, debug.Stack())
+		}
+	}()
+	in, err := r.tool.decode(raw)
+	if err != nil {
+		return nil, badArguments(err)
+	}
+	r.setShape(r.tool.shape(in))
+	if r.call.Effect == Destroy {
+		return nil, refused("confirmation", "not allowed: it cannot be undone, and this server cannot ask a person to confirm it")
+	}
+	if len(r.server.guards)+len(r.tool.spec.Guards) == 0 {
+		return in, nil
+	}
+	r.call.Args = r.tool.value(in)
+	for _, guards := range [2][]Guard{r.server.guards, r.tool.spec.Guards} {
+		for _, g := range guards {
+			if err := g(ctx, &r.call); err != nil {
+				return nil, fromGuard(err)
+			}
+		}
+	}
+	return in, nil
+}
+
+func badArguments(err error) *failure {
+	var e *strictjson.Error
+	if errors.As(err, &e) {
+		return refused("arguments", "invalid arguments: "+e.Error())
+	}
+	return &failure{outcome: outcomeRefused, rule: "arguments", cause: err}
+}
+
+func (r *run) failed(f *failure) *result {
+	return &result{call: r.call.ID, labels: r.call.Labels, text: r.server.redact.String(f.message(r.call.ID))}
+}
+
+// record writes the decision down. It returns the answer of a call that ends
+// here: refused, or allowed but not recorded.
+func (r *run) record(ctx context.Context, f *failure) *result {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		return nil
+	}
+	err := r.server.recordDecision(ctx, &r.call, f, r.tool.spec.Waive)
+	r.decided = true
+	if err != nil && f == nil {
+		f = &failure{outcome: outcomeRefused, rule: "audit", cause: err, text: "not allowed: the call could not be recorded (call " + r.call.ID + ")"}
+	}
+	if f == nil {
+		return nil
+	}
+	r.over = true
+	f.log(ctx, r.server.log, &r.call)
+	return r.failed(f)
+}
+
+// perform runs the handler and encodes its result. A panic in either becomes a
+// failure: the SDK would let it end the process.
+func (r *run) perform(ctx context.Context, in any) (res *result, f *failure) {
+	defer func() {
+		if p := recover(); p != nil {
+			res, f = nil, panicError(p, debug.Stack())
+		}
+	}()
+	v, err := r.tool.handle(ctx, in)
+	if err == nil {
+		res, err = r.encodeResult(v)
+	}
+	if err != nil {
+		return nil, fromHandler(ctx, err)
+	}
+	return res, nil
+}
+
+// finish records how the call ended, if it has not been given up meanwhile. An
+// answer whose record fails is withheld.
+func (r *run) finish(ctx context.Context, res *result, f *failure) *result {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		r.server.log.WarnContext(ctx, "a call that was given up has ended", "call", r.call.ID, "tool", r.call.Tool)
+		return nil
+	}
+	r.over = true
+	if f != nil && f.text == "" && (f.outcome == outcomeTimeout || f.outcome == outcomeCancelled) {
+		f.text = r.ended(ctx).text
+	}
+	if err := r.server.recordOutcome(ctx, &r.call, f, res); err != nil {
+		f = &failure{outcome: outcomeFailed, rule: "audit", cause: err,
+			text: "the call has run, but its outcome could not be recorded, so its result is withheld (call " + r.call.ID + ")"}
+	}
+	if f == nil {
+		return res
+	}
+	f.log(ctx, r.server.log, &r.call)
+	return r.failed(f)
+}
+
+// linger is how long a call may take to return by itself after its context has
+// ended.
+const linger = 100 * time.Millisecond
+
+// wait returns the worker's answer, or gives the call up when its context ends
+// and the worker does not.
+func (r *run) wait(ctx context.Context) *result {
+	select {
+	case res := <-r.done:
+		return res
+	case <-ctx.Done():
+	}
+	t := time.NewTimer(linger)
+	defer t.Stop()
+	select {
+	case res := <-r.done:
+		return res
+	case <-t.C:
+		return r.giveUp(ctx)
+	}
+}
+
+// giveUp ends the call without its worker, unless that has just ended it.
+func (r *run) giveUp(ctx context.Context) *result {
+	r.mu.Lock()
+	if r.over {
+		r.mu.Unlock()
+		return <-r.done
+	}
+	defer r.mu.Unlock()
+	r.over = true
+	f := r.ended(ctx)
+	var err error
+	if r.decided {
+		err = r.server.recordOutcome(ctx, &r.call, f, nil)
+	} else {
+		err = r.server.recordDecision(ctx, &r.call, f, r.tool.spec.Waive)
+	}
+	if err != nil {
+		r.server.log.ErrorContext(ctx, "audit failed", "call", r.call.ID, "error", err)
+	}
+	r.server.log.WarnContext(ctx, "gave up a call that does not heed its context", "call", r.call.ID, "tool", r.call.Tool)
+	return r.failed(f)
+}
+
+// ended says that a call's context is over, and whether its effect is known.
+func (r *run) ended(ctx context.Context) *failure {
+	f := &failure{outcome: outcomeTimeout, rule: "deadline", text: fmt.Sprintf("the call did not end within %s", r.tool.timeout(r.server))}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		f = &failure{outcome: outcomeCancelled, rule: "cancelled", text: "the call was cancelled"}
+	}
+	if r.decided && r.call.Effect != Read {
+		f.text += "; whether it took effect is not known"
+	}
+	f.text += " (call " + r.call.ID + ")"
+	return f
+}

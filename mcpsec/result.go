@@ -1,0 +1,231 @@
+package mcpsec
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpsec/mcpsec-go/internal/text"
+	"github.com/mcpsec/mcpsec-go/internal/waive"
+)
+
+// A result is what leaves the server for a call: a JSON object that went
+// through all checks, or an error text.
+type result struct {
+	*mcp.TextContent // nil: a result passes through the SDK as a text content
+	sdk              mcp.CallToolResult
+	content          [1]mcp.Content
+
+	call     string
+	labels   Label
+	json     []byte // the structured result; nil for an error
+	text     string // of an error
+	redacted bool
+	stripped int
+}
+
+// errOversize stops the encoder: a huge result is not built to be thrown away.
+var errOversize = errors.New("result over the limit")
+
+// capped collects what the encoder writes, up to max bytes.
+type capped struct {
+	result
+	max int
+}
+
+func (c *capped) Write(p []byte) (int, error) {
+	if len(c.json)+len(p) > c.max {
+		return 0, errOversize
+	}
+	c.json = append(c.json, p...)
+	return len(p), nil
+}
+
+// encodeResult marshals v once and makes it fit to leave: without hidden
+// characters, without secrets, within the limit. Hidden characters go first,
+// or they could split a secret that the redactor would then not see.
+func (r *run) encodeResult(v any) (*result, error) {
+	s, t := r.server, r.tool
+	out := &capped{max: t.maxResult(s)}
+	res := &out.result
+	res.call, res.labels, res.json = r.call.ID, t.spec.Labels, make([]byte, 0, 512)
+	if err := t.encode(out, v); errors.Is(err, errOversize) {
+		return nil, t.oversize(out.max)
+	} else if err != nil {
+		return nil, fmt.Errorf("encoding the result: %w", err)
+	}
+	if waive.Has(t.spec.Waive, waive.RawOutput) {
+		return res, nil
+	}
+	res.json, res.stripped = stripJSON(res.json)
+	clean := s.redact.JSON(res.json)
+	res.redacted, res.json = !bytes.Equal(clean, res.json), clean
+	if len(res.json) > out.max {
+		return nil, t.oversize(out.max)
+	}
+	return res, nil
+}
+
+func (t *Tool) maxResult(s *Server) int {
+	if t.spec.MaxResult > 0 {
+		return t.spec.MaxResult
+	}
+	return s.limits.MaxResult
+}
+
+func (t *Tool) oversize(limit int) error {
+	narrow := t.spec.Narrow
+	if narrow == "" {
+		narrow = "ask for less"
+	}
+	return &Error{Message: "the result is larger than " + strconv.Itoa(limit) + " bytes: " + narrow}
+}
+
+// stripJSON removes hidden characters from the strings of a JSON text that our
+// encoder wrote, and counts them. Text without suspects is returned as it is.
+func stripJSON(b []byte) ([]byte, int) {
+	if !suspect(b) {
+		return b, 0
+	}
+	var out []byte // nil until something was removed
+	total, kept := 0, 0
+	for i := 0; i < len(b); i++ {
+		if b[i] != '"' {
+			continue
+		}
+		end := stringEnd(b, i)
+		if lit := b[i:end]; suspect(lit) {
+			plain, err := jsontext.AppendUnquote(nil, lit)
+			if clean, n := text.Strip(string(plain)); err == nil && n > 0 {
+				total += n
+				out = append(out, b[kept:i]...)
+				out, _ = jsontext.AppendQuote(out, clean)
+				kept = end
+			}
+		}
+		i = end - 1
+	}
+	if out == nil {
+		return b, 0
+	}
+	return append(out, b[kept:]...), total
+}
+
+// suspect reports whether b may hold a hidden character: beyond ASCII, or a
+// control character, which is always escaped as \u.
+func suspect(b []byte) bool {
+	for i, c := range b {
+		if c >= 0x7F || c == 'u' && i > 0 && b[i-1] == '\\' {
+			return true
+		}
+	}
+	return bytes.Contains(b, []byte(`\b`)) || bytes.Contains(b, []byte(`\f`))
+}
+
+// stringEnd returns the index behind the string that starts at b[i].
+func stringEnd(b []byte, i int) int {
+	for i++; i < len(b) && b[i] != '"'; i++ {
+		if b[i] == '\\' {
+			i++
+		}
+	}
+	return min(i+1, len(b))
+}
+
+// body is what the model reads.
+func (r *result) body() []byte {
+	if r.json != nil {
+		return r.json
+	}
+	return []byte(r.text)
+}
+
+// MarshalJSON implements [mcp.Content].
+func (r *result) MarshalJSON() ([]byte, error) { return r.appendContent(nil) }
+
+func (r *result) appendContent(b []byte) ([]byte, error) {
+	b, err := jsontext.AppendQuote(append(b, `{"type":"text","text":`...), r.body())
+	return append(b, '}'), err
+}
+
+// forSDK wraps the result for the SDK. [Server.backstop] turns it into a reply.
+func (r *result) forSDK() *mcp.CallToolResult {
+	r.content[0] = r
+	r.sdk = mcp.CallToolResult{IsError: r.json == nil, Content: r.content[:]}
+	return &r.sdk
+}
+
+// reply is a CallToolResult that writes its own JSON: the SDK would encode the
+// structured result, its text copy and the whole again one after the other.
+type reply struct {
+	*mcp.CallToolResult
+	res    *result
+	info   []byte // the server's implementation
+	modern bool   // the protocol has result types (2026-07-28)
+}
+
+// MarshalJSON writes the result in the wire form of the specification.
+func (r *reply) MarshalJSON() ([]byte, error) {
+	res := r.res
+	n := len(res.json) + len(res.text)
+	b := make([]byte, 0, 2*n+n/8+512)
+	b, err := r.appendMeta(res.appendProvenance(append(b, `{"_meta":{`...)))
+	if err != nil {
+		return nil, err
+	}
+	if b, err = res.appendContent(append(b, `},"content":[`...)); err != nil {
+		return nil, err
+	}
+	b = append(b, ']')
+	if res.json != nil {
+		b = append(append(b, `,"structuredContent":`...), res.json...)
+	} else {
+		b = append(b, `,"isError":true`...)
+	}
+	if r.modern {
+		b = append(b, `,"resultType":"complete"`...)
+	}
+	return append(b, '}'), nil
+}
+
+// appendMeta adds what the SDK has put into the result's _meta.
+func (r *reply) appendMeta(b []byte) ([]byte, error) {
+	for k, v := range r.Meta {
+		var err error
+		if b, err = jsontext.AppendQuote(append(b, ','), k); err != nil {
+			return nil, err
+		}
+		val := r.info
+		if k != mcp.MetaKeyServerInfo {
+			if val, err = json.Marshal(v); err != nil {
+				return nil, err
+			}
+		}
+		b = append(append(b, ':'), val...)
+	}
+	return b, nil
+}
+
+// appendProvenance says where the result comes from and what was done to it:
+// the call's id in the audit log, and the labels of the tool.
+func (r *result) appendProvenance(b []byte) []byte {
+	b = append(append(b, `"io.github.mcpsec/call":"`...), r.call...)
+	b = append(b, '"')
+	if r.labels != 0 {
+		b = append(b, `,"io.github.mcpsec/labels":["`...)
+		b = append(append(b, strings.Join(r.labels.names(), `","`)...), `"]`...)
+	}
+	if r.redacted {
+		b = append(b, `,"io.github.mcpsec/redacted":true`...)
+	}
+	if r.stripped > 0 {
+		b = strconv.AppendInt(append(b, `,"io.github.mcpsec/stripped":`...), int64(r.stripped), 10)
+	}
+	return b
+}

@@ -1,0 +1,275 @@
+package mcpsec
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"runtime/debug"
+	"slices"
+	"sync"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpsec/mcpsec-go/internal/wire"
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
+)
+
+// Options configures a [Server]. Audit is required; the zero value of every
+// other field is the safest useful setting.
+type Options struct {
+	// Audit is where every decision and outcome is recorded, at level info:
+	// an [AuditLog], or any other handler that returns an error when it cannot
+	// record. A call that cannot be recorded is refused. Handle must not block
+	// for long. Required.
+	Audit slog.Handler
+	// Mode is the worst effect that tools may have. Tools beyond it are not
+	// served. Defaults to Read.
+	Mode Effect
+	// Guards run before every tool's own. Defaults to none.
+	Guards []Guard
+	// Limits bounds what a client can make the server spend.
+	Limits Limits
+	// Principal is who calls over standard input and output. Defaults to the
+	// ID "local".
+	Principal Principal
+	// Redactor masks secrets in results, error texts, logs and records.
+	// Defaults to redact.New with Secrets.
+	Redactor *redact.Redactor
+	// Secrets are exact values that must never leave. Defaults to none.
+	Secrets []Secret
+	// Log takes what people who run the server should know, causes of internal
+	// errors among it; it is wrapped by the Redactor. Defaults to text on
+	// standard error from level info on.
+	Log slog.Handler
+	// Instructions tell the model how to use the server. Defaults to none.
+	Instructions string
+}
+
+// A Server is an MCP server whose tools all pass through one pipeline. It is
+// safe for concurrent use.
+type Server struct {
+	sdk       *mcp.Server
+	impl      mcp.Implementation
+	info      []byte // impl as JSON
+	audit     slog.Handler
+	log       *slog.Logger
+	redact    *redact.Redactor
+	guards    []Guard
+	limits    Limits
+	mode      Effect
+	principal Principal
+
+	running inFlight
+	meters  meters
+
+	mu    sync.RWMutex
+	tools map[string]*Tool
+}
+
+// NewServer returns a server without tools. It refuses options that cannot be
+// right, and to run with MCPGODEBUG set, which switches protections of the SDK
+// off.
+func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
+	if err := checkOptions(impl, &o); err != nil {
+		return nil, fmt.Errorf("mcpsec: %w", err)
+	}
+	red := o.Redactor
+	if red == nil {
+		red = redact.New(redact.Options{})
+	}
+	for _, s := range o.Secrets {
+		red.Register(s)
+	}
+	info, err := json.Marshal(impl)
+	if err != nil {
+		return nil, fmt.Errorf("mcpsec: implementation: %w", err)
+	}
+	log := guarded{redact.NewHandler(o.Log, red)}
+	s := &Server{
+		impl: *impl, info: info, audit: guarded{o.Audit}, redact: red, guards: slices.Clone(o.Guards),
+		limits: o.Limits.withDefaults(), mode: o.Mode, principal: o.Principal,
+		log:   slog.New(log),
+		tools: map[string]*Tool{},
+	}
+	s.sdk = mcp.NewServer(impl, &mcp.ServerOptions{
+		Instructions: o.Instructions,
+		Logger:       slog.New(atLeast{slog.LevelError, log}),
+		Capabilities: &mcp.ServerCapabilities{}, // without logging, which sends logs to the client
+	})
+	s.sdk.AddReceivingMiddleware(s.backstop)
+	return s, nil
+}
+
+func checkOptions(impl *mcp.Implementation, o *Options) error {
+	switch {
+	case impl == nil || impl.Name == "" || impl.Version == "":
+		return errors.New("an Implementation with a name and a version is required")
+	case o.Audit == nil:
+		return errors.New("Options.Audit is required: NewAuditLog makes one")
+	case !o.Audit.Enabled(context.Background(), slog.LevelInfo):
+		return errors.New("Options.Audit must record level info")
+	case o.Mode > Destroy:
+		return errors.New("Options.Mode must be Read, Write or Destroy")
+	case os.Getenv("MCPGODEBUG") != "":
+		return errors.New("the environment variable MCPGODEBUG weakens the SDK: unset it")
+	}
+	for _, text := range []string{impl.Name, impl.Title, impl.Version, o.Instructions} {
+		if err := visible(text); err != nil {
+			return err
+		}
+	}
+	if o.Mode == 0 {
+		o.Mode = Read
+	}
+	if o.Principal.ID == "" {
+		o.Principal.ID = "local"
+	}
+	if o.Log == nil {
+		o.Log = slog.NewTextHandler(os.Stderr, nil)
+	}
+	return nil
+}
+
+// Add serves tools. A tool whose effect goes beyond Options.Mode is left out,
+// which is logged. Add panics on a name that is taken.
+func (s *Server) Add(tools ...*Tool) {
+	for _, t := range tools {
+		s.add(t)
+	}
+}
+
+func (s *Server) add(t *Tool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := t.spec.Name
+	if _, taken := s.tools[name]; taken {
+		panic(fmt.Sprintf("mcpsec: tool %q: added twice", name)) // the SDK would replace it
+	}
+	if t.spec.Effect > s.mode {
+		s.log.Warn("tool not served: its effect goes beyond the server's mode", "tool", name, "effect", t.spec.Effect.String(), "mode", s.mode.String())
+		return
+	}
+	for _, w := range t.spec.Waive {
+		s.log.Warn("protection waived", "tool", name, "waiver", string(w.Kind), "reason", w.Reason)
+	}
+	s.tools[name] = t
+	s.sdk.AddTool(t.definition(), func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		return s.serve(ctx, t, req).forSDK(), nil
+	})
+}
+
+func (s *Server) has(tool string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.tools[tool] != nil
+}
+
+// principalOf says who makes a request.
+func (s *Server) principalOf(mcp.Request) Principal { return s.principal }
+
+// backstop surrounds every request: no panic ends the process, and no error
+// that is not one of the protocol's own gets further.
+func (s *Server) backstop(next mcp.MethodHandler) mcp.MethodHandler {
+	return func(ctx context.Context, method string, req mcp.Request) (res mcp.Result, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				s.log.ErrorContext(ctx, "panic", "method", method, "error", fmt.Sprint(p), "stack", string(debug.Stack()))
+				res, err = nil, internalError()
+			}
+		}()
+		call, isCall := req.(*mcp.CallToolRequest)
+		if isCall && !s.has(call.Params.Name) {
+			s.recordRefusal(ctx, "unknown tool", wire.UnknownTool)
+			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: wire.UnknownTool}
+		}
+		if res, err = next(ctx, method, req); err != nil {
+			return nil, s.protocolError(ctx, method, err)
+		}
+		if isCall {
+			return s.wrap(call, res), nil
+		}
+		return res, nil
+	}
+}
+
+func internalError() error {
+	return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error"}
+}
+
+// protocolError keeps an error that has a code and logs any other. The wire
+// replaces the texts.
+func (s *Server) protocolError(ctx context.Context, method string, err error) error {
+	var werr *jsonrpc.Error
+	if errors.As(err, &werr) && werr.Code != 0 {
+		return werr
+	}
+	s.log.ErrorContext(ctx, "request failed", "method", method, "error", err)
+	return internalError()
+}
+
+// wrap gives a tool's result the encoder of [reply].
+func (s *Server) wrap(req *mcp.CallToolRequest, res mcp.Result) mcp.Result {
+	r, ok := res.(*mcp.CallToolResult)
+	if !ok || r == nil || r.InputRequests != nil {
+		return res
+	}
+	if len(r.Content) != 1 {
+		return res
+	}
+	out, ok := r.Content[0].(*result)
+	if !ok {
+		return res
+	}
+	return &reply{CallToolResult: r, res: out, info: s.info, modern: req.ProtocolVersion() >= "2026-07-28"}
+}
+
+// ServeStream serves one client over a byte stream, one JSON-RPC message a
+// line, until r ends or ctx does: calls that run then get [Limits].Grace to
+// finish before they are cancelled. Both ends are closed. The caller is
+// Options.Principal, so the stream must reach nobody else. It returns nil when
+// the stream has ended, ctx's error when ctx did.
+func (s *Server) ServeStream(ctx context.Context, r io.ReadCloser, w io.WriteCloser) error {
+	s.inventory()
+	t := wire.New(r, w, wire.Config{
+		MaxLine:     s.limits.MaxMessage,
+		MaxDepth:    s.limits.MaxDepth,
+		MaxInFlight: 2 * s.limits.MaxConcurrent,
+		Grace:       s.limits.Grace,
+		Refused:     func(f *wire.Refusal) { s.recordRefusal(ctx, "message", f.Text) },
+	})
+	session, err := s.sdk.Connect(context.WithoutCancel(ctx), t, nil)
+	if err != nil {
+		return fmt.Errorf("mcpsec: %w", err)
+	}
+	defer context.AfterFunc(ctx, t.Stop)()
+	if err := session.Wait(); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("mcpsec: the stream broke: %w", err)
+	}
+	return ctx.Err()
+}
+
+// inventory logs what is served, so that a server which nobody knows of, or
+// whose tools have changed, can be found in the logs.
+func (s *Server) inventory() {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	names := slices.Sorted(maps.Keys(s.tools))
+	sum := sha256.New()
+	for _, n := range names {
+		b, err := json.Marshal(s.tools[n].definition())
+		if err != nil {
+			s.log.Error("tool definition", "tool", n, "error", err)
+		}
+		sum.Write(b)
+	}
+	s.log.Info("serving", "server", s.impl.Name, "version", s.impl.Version, "mode", s.mode.String(),
+		"tools", names, "definitions", hex.EncodeToString(sum.Sum(nil)))
+}

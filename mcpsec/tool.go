@@ -1,0 +1,276 @@
+package mcpsec
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"regexp"
+	"slices"
+	"time"
+
+	v2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/jsonschema-go/jsonschema"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpsec/mcpsec-go/internal/schema"
+	"github.com/mcpsec/mcpsec-go/internal/strictjson"
+	"github.com/mcpsec/mcpsec-go/internal/text"
+)
+
+// An Effect says what a tool can do to the world. The zero Effect is invalid,
+// so a forgotten one is a failure at start and not a silent Read.
+type Effect uint8
+
+// The effects, each including the ones before.
+const (
+	Read    Effect = iota + 1 // changes nothing that anyone would notice
+	Write                     // changes data in a way that can be undone
+	Destroy                   // cannot be undone: needs a person's yes
+)
+
+// String returns read, write, destroy or invalid.
+func (e Effect) String() string {
+	switch e {
+	case Read:
+		return "read"
+	case Write:
+		return "write"
+	case Destroy:
+		return "destroy"
+	}
+	return "invalid"
+}
+
+// A Label says what a tool's data is, beyond its effect. Labels combine with |.
+type Label uint8
+
+// The labels.
+const (
+	Private   Label = 1 << iota // returns what outsiders must not learn
+	Untrusted                   // returns text that strangers wrote
+	Egress                      // sends data out of the caller's reach
+)
+
+var labelNames = []string{"private", "untrusted", "egress"}
+
+// names lists the labels that are set.
+func (l Label) names() []string {
+	var out []string
+	for i, n := range labelNames {
+		if l&(1<<i) != 0 {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// A ToolSpec describes a tool. Name, Description and Effect are required.
+type ToolSpec struct {
+	// Name is 1 to 128 characters of A-Z a-z 0-9 _ - and .
+	Name string
+	// Title is for people. Defaults to none.
+	Title string
+	// Description is for the model: what the tool is for, when not to use it,
+	// what its limits are.
+	Description string
+	// Effect is the worst that a call can do.
+	Effect Effect
+	// Labels say what the results are. Defaults to none.
+	Labels Label
+	// Idempotent tells the client that a repeated call does no more than one
+	// does. Defaults to true for Read.
+	Idempotent bool
+	// Guards run after the server's. Defaults to none.
+	Guards []Guard
+	// Timeout, MaxResult and MaxConcurrent lower or raise the server's [Limits]
+	// for this tool. Default to the server's; MaxConcurrent to no limit of its
+	// own.
+	Timeout       time.Duration
+	MaxResult     int
+	MaxConcurrent int
+	// Narrow says how to ask for less, as in "lower limit or name fewer
+	// columns". The model reads it when a result is too large. Defaults to a
+	// general advice.
+	Narrow string
+	// Waive switches protections off, see package insecure. Defaults to none.
+	Waive []Waiver
+}
+
+// A Tool is a tool that can be added to a [Server]. It is immutable and may be
+// added to several servers.
+type Tool struct {
+	spec    ToolSpec
+	in, out *schema.Plan
+	// The typed handler, behind one untyped door.
+	decode  func(json.RawMessage) (in any, err error)
+	value   func(in any) any // what guards see
+	handle  func(context.Context, any) (any, error)
+	encode  func(io.Writer, any) error
+	logged  []loggedField
+	running inFlight
+}
+
+// NewTool makes a tool from a handler of typed input and output.
+//
+// In is a struct. Its validate tags (validator/v10) make both the JSON Schema
+// that the model sees and the check that is enforced, its json tags the names
+// and its jsonschema tags the descriptions. Strings and slices without an upper
+// bound get [DefaultMaxLength] and [DefaultMaxItems]; an unbounded map, any, or
+// undecoded JSON without the tag `mcpsec:"any"` is refused. A field tagged
+// `mcpsec:"log"` has its value written to the audit log; of the others only the
+// shape is.
+//
+// Out is a struct or a pointer to one, and a nil pointer is an internal error.
+// Its schema is shown to the client and its validate tags are enforced.
+//
+// The handler must be safe for concurrent use and should return when its
+// context ends. NewTool panics, naming the tool, on a spec or type that cannot
+// be right: it runs at start, from constants.
+func NewTool[In, Out any](spec ToolSpec, handler func(context.Context, In) (Out, error)) *Tool {
+	t, err := newTool(spec, handler)
+	if err != nil {
+		panic(fmt.Sprintf("mcpsec: tool %q: %v", spec.Name, err))
+	}
+	return t
+}
+
+func newTool[In, Out any](spec ToolSpec, handler func(context.Context, In) (Out, error)) (*Tool, error) {
+	if handler == nil {
+		return nil, errors.New("a handler is required")
+	}
+	in, err := schema.Input(reflect.TypeFor[In]())
+	if err != nil {
+		return nil, fmt.Errorf("input: %w", err)
+	}
+	out, err := schema.Output(reflect.TypeFor[Out]())
+	if err != nil {
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	t := &Tool{
+		spec: spec, in: in, out: out,
+		value:  func(v any) any { return *v.(*In) },
+		handle: func(ctx context.Context, v any) (any, error) { return handler(ctx, *v.(*In)) },
+		decode: func(raw json.RawMessage) (any, error) {
+			v := new(In)
+			if err := strictjson.Decode(raw, v); err != nil {
+				return nil, err
+			}
+			return v, in.Check(v)
+		},
+		logged: loggedFields(reflect.TypeFor[In]()),
+	}
+	t.encode = func(w io.Writer, v any) error {
+		if rv := reflect.ValueOf(v); rv.Kind() == reflect.Pointer && rv.IsNil() {
+			return errors.New("the handler returned a nil result")
+		}
+		if err := out.Check(v); err != nil {
+			return fmt.Errorf("the result breaks its own schema: %w", err)
+		}
+		return v2.MarshalWrite(w, v, jsontext.AllowInvalidUTF8(true), v2.Deterministic(true))
+	}
+	return t, t.validate()
+}
+
+var toolName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,128}$`)
+
+// validate refuses a declaration that is incomplete or that reads differently
+// to a person than to a model.
+func (t *Tool) validate() error {
+	s := &t.spec
+	switch {
+	case !toolName.MatchString(s.Name):
+		return errors.New("the name must be 1 to 128 characters of A-Z a-z 0-9 _ - .")
+	case s.Description == "":
+		return errors.New("a description is required: it is what the model chooses by")
+	case s.Effect < Read || s.Effect > Destroy:
+		return errors.New("an Effect is required: Read, Write or Destroy")
+	}
+	for _, text := range []string{s.Title, s.Description, s.Narrow} {
+		if err := visible(text); err != nil {
+			return err
+		}
+	}
+	for _, sch := range []*jsonschema.Schema{t.in.Schema, t.out.Schema} {
+		if err := visibleSchema(sch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func visible(s string) error {
+	if i := text.FirstHidden(s); i >= 0 {
+		return fmt.Errorf("an invisible, bidirectional or control character at byte %d of %+q", i, s)
+	}
+	return nil
+}
+
+func visibleSchema(s *jsonschema.Schema) error {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("schema: %w", err)
+	}
+	for d := json.NewDecoder(bytes.NewReader(b)); ; {
+		tok, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("schema: %w", err)
+		}
+		if str, ok := tok.(string); ok {
+			if err := visible(str); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// Name returns the tool's name.
+func (t *Tool) Name() string { return t.spec.Name }
+
+// Effect returns the worst that a call can do.
+func (t *Tool) Effect() Effect { return t.spec.Effect }
+
+// WithName returns a copy of the tool under another name. It panics on an
+// invalid one.
+func (t *Tool) WithName(name string) *Tool {
+	return t.with(func(s *ToolSpec) { s.Name = name })
+}
+
+// WithGuards returns a copy of the tool with further guards, which run last.
+func (t *Tool) WithGuards(guards ...Guard) *Tool {
+	return t.with(func(s *ToolSpec) { s.Guards = slices.Concat(s.Guards, guards) })
+}
+
+func (t *Tool) with(change func(*ToolSpec)) *Tool {
+	c := &Tool{spec: t.spec, in: t.in, out: t.out, decode: t.decode, value: t.value, handle: t.handle, encode: t.encode, logged: t.logged}
+	change(&c.spec)
+	if err := c.validate(); err != nil {
+		panic(fmt.Sprintf("mcpsec: tool %q: %v", c.spec.Name, err))
+	}
+	return c
+}
+
+// definition is what tools/list shows.
+func (t *Tool) definition() *mcp.Tool {
+	world, destroys := t.spec.Labels&(Untrusted|Egress) != 0, t.spec.Effect == Destroy
+	return &mcp.Tool{
+		Name:         t.spec.Name,
+		Title:        t.spec.Title,
+		Description:  t.spec.Description,
+		InputSchema:  t.in.Schema,
+		OutputSchema: t.out.Schema,
+		Annotations: &mcp.ToolAnnotations{
+			ReadOnlyHint:    t.spec.Effect == Read,
+			IdempotentHint:  t.spec.Effect == Read || t.spec.Idempotent,
+			DestructiveHint: &destroys,
+			OpenWorldHint:   &world,
+		},
+	}
+}
