@@ -117,11 +117,12 @@ type raw struct {
 	br *bufio.Reader
 }
 
+func newRaw(t testing.TB, conn net.Conn) *raw { return &raw{t, conn, bufio.NewReader(conn)} }
+
 // dial starts the server and initializes a session by hand.
 func (f *fixture) dial(t testing.TB) *raw {
 	t.Helper()
-	conn := f.serve(t, t.Context())
-	r := &raw{t, conn, bufio.NewReader(conn)}
+	r := newRaw(t, f.serve(t, t.Context()))
 	r.ask(`{"jsonrpc":"2.0","id":"init","method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`)
 	r.send(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
 	return r
