@@ -1,0 +1,106 @@
+package redact_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
+)
+
+var (
+	cleanLine = `{"time":"2026-01-01T12:34:56Z","level":"INFO","msg":"order shipped","order":"ORD-2026-000123456","customer":"c_42","total":3980,"currency":"EUR","items":[{"sku":"A-100","qty":2}],"trace":"4bf92f3501"}`
+	cleanJSON = "[" + strings.Repeat(`{"id":17,"items":[{"sku":"A-100","qty":2,"price":1990}],"customer":"c_42","total":3980,"currency":"EUR","note":"leave it at the back door, please"},`, 440) + "0]"
+	dirtyLine = `time=2026-01-01T12:34:56Z level=ERROR msg="opening pool" err="failed to connect to host=db.internal user=app ` + `pass` + `word=Sommer2026! database=orders: dial tcp 10.0.3.7:5432: connect: connection refused"`
+)
+
+func benchmark(b *testing.B, text string) {
+	b.Helper()
+	r := redact.New(redact.Options{})
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		r.String(text)
+	}
+}
+
+func BenchmarkCleanLine(b *testing.B) { benchmark(b, cleanLine) }
+func BenchmarkCleanJSON(b *testing.B) { benchmark(b, cleanJSON) }
+func BenchmarkOneSecret(b *testing.B) { benchmark(b, dirtyLine) }
+
+func BenchmarkHostile(b *testing.B) {
+	for name, unit := range hostile {
+		text := strings.Repeat(unit, 1<<20/len(unit))
+		b.Run(name, func(b *testing.B) { benchmark(b, text) })
+	}
+}
+
+// hostile holds what makes a careless matcher read the same bytes again.
+var hostile = map[string]string{
+	"jwt":          "eyJ-",
+	"jwt dots":     "eyJhbGciOiJI.",
+	"jwt blob":     "eyJhbGciOiJIUzI1NiIs ",
+	"password":     "password=",
+	"password x":   "password=x ",
+	"password: ":   "password: a ",
+	"masked":       "password=****",
+	"stars":        "password=" + strings.Repeat("*", 130),
+	"our mask":     "password=[redacted]",
+	"key":          "key_key_",
+	"session":      "session=",
+	"sid":          "sid=",
+	"code":         "code=a&",
+	"url":          "://",
+	"url user":     "a://b:c",
+	"url at":       "a://b:c/@",
+	"quote":        `password="`,
+	"quote sid":    `sid="`,
+	"slashes":      `password\\\\\\\\\\\\"`,
+	"slash quote":  `sid:\"1a \\"`,
+	"pem":          "-----BEGIN",
+	"pem key":      "-----BEGIN PRIVATE KEY-----",
+	"pem open":     "-----BEGIN PRIVATE KEY-----\"x",
+	"pem end":      "-----BEGIN PRIVATE KEY----------END",
+	"cookie":       "Cookie: a=",
+	"cookies":      "cookie:a=b;",
+	"set-cookie":   "set-cookie: a=b; cookie=",
+	"auth":         "authorization: ",
+	"authorized":   "authorization:a b",
+	"bearer":       "bearer ",
+	"basic":        "basic.basic ",
+	"digits":       "4",
+	"groups":       "4111 ",
+	"card":         "4111-1111-",
+	"mysql":        ":@tcp(",
+	"pgpass":       ":5432:",
+	"smtp":         "auth plain ",
+	"334":          "334 ugfzc3dvcmq6",
+	"sk":           "sk-",
+	"sk digits":    "sk-1",
+	"hash":         "$2a$",
+	"scram":        "SCRAM-SHA-256$:",
+	"blob":         "cGFzc3dvcm",
+	"blob secret":  "cGFzc3dvcmQ9aHVudGVyMi1wcm9k",
+	"jwk":          `"d":"`,
+	"discord":      "MTA",
+	"telegram":     "12345678:AA",
+	"mailchimp":    "-us1",
+	"airtable":     "pat",
+	"percent":      "token%3D",
+	"value":        `"password","value":`,
+	"yaml value":   "name: password\n ",
+	"array":        `"password":["`,
+	"elements":     `"a","`,
+	"zero width":   "token\u200b",
+	"flag":         "--password ",
+	"user flag":    " -u ",
+	"multipart":    `name="password"` + "\n\n",
+	"amp":          "token=a&amp;",
+	"separators":   "password=a,a",
+	"brackets":     "password=)a",
+	"backslashes":  `password=\`,
+	"xml":          "<password>",
+	"base64 again": "LS0tLS1CRUdJTi",
+}
+
+var testTime = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)

@@ -1,0 +1,93 @@
+package redact_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
+)
+
+// Bodies of made-up keys; a line of formats names them as {20}, {36}, {48} and
+// {hex}, so that no line looks like a key.
+var bodies = strings.NewReplacer(
+	"{20}", "Vw7kQz29xTpL4mNc8RbD",
+	"{36}", "aB3dE5gH7jK9mN1p"+"Q3sT5vW7yZ9bC1dF3hJ5",
+	"{48}", "aB3dE5gH7jK9mN1pQ3sT5vW7"+"yZ9bC1dF3hJ5kL8nP0rS2uV4",
+	"{hex}", "9f8e7d6c5b4a3928"+"1706f5e4d3c2b1a0",
+	"{b64}", "Ym9iOmh1"+"bnRlcjI=",
+	"{pw}", "hunt"+"er2",
+	"{s}", "pass"+"word",
+)
+
+// formats are ways to write a secret; what follows » must be gone, up to «.
+var formats = []string{
+	// URLs and DSNs
+	"postgres://app:»p%40ss%2Fw0rd«@db/orders", "postgres://app:»a@b«@db.internal/orders", "mongodb+srv://u:»{20}«@c.mongodb.net/?w=1",
+	"redis://:»{20}«@host:6379/0", "https://»{hex}«:@api.x.com/", "https:\\/\\/bob:»{pw}«@host\\/", "url=https%3A%2F%2Fbob%3A»{pw}«%40host%2F",
+	"host=db {s}='»a b\\'c«' port=1", "user=app {s}=»a,b;c&d« dbname=x", "smb://dom;user:»{pw}«@host/share",
+	// Headers
+	"Proxy-Authorization: Basic »{b64}«", "Authorization: »{20}{20}«", "x-amz-security-token: »{48}«", "X-Vault-Token: hvs.»{36}«", "Ocp-Apim-Subscription-Key: »{hex}«",
+	"PRIVATE-TOKEN: »{20}«", "{\"Cookie\":[\"sid=»{20}«; a=b\"]}", "{\"set-cookie\":\"sid=»{20}«; Path=/\"}", "Set-Cookie: session_id=\"»{20}«\"; Path=/", "bearer: »{20}«",
+	// Keys and values
+	"{s}: \"»correct horse battery«\"", "const {s} = \"»{pw}«\"", "{s} := \"»{pw}«\"", "let apiKey = '»{20}«';", "export API_KEY=\"»{20}«\"", "map[string]string{\"{s}\":\"»{pw}«\"}",
+	"a: 1\n  {s}: »letmeinplease«\n", "  - name: DB_PASSWORD\n    value: »{pw}«\n", "{User:bob Password:»hunter« Port:5432}", "main.C{Password:\"»{pw}«\", Port:5432}", "Config(user='bob', {s}='»{pw}«')",
+	"{:{s}=>\"»{pw}«\", :user=>\"bob\"}", "{s}%3D»{pw}«%26user", "%22{s}%22%3A%22»{pw}«%22", "&quot;{s}&quot;:&quot;»{pw}«&quot;", "\\u0022{s}\\u0022:\\u0022»{pw}«\\u0022", "{s}\\u003d»{pw}«\\u0026user=bob",
+	"the {s} is »{pw}«", "token »{20}« rejected", "API key: »{20}«", "client secret: »{20}«", "invalid token \"»{20}«\"", "{\"otp\":\"»123456«\"}", "PIN: »1234«", "device_code=»{36}«",
+	// Commands
+	"cur" + "l -u bob:»{pw}« https://x", "redis-cli -a »{20}«", "mysqldump --{s}='»S3cret Pw«' db", "[--{s} »{pw}«]", "[\"--{s}\",\"»{pw}«\"]",
+	// Keys in files
+	"-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2 (x)\n\n»{36}«\n-----END PGP PRIVATE KEY BLOCK-----", "Private-Lines: 1\n»{36}«", "{SSHA}»{36}«", "$6$rounds=5000$»saltsalt${48}{36}«",
+	// Services
+	"ghp_»{36}«", "github_pat_11ABCDEFG0»{36}_{36}«", "glpat-»{20}«", "sk-»{48}«", "sk-proj-»{48}{48}«", "sk-ant-api03-»{48}{36}«", "AIza»{36}«", "ya29.»{48}«", "npm_»{36}«", "pypi-AgE»Icm{48}«",
+	"dckr_pat_»{36}«", "hf_»{36}«", "gsk_»{48}«", "shpat_»{hex}«", "key-»{hex}«", "SK»{hex}«", "rk_live_»{20}«", "whsec_»{36}«", "sq0csp-»{48}«", "lin_api_»{48}«", "ntn_»{48}«", "figd_»{48}«",
+	"dop_v1_»{hex}{hex}«", "nfp_»{48}«", "rnd_»{36}«", "pcsk_»{48}«", "tvly-»{36}«", "nvapi-»{48}{20}«", "lsv2_pt_»{hex}_abcdef1234«", "phx_»{48}«", "EAAC»{48}{48}«", "xapp-1-»A0-123-{hex}«",
+	"MTE4»{20}«.Gh3kLm.»{48}«", "abc8Q~»{48}«", "sntrys_»{48}_{36}«", "https://hooks.slack.com/workflows/»T00/A00/123/{36}«", "IQoJb3JpZ2lu»{48}{48}{48}«",
+	// Cards
+	"4111 »1111 1111 1111«", "4111-»1111-1111-1111«", "3782 »822463 10005«", "6011»111111111117«",
+}
+
+func TestFormats(t *testing.T) {
+	t.Parallel()
+	r := redact.New(redact.Options{})
+	for _, f := range formats {
+		text := bodies.Replace(f)
+		var secrets []string
+		for _, part := range strings.Split(text, "»")[1:] {
+			secret, _, _ := strings.Cut(part, "«")
+			secrets = append(secrets, secret)
+		}
+		text = strings.NewReplacer("»", "", "«", "").Replace(text)
+		for _, around := range [][2]string{{"", ""}, {"got ", " now"}, {`"`, `"`}, {"\n", "\n"}, {"(", ")."}} {
+			in := around[0] + text + around[1]
+			out := r.String(in)
+			for _, s := range secrets {
+				if strings.Contains(out, s) || (line{Secrets: secrets}).trace(out) != "" && len(s) >= 6 {
+					t.Errorf("%q became %q", in, out)
+				}
+			}
+			if again := r.String(out); again != out {
+				t.Errorf("second pass: got %q want %q", again, out)
+			}
+		}
+	}
+}
+
+// harmless are texts with the words and shapes of secrets.
+var harmless = []string{
+	"{s} reset for bob", "{s}: required", "{s} is required", "{s} is 8 characters", "token expired", "the token was revoked", "--- PASS: TestToken (0.00s)", "PASS: all", "PWD=/root", "{s}_hash_algorithm=bcrypt",
+	"b.Run(\"Key=smallType/Elem=int32\")", "max_tokens: 4096", "\"tokens\":[1,2,3]", "next_page_token=abc", "identified by name", "Secret: secret,", "Password: cfg.Password,", "token := lexer.next()", "if token == \"(\" {",
+	"func (t *Token) String() string", "earlySecret *tls13.EarlySecret", "SecretKey: []byte{0xd9, 0x0c}", "fmt.Printf(\"{s}=%#v\", p)", "Get \"http://host/{s}\": dummy", "http://localhost:3000/users/@me", "git@github.com:org/repo.git",
+	"https://proxy.golang.org/x/@v/list", "https://host/a:b", "$1,234.56", "1767225600000000", "2026-01-01 12:34:56.789012345", "4111111111111112", "session started", "cookie: accepted", "basic support", "bearer of news",
+	"pk_live_{20}", "{hex}", "sha256:{hex}{hex}", "{s}=xxxxxxxx", "{s}=ab****yz", "connect({s}=db_{s}, token=self.auth_token)", "{s}=<nil>", "{s}=${DB_PASSWORD}", "{s}=[redacted]", "api_key: {{ .Values.key }}", "AUTH PLAIN LOGIN CRAM-MD5", "data:image/png;base64,{48}", "WWW-Authenticate: Basic realm=\"x\"",
+}
+
+func TestHarmless(t *testing.T) {
+	t.Parallel()
+	r := redact.New(redact.Options{})
+	for _, h := range harmless {
+		in := bodies.Replace(h)
+		if out := r.String(in); out != in {
+			t.Errorf("got %q, want %q", out, in)
+		}
+	}
+}

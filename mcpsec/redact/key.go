@@ -1,0 +1,272 @@
+package redact
+
+import "strings"
+
+// style tells how a key and its value are written: the tighter, the surer that
+// what follows is a value and no prose.
+type style uint8
+
+const (
+	styleNone   style = iota
+	styleEqual        // k=v, --k v, <k>v, PASSWORD 'v', name="k" value="v"
+	styleMember       // "k": v
+	styleColon        // k:v
+	styleSpaced       // k = v, k: v
+	styleCode         // k := v
+	styleProse        // k v
+	styleIs           // k is v
+	styleEntry        // k: v on a line of its own, {A:a k:v B:b}
+	styleLine         // a value that goes on to the end of its line
+)
+
+// keyed judges the key name around [start, end) and masks its value.
+func (m *scanner) keyed(start, end int) int {
+	if start < m.keyEnd {
+		return 0
+	}
+	from := start + 1 // the literal begins with a quote
+	if is(m.s[start], ident) {
+		from = m.runBack(start, ident, maxKey)
+	}
+	to := m.nameEnd(start)
+	m.keyEnd = max(end, to)
+	if n := m.escapeBefore(from + 1); n > 0 && from < start { // \nTOKEN, %22token
+		from++
+	} else if from+2 < start && m.escapeBefore(from+2) == 3 {
+		from += 2
+	}
+	name := m.s[from:to]
+	class := m.t.classify(name)
+	m.work += to - from
+	if class == notSecret {
+		return 0
+	}
+	st, v := m.separator(from, to)
+	if st == styleNone || v >= len(m.s) || otherwise(name, st) {
+		return 0
+	}
+	switch class {
+	case isHeader:
+		return m.authorization(v)
+	case isCookie:
+		return m.cookies(v, strings.HasPrefix(m.s[from:], "Set-") || strings.HasPrefix(m.s[from:], "set-"))
+	}
+	return m.value(class, st, from, v)
+}
+
+// twoWords judges "API key: v", the name written as prose writes it.
+func (m *scanner) twoWords(start, end int) int {
+	if !m.startsWord(start) {
+		return 0
+	}
+	if hasAt(m.s, end, " provided") {
+		end += len(" provided")
+	}
+	st, v := m.separator(start, end)
+	if st == styleNone || v >= len(m.s) {
+		return 0
+	}
+	return m.value(isToken, st, start, v)
+}
+
+// otherwise reports the usual other meanings of two short names: a test that
+// passed ("--- PASS: TestX"), and the working directory.
+func otherwise(name string, st style) bool {
+	switch name {
+	case "PWD", "OLDPWD":
+		return true
+	case "PASS", "pass", "Pass":
+		return st == styleSpaced || st == styleColon || st == styleProse
+	}
+	return false
+}
+
+// nameEnd returns the end of the key name that holds the literal at start,
+// which may begin with a quote.
+func (m *scanner) nameEnd(start int) int {
+	if !is(m.s[start], ident) {
+		start++
+	}
+	to := m.run(start, ident)
+	for to > start && m.s[to-1] == '.' {
+		to--
+	}
+	return to
+}
+
+// separator reads what stands between the key name [from, to) and its value.
+func (m *scanner) separator(from, to int) (style, int) {
+	s := m.s
+	j := skipZeroWidth(s, to)
+	q, quoted := skipQuote(s, j)
+	if quoted {
+		j = q
+		if j < len(s) && s[j] == ']' { // $cfg['password'] =
+			j++
+		}
+	}
+	k := skipBlank(s, j)
+	m.work += k - to + 1
+	if k >= len(s) || quoted && from > 0 && s[from-1] == '/' { // "https://host/password": not found
+		return styleNone, 0
+	}
+	switch s[k] {
+	case ':', '=':
+		return assignment(s, j, k, quoted)
+	case '%', '\\':
+		if st, v := escapedSeparator(s, k); st != styleNone {
+			return st, v
+		}
+	case '>':
+		if k == to && from > 0 && s[from-1] == '<' {
+			return styleEqual, k + 1
+		}
+	}
+	return elsewhere(s, from, to, j, k, quoted)
+}
+
+// assignment reads the operator at k; j is the end of the key.
+func assignment(s string, j, k int, quoted bool) (style, int) {
+	next := byte(0)
+	if k+1 < len(s) {
+		next = s[k+1]
+	}
+	v := k + 1
+	switch {
+	case next == '=' && s[k] == ':':
+		return styleCode, v + 1
+	case next == '=' || next == '~' || next == ':' || strings.HasPrefix(s[k:], "://"):
+		return styleNone, 0
+	case next == '>':
+		return styleMember, v + 1
+	case quoted && (s[k] == ':' || k == j):
+		return styleMember, v
+	case k > j || is(next, blank):
+		return styleSpaced, v
+	case s[k] == ':':
+		return styleColon, v
+	}
+	return styleEqual, v
+}
+
+func escapedSeparator(s string, k int) (style, int) {
+	switch {
+	case hasFold(s, k, "%3d"):
+		return styleEqual, k + 3
+	case hasFold(s, k, "%3a"):
+		return styleMember, k + 3
+	case hasFold(s, k, `\u003d`):
+		return styleEqual, k + 6
+	case hasFold(s, k, `\u003a`):
+		return styleMember, k + 6
+	}
+	return styleNone, 0
+}
+
+// elsewhere reads the ways in which a value follows without a separator; the
+// key name is [from, to), its closing quote ends at j, blanks after it at k.
+func elsewhere(s string, from, to, j, k int, quoted bool) (style, int) {
+	flag := s[from] == '-' && from+2 < to
+	switch {
+	case quoted && s[k] == ',' && flag: // "--password", "v"
+		return styleEqual, skipBlank(s, k+1)
+	case quoted && s[k] == ',':
+		return valueMember(s, k+1)
+	case quoted && hasAt(s, k, "value="):
+		return styleEqual, k + len("value=")
+	case quoted:
+		return formPart(s, from, j)
+	case k > j && flag && s[k] != '-':
+		return styleEqual, k
+	case k > j && s[k] == '\'' && hasFold(s, to-len("password"), "password"):
+		return styleEqual, k
+	case is(s[k], white):
+		return valueLine(s, k)
+	case k == j+1 && (hasAt(s, k, "is ") || hasAt(s, k, "is: ") || hasAt(s, k, "was ")):
+		return styleIs, k + strings.IndexByte(s[k:], ' ') + 1
+	case k == j+1:
+		return styleProse, k
+	}
+	return styleNone, 0
+}
+
+// valueMember reads {"name":"PASSWORD","value":"v"} from its second comma on.
+func valueMember(s string, i int) (style, int) {
+	i = skipBlank(s, i)
+	for i < len(s) && s[i] == '\\' {
+		i++
+	}
+	if !hasAt(s, i, `"value`) {
+		return styleNone, 0
+	}
+	i, quoted := skipQuote(s, i+len(`"value`))
+	if i = skipBlank(s, i); !quoted || i >= len(s) || s[i] != ':' {
+		return styleNone, 0
+	}
+	return styleMember, i + 1
+}
+
+// valueLine reads the YAML form of that: name: PASSWORD, then value: v.
+func valueLine(s string, i int) (style, int) {
+	end := min(len(s), i+64)
+	for i < end && is(s[i], white) {
+		i++
+	}
+	if hasAt(s, i, "value:") {
+		return styleEqual, skipBlank(s, i+len("value:"))
+	}
+	return styleNone, 0
+}
+
+// formPart reads a part of a multipart form: name="password", an empty line,
+// the value.
+func formPart(s string, from, i int) (style, int) {
+	if !hasAt(s, from-len(`name="`), `name="`) && !hasAt(s, from-len(`name=\"`), `name=\"`) {
+		return styleNone, 0
+	}
+	for _, gap := range []string{"\r\n\r\n", "\n\n", `\r\n\r\n`, `\n\n`} {
+		if hasAt(s, i, gap) {
+			return styleLine, i + len(gap)
+		}
+	}
+	return styleNone, 0
+}
+
+// skipQuote skips a closing quote with the backslashes before it.
+func skipQuote(s string, i int) (int, bool) {
+	if hasAt(s, i, `\u0022`) {
+		return i + len(`\u0022`), true
+	}
+	j := i
+	for j < len(s) && j-i < maxEscape && s[j] == '\\' {
+		j++
+	}
+	switch {
+	case j < len(s) && isQuote(s[j]):
+		return j + 1, true
+	case j == i && hasAt(s, i, "%22"):
+		return i + 3, true
+	case j == i && hasAt(s, i, "&quot;"):
+		return i + 6, true
+	}
+	return i, false
+}
+
+func isQuote(c byte) bool { return c == '"' || c == '\'' || c == '`' }
+
+func skipBlank(s string, i int) int {
+	for end := min(len(s), i+32); i < end && is(s[i], blank); {
+		i++
+	}
+	return i
+}
+
+// skipZeroWidth skips invisible runes put between a key and its separator.
+func skipZeroWidth(s string, i int) int {
+	for end := i + 32; i < end; i += 3 {
+		if !hasAt(s, i, "\u200b") && !hasAt(s, i, "\u200c") && !hasAt(s, i, "\u200d") && !hasAt(s, i, "\u2060") && !hasAt(s, i, "\ufeff") {
+			break
+		}
+	}
+	return i
+}

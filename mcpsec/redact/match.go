@@ -1,0 +1,268 @@
+package redact
+
+import "strings"
+
+// Matchers told apart by literal.arg.
+const (
+	atMySQL uint16 = iota + 1
+	atPgpass
+	atSlackHook
+	atDiscordHook
+	atWebhook
+	atTeamsHook
+	atTelegram
+	atMailchimp
+	atTerraform
+	atAirtable
+	atDiscordBot
+	atJWK
+	atJWKPoint
+	atURLStruct
+	atBase64
+	atSSHPass
+	atUserFlag
+	atSMTP
+	atIdentified
+	atEscapedURL
+	atTwoWords
+	atPuTTY
+)
+
+// specials are the literals other than token prefixes and key names.
+var specials = buildSpecials()
+
+func buildSpecials() (list []literal) {
+	add := func(k kind, arg uint16, texts ...string) {
+		for _, text := range texts {
+			list = append(list, literal{text: text, kind: k, arg: arg})
+		}
+	}
+	add(kindURL, 0, "://", `:\/\/`)
+	add(kindJWT, 0, "eyJ")
+	add(kindPEM, 0, "-----BEGIN ")
+	add(kindHash, 0, "$2a$", "$2b$", "$2y$", "$argon2", "$apr1$", "$scrypt$", "$pbkdf2", "$5$", "$6$", "$y$", "$7$", "{SSHA}", "{SSHA256}", "{SSHA512}", "{SHA}", "{CRYPT}", "SCRAM-SHA-256$", "SCRAM-SHA-1$", "pbkdf2_sha256$")
+	add(kindSpecial, atMySQL, "@tcp(", "@unix(")
+	add(kindSpecial, atPgpass, ":5432:")
+	add(kindSpecial, atSlackHook, "hooks.slack.com/")
+	add(kindSpecial, atDiscordHook, "/webhooks/")
+	add(kindSpecial, atWebhook, "outlook.office.com/webhook/", "hooks.zapier.com/hooks/catch/", "hook.eu1.make.com/", "hook.us1.make.com/",
+		"events.pagerduty.com/integration/", "/with/key/", "chat.googleapis.com/v1/spaces/")
+	add(kindSpecial, atTeamsHook, "webhook.office.com/")
+	add(kindSpecial, atTelegram, ":AA")
+	add(kindSpecial, atMailchimp, "-us\x00")
+	add(kindSpecial, atTerraform, ".atlasv1.")
+	add(kindSpecial, atAirtable, "pat")
+	for _, a := range "MNO" {
+		for _, b := range "DTjz" {
+			for _, c := range "AEIMQUYcgk" {
+				add(kindSpecial, atDiscordBot, string([]rune{a, b, c}))
+			}
+		}
+	}
+	add(kindSpecial, atJWK, `"d":"`, `"p":"`, `"q":"`, `"dp":"`, `"dq":"`, `"qi":"`, `"k":"`, `"d": "`, `\"d\":\"`, `\"k\":\"`)
+	add(kindSpecial, atJWKPoint, `"x":"`, `"y":"`)
+	add(kindSpecial, atURLStruct, " User:", "{User:")
+	// "password", "secret", "-----BEGIN" in base64, at each of three alignments.
+	add(kindSpecial, atBase64, "cGFzc3dvcm", "Bhc3N3b3Jk", "wYXNzd29yZ", "c2VjcmV0", "zZWNyZX", "NlY3Jld", "LS0tLS1CRUdJTi", "0tLS0tQkVHSU", "tLS0tLUJFR0lO")
+	add(kindSpecial, atUserFlag, " -u ", " --user ")
+	fold := func(k kind, arg uint16, texts ...string) {
+		for _, text := range texts {
+			list = append(list, literal{text: text, fold: true, kind: k, arg: arg})
+		}
+	}
+	fold(kindScheme, 0, "bearer", "basic", "apikey ", "ssws ", "negotiate ")
+	fold(kindSpecial, atEscapedURL, "%3a%2f%2f")
+	fold(kindSpecial, atSSHPass, "sshpass -p", "redis-cli -a")
+	fold(kindSpecial, atTwoWords, "api key", "access key", "secret key", "auth key")
+	fold(kindSpecial, atPuTTY, "private-lines: ")
+	fold(kindSpecial, atSMTP, "auth plain", "auth login", "auth xoauth2", "334 ugfzc3dvcmq6")
+	fold(kindSpecial, atIdentified, "identified by '", "identified by \"")
+	return list
+}
+
+func (m *scanner) special(what uint16, start, end int) int {
+	switch what {
+	case atMySQL:
+		return m.mysql(start)
+	case atPgpass:
+		return m.pgpass(end)
+	case atSlackHook, atWebhook:
+		return m.pathSecret(end, 20)
+	case atTeamsHook:
+		return m.mask(start, m.run(end, urlPath))
+	case atDiscordHook:
+		return m.discordHook(end)
+	case atTelegram:
+		return m.telegram(start)
+	case atMailchimp:
+		return m.mailchimp(start, end)
+	case atTerraform:
+		return m.terraform(start, end)
+	case atAirtable:
+		return m.airtable(start, end)
+	case atDiscordBot:
+		return m.discordBot(start)
+	case atJWK:
+		return m.jwk(end)
+	case atJWKPoint:
+		return m.jwkPoint(start, end)
+	case atURLStruct:
+		return m.urlStruct(end)
+	case atBase64:
+		return m.encoded(start)
+	case atSMTP:
+		return m.smtp(end)
+	case atEscapedURL:
+		return m.escapedUserinfo(end)
+	case atTwoWords:
+		return m.twoWords(start, end)
+	case atPuTTY:
+		return m.putty(end)
+	default:
+		return m.argument(what, end)
+	}
+}
+
+// pathSecret masks the rest of a URL whose path is the secret.
+func (m *scanner) pathSecret(from, least int) int {
+	if strings.HasPrefix(m.s[from:], "services/") {
+		from += len("services/")
+	}
+	if to := m.run(from, urlPath); to-from >= least {
+		return m.mask(from, to)
+	}
+	return 0
+}
+
+func (m *scanner) discordHook(from int) int {
+	id := m.run(from, alnum)
+	if id-from < 16 || id >= len(m.s) || m.s[id] != '/' {
+		return 0
+	}
+	if to := m.run(id+1, b64url); to-id > 40 {
+		return m.mask(id+1, to)
+	}
+	return 0
+}
+
+// telegram finds 123456789:AA… at its colon.
+func (m *scanner) telegram(colon int) int {
+	if id := m.runBack(colon, digit, 12); colon-id < 8 {
+		return 0
+	}
+	if to := m.run(colon+1, b64url); to-colon > 30 {
+		return m.mask(colon+1, to)
+	}
+	return 0
+}
+
+// mailchimp finds thirty-two hex digits before -us21.
+func (m *scanner) mailchimp(dash, end int) int {
+	from := m.runBack(dash, hexa, 33)
+	if dash-from != 32 || end-dash > 5 {
+		return 0
+	}
+	return m.mask(from, dash)
+}
+
+func (m *scanner) terraform(start, end int) int {
+	from, to := m.runBack(start, alnum, 32), m.run(end, b64url)
+	if start-from < 8 || to-end < 32 {
+		return 0
+	}
+	return m.mask(from, to)
+}
+
+// airtable finds pat, fourteen letters or digits, a dot and 64 hex digits.
+func (m *scanner) airtable(start, end int) int {
+	const id = 14
+	if end+id >= len(m.s) || m.s[end+id] != '.' || !m.startsWord(start) || m.run(end, alnum) != end+id {
+		return 0
+	}
+	if to := m.run(end+id+1, hexa); to-end-id > 60 {
+		return m.mask(end, to)
+	}
+	return 0
+}
+
+// discordBot finds the three parts of a bot token; the first is the base64 of
+// a decimal number.
+func (m *scanner) discordBot(start int) int {
+	if !m.startsWord(start) {
+		return 0
+	}
+	id := m.run(start, b64url)
+	if n := id - start; n < 23 || n > 30 || id+7 >= len(m.s) || m.s[id] != '.' {
+		return 0
+	}
+	stamp := m.run(id+1, b64url)
+	if stamp-id != 7 || stamp >= len(m.s) || m.s[stamp] != '.' {
+		return 0
+	}
+	if to := m.run(stamp+1, b64url); to-stamp > 27 {
+		return m.mask(start, to)
+	}
+	return 0
+}
+
+// jwk finds the private members of a JSON Web Key: long base64url and nothing
+// else in the string.
+func (m *scanner) jwk(from int) int {
+	to := m.run(from, b64url)
+	if to-from < 40 || to >= len(m.s) || m.s[to] != '"' && m.s[to] != '\\' {
+		return 0
+	}
+	return m.mask(from, to)
+}
+
+// jwkPoint finds the public point of a JSON Web Key that has its private
+// member beside it: such a key goes as a whole.
+func (m *scanner) jwkPoint(start, end int) int {
+	const near = 256
+	if m.run(end, b64url)-end < 40 {
+		return 0
+	}
+	m.work += 2 * near
+	if !strings.Contains(m.s[max(0, start-near):min(len(m.s), end+near)], `"d":"`) {
+		return 0
+	}
+	return m.jwk(end)
+}
+
+// urlStruct finds the password in a url.URL printed with %+v.
+func (m *scanner) urlStruct(from int) int {
+	to := from
+	for colon := -1; to < min(len(m.s), from+maxPlain); to++ {
+		switch c := m.s[to]; {
+		case c == ':' && colon < 0:
+			colon = to
+		case is(c, white) && colon > from && hasAt(m.s, to, " Host:"):
+			return m.password(colon+1, to)
+		case is(c, white):
+			m.work += to - from
+			return 0
+		}
+	}
+	m.work += to - from
+	return 0
+}
+
+// hash masks the salt and digest of a password hash, as crypt(3) and
+// PostgreSQL write them, and leaves the name of the method.
+func (m *scanner) hash(start, end int) int {
+	if start > 0 && is(m.s[start-1], word) && m.s[start] != '{' {
+		return 0
+	}
+	to := m.run(end, crypt)
+	for to < len(m.s) && m.s[to] == ':' { // SCRAM: stored key : server key
+		to = m.run(to+1, crypt)
+	}
+	from := end
+	if cost := m.run(end, digit); cost < to && m.s[cost] == '$' {
+		from = cost + 1
+	}
+	if to-from < 20 {
+		return 0
+	}
+	return m.mask(from, to)
+}

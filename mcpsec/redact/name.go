@@ -1,0 +1,144 @@
+package redact
+
+// secrecy says what a key name tells about its value.
+type secrecy uint8
+
+const (
+	notSecret  secrecy = iota
+	isPassword         // whatever the value looks like
+	isToken            // a value of some length that is no plain word
+	isRandom           // only a value that looks random: names with other uses
+	isDigits           // a short number: PIN, CVC, one-time code
+	isHeader           // Authorization: scheme and credentials
+	isCookie           // Cookie, Set-Cookie: name=value pairs
+)
+
+// keyParts are the texts at which a key name is recognised, anywhere in it.
+var keyParts = []string{
+	"pass", "pwd", "secret", "token", "credential", "cookie", "authorization", "session", "sessid", "kennwort", "contrase\xc3\xb1", "wachtwoord",
+	"apikey", "api_key", "api-key", "_key", "-key", "accesskey", "privatekey", "privkey", "accountkey", "authkey", "secretkey", "signingkey", "signkey", "encryptionkey", "cryptkey",
+	"masterkey", "sharedkey", "licensekey", "storagekey", "deploykey", "servicekey", "rolekey", "anonkey", "clientkey", "serverkey", "userkey", "appkey", "jwtkey", "sshkey", "webhookkey", "writekey", "adminkey", "hmackey", "passkey", "sessionkey",
+	"key=", `"key`, "code=\x02", "sig=", `"sig`, "signature=", "-signature", "_auth", "auth=", `"auth"`, "verifier", "_assertion", "samlresponse", "initial_response", "id_token_hint",
+	"cvc", "cvv", "_otp=", `_otp"`, "_otp:", `"otp"`, "otp=\x00", "pin=\x00", "pin:\x00", "pin: \x00", `"pin`, "_pin", "mnemonic=", `mnemonic"`, "mnemonic:", "seed_phrase", "seedphrase", "sid=", ".sid", "sid%", `"sid`, "_jwt", `"jwt`, "jwt=", "jwt:", `"pw`, "pw=", "pw:", "userpw", "security_code",
+}
+
+// nameRule judges key names by their end, in lower case and without separators.
+type nameRule struct {
+	suffix string
+	whole  bool // the name must be the suffix, or a word of its own at the end
+	class  secrecy
+}
+
+var nameRules = buildNameRules()
+
+func buildNameRules() (byLast [256][]nameRule) {
+	add := func(class secrecy, whole bool, suffixes ...string) {
+		for _, s := range suffixes {
+			last := s[len(s)-1]
+			byLast[last] = append(byLast[last], nameRule{s, whole, class})
+		}
+	}
+	// First the exceptions: these end like secrets and are none.
+	add(notSecret, false, "progresstoken", "nexttoken", "pagetoken", "continuationtoken", "synctoken", "canceltoken", "cursortoken", "csstoken", "nopassword", "haspassword", "ispassword", "publicapikey", "usepassword", "requirepassword", "resetpassword", "forgotpassword", "showpassword", "hidepassword")
+	add(isPassword, false, "password", "passwd", "passwort", "passphrase", "passcode", "kennwort", "wachtwoord", "contraseña", "passw", "userpw", "seedphrase", "mnemonic", "passwords")
+	add(isPassword, true, "pass", "pwd", "pw")
+	add(isPassword, false, "userpwd", "dbpwd", "dbpass", "userpass", "smtppass", "mailpass", "rootpass", "adminpass", "authpass")
+	add(isToken, false, "token", "secret", "apikey", "accesskey", "secretkey", "privatekey", "privkey", "encryptionkey", "signingkey", "signkey", "authkey", "masterkey", "sharedkey", "accountkey",
+		"storagekey", "subscriptionkey", "deploykey", "servicekey", "rolekey", "appkey", "cryptkey", "jwtkey", "sshkey", "webhookkey", "adminkey", "sessionkey", "keybase", "credential", "credentials", "jwt", "codeverifier", "clientassertion",
+		"idtokenhint", "samlresponse", "initialresponse", "apikeys", "secrets", "licensekey", "hmackey", "tokensecret", "passkey", "presharedkey", "serverkey", "clientkey", "writekey", "anonkey", "userkey", "apitokens", "accesstokens")
+	add(isRandom, true, "key", "code", "sig", "signature", "auth", "sid", "session", "sess", "hmac", "assertion")
+	add(isRandom, false, "sessionid", "sessid", "connectsid", "phpsessid", "laravelsession", "authcode", "devicecode", "authsession", "amzsignature", "googsignature")
+	add(isDigits, true, "cvc", "cvv", "cvc2", "cvv2", "otp", "pin", "totp", "otpcode", "mfacode", "pincode", "cardpin", "securitycode")
+	add(isHeader, false, "authorization")
+	add(isCookie, true, "cookie", "setcookie")
+	return byLast
+}
+
+// endings may follow a secret name and leave it one.
+var endings = []string{"hash", "base64", "b64", "hex", "value", "raw", "plain", "plaintext", "encrypted", "prod", "live", "test", "dev", "old", "new", "current", "previous", "primary", "secondary", "hint"}
+
+const maxKey = 64
+
+// folded is a key name in lower case without separators.
+type folded struct {
+	buf   [maxKey]byte
+	bound [maxKey + 1]bool // a word of the name starts here
+	n     int
+}
+
+func fold(name string) (f folded) {
+	for i := range min(len(name), maxKey) {
+		c := name[i]
+		switch c {
+		case '_', '-', '.', ' ':
+			f.bound[f.n] = true
+			continue
+		}
+		upper := 'A' <= c && c <= 'Z'
+		if i == 0 || upper && !('A' <= name[i-1] && name[i-1] <= 'Z') {
+			f.bound[f.n] = true
+		}
+		f.buf[f.n] = lowered(c)
+		f.n++
+	}
+	return f
+}
+
+func (f *folded) text() []byte { return f.buf[:f.n] }
+
+// classify judges a key name.
+func (t *table) classify(name string) secrecy {
+	if len(name) > maxKey || name == "" {
+		return notSecret
+	}
+	f := fold(name)
+	for _, key := range t.keys {
+		if f.endsWith(key) {
+			return isPassword
+		}
+	}
+	return f.judge()
+}
+
+func (f *folded) judge() secrecy {
+	for f.n > 1 && is(f.buf[f.n-1], digit) { // password2
+		if class, found := f.rule(); found {
+			return class
+		}
+		f.n--
+	}
+	if class, found := f.rule(); found {
+		return class
+	}
+	for _, e := range endings {
+		if f.endsWith(e) && f.n > len(e) {
+			f.n -= len(e)
+			class, _ := f.rule()
+			if class != isPassword && class != isToken {
+				class = notSecret
+			}
+			return class
+		}
+	}
+	return notSecret
+}
+
+func (f *folded) rule() (secrecy, bool) {
+	if f.n == 0 {
+		return notSecret, false
+	}
+	for i := range nameRules[f.buf[f.n-1]] {
+		r := &nameRules[f.buf[f.n-1]][i]
+		if !f.endsWith(r.suffix) {
+			continue
+		}
+		if !r.whole || f.n == len(r.suffix) || f.bound[f.n-len(r.suffix)] && r.class != isRandom {
+			return r.class, true
+		}
+	}
+	return notSecret, false
+}
+
+func (f *folded) endsWith(suffix string) bool {
+	return f.n >= len(suffix) && string(f.buf[f.n-len(suffix):f.n]) == suffix
+}

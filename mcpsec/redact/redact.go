@@ -1,0 +1,97 @@
+package redact
+
+import (
+	"sync"
+	"sync/atomic"
+	"unsafe"
+)
+
+// Options says what a [Redactor] looks for beyond what it always finds. The
+// zero value is ready to use.
+type Options struct {
+	// Keys are further names whose values are secret: of attributes, JSON
+	// members, parameters, headers, environment variables. Case and the
+	// separators _ - . do not matter, and a longer name that ends with one
+	// counts too ("tan" finds "user_tan"). Defaults to none beyond the
+	// built-in names.
+	Keys []string
+	// Secrets are exact values to find, as if given to [Redactor.Register].
+	// Defaults to none.
+	Secrets []Secret
+	// PII masks e-mail addresses, international phone numbers and IBANs too.
+	// Defaults to false: they are often the very answer a tool is asked for.
+	// Payment card numbers are masked always.
+	PII bool
+}
+
+// Redactor masks secrets in text. Create one with [New]. It is safe for
+// concurrent use.
+type Redactor struct {
+	table atomic.Pointer[table]
+	mu    sync.Mutex // held by Register
+	seen  [256]atomic.Pointer[judged]
+}
+
+// New returns a Redactor. It panics on a key name without a letter or digit.
+func New(opts Options) *Redactor {
+	r := &Redactor{}
+	t := builtin()
+	if len(opts.Keys) > 0 || opts.PII {
+		t = t.clone()
+		t.addKeys(opts.Keys)
+		if opts.PII {
+			for _, lit := range personals() {
+				t.add(lit)
+			}
+		}
+	}
+	r.table.Store(t)
+	for _, s := range opts.Secrets {
+		r.Register(s)
+	}
+	return r
+}
+
+// String returns s with each secret replaced by [Mask]. A text without one
+// comes back as it is, without an allocation. Redacting twice gives what
+// redacting once gave.
+func (r *Redactor) String(s string) string {
+	out, _ := redact(r.table.Load(), s)
+	return out
+}
+
+// Bytes is [Redactor.String] for bytes. It never writes to b, and returns b
+// itself when there is nothing to mask.
+func (r *Redactor) Bytes(b []byte) []byte {
+	out, dirty := redact(r.table.Load(), view(b))
+	if !dirty {
+		return b
+	}
+	return []byte(out)
+}
+
+// passes bounds how often a text is gone over. One pass finds what there is;
+// another one is needed because a mask may bring a key and a value together
+// that were not next to each other before.
+const passes = 6
+
+func redact(t *table, s string) (out string, dirty bool) {
+	for range passes {
+		m := scanner{t: t, s: s}
+		m.scan()
+		if !m.dirty {
+			break
+		}
+		s, dirty = m.text(), true
+	}
+	return s, dirty
+}
+
+// text returns the redacted text.
+func (m *scanner) text() string {
+	m.out = append(m.out, m.s[m.pos:]...)
+	return view(m.out)
+}
+
+// view is b as a string without a copy. b must not change while it is in use.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -1,0 +1,162 @@
+package redact
+
+// token describes credentials that name themselves by a prefix: the prefix
+// stays, so that a reader sees what was there, and the body goes.
+type token struct {
+	prefix string
+	body   class
+	least  int  // bytes in the shortest body
+	mixed  bool // the body must hold letters and digits
+}
+
+// tokens lists them by issuer. A prefix that is also the beginning of ordinary
+// words needs a long or mixed body.
+var tokens = buildTokens()
+
+func buildTokens() (list []token) {
+	add := func(body class, least int, prefixes ...string) {
+		for _, p := range prefixes {
+			list = append(list, token{prefix: p, body: body, least: least})
+		}
+	}
+	addMixed := func(body class, least int, prefixes ...string) {
+		for _, p := range prefixes {
+			list = append(list, token{prefix: p, body: body, least: least, mixed: true})
+		}
+	}
+	payments(add, addMixed)
+	clouds(add, addMixed)
+	developers(add, addMixed)
+	messaging(add, addMixed)
+	models(add, addMixed)
+	return list
+}
+
+type adder func(body class, least int, prefixes ...string)
+
+func payments(add, addMixed adder) {
+	addMixed(alnum, 10, "sk_live_", "sk_test_", "sk_prod_", "rk_live_", "rk_test_", "rk_prod_")
+	add(b64, 24, "whsec_")
+	addMixed(word, 20, "_secret_") // Stripe client secrets: pi_…_secret_…
+	add(b64url, 22, "sq0atp-", "sq0csp-", "sq0idp-")
+	add(b64url, 50, "EAAA", "EAAB", "EAAC", "EAAG", "EAAE")
+	add(b64url, 16, "access_token$production$", "access_token$sandbox$")
+	add(alnum, 14, "rzp_live_", "rzp_test_")
+	addMixed(b64url, 24, "FLWSECK_TEST-", "FLWSECK-", "shippo_live_", "shippo_test_", "duffel_live_", "duffel_test_")
+	add(alnum, 40, "EZAK", "EZTK")
+	addMixed(ident, 30, "access-sandbox-", "access-production-", "access-development-")
+	add(word, 30, "pdl_live_apikey_", "pdl_sdbx_apikey_", "pdl_live_", "pdl_sdbx_", "polar_oat_", "polar_pat_")
+}
+
+func clouds(add, addMixed adder) {
+	add(b32, 16, "AKIA", "ASIA", "ABIA", "ACCA")
+	add(b64, 80, "FwoGZXIvYXdz", "IQoJb3JpZ2lu", "ABSKQmVkcm9ja0FQSUtleS")
+	addMixed(ident, 30, "amzn.mws.", "amzn1.oa2-cs.v1.")
+	add(b64url, 30, "AIza", "1//0", "4/0A")
+	add(ident, 20, "ya29.")
+	add(b64url, 20, "GOCSPX-")
+	add(opaque, 31, "\x00Q~")
+	add(hexa, 40, "dop_v1_", "doo_v1_", "dor_v1_")
+	add(ident, 60, "v1.0-")
+	add(alnum, 12, "LTAI", "AKID")
+	addMixed(b64url, 35, "AQVN", "y0_", "t1.")
+	add(b64url, 24, "hvs.", "hvb.", "hvr.")
+	add(ident, 30, "dp.pt.", "dp.st.", "dp.ct.", "dp.sa.", "dp.scim.", "dp.audit.")
+	add(ident, 32, "pscale_pw_", "pscale_tkn_", "pscale_oauth_")
+	add(hexa, 30, "sbp_")
+	addMixed(word, 20, "sb_secret_")
+	add(b64, 40, "fm2_", "fm1r_", "fm1a_", "fo1_")
+	add(b64url, 20, "tskey-")
+	add(alnum, 32, "rnd_", "nfp_", "napi_", "xau_")
+	add(b64url, 30, "vercel_blob_rw_", "ddp_", "ddo_", "vcp_", "vci_", "vca_", "vcr_", "vck_")
+	add(b64url, 30, "HRKU-")
+	add(hexa, 40, "pul-", "pnu_", "pnb_")
+	add(hexa, 32, "dapi")
+	add(b64url, 60, "ops_eyJ")
+	add(b64url, 40, "sha256~")
+	add(b64url, 30, "cflt")
+	add(ident, 60, "dt0c01.", "dt0s01.", "dt0s16.")
+	add(b32, 50, "AGE-SECRET-KEY-1", "AGE-PLUGIN-")
+}
+
+func developers(add, addMixed adder) {
+	add(alnum, 16, "ghp_", "gho_", "ghu_", "ghs_", "ghr_")
+	add(word, 22, "github_pat_")
+	add(ident, 16, "glpat-", "glrt-", "glcbt-", "glptt-", "glft-", "gldt-", "glsoat-", "glimt-", "glagent-", "gloas-", "glffct-", "glwt-", "GR1348941")
+	add(opaque, 40, "ATATT3", "ATCTT3", "ATSTT3")
+	addMixed(alnum, 30, "ATBB")
+	add(alnum, 30, "npm_", "jina_", "apify_api_", "apify_proxy_")
+	add(b64url, 40, "pypi-AgE")
+	add(hexa, 40, "rubygems_")
+	add(alnum, 43, "oy2")
+	add(alnum, 32)
+	add(b64url, 20, "dckr_pat_", "dckr_oat_")
+	add(alnum, 60, "AKCp", "cmVmdGtu")
+	add(alnum, 32, "bkua_", "CLOJARS_", "sgp_", "slk_")
+	add(word, 32, "CCIPAT_", "CCIPRJ_")
+	add(hexa, 32, "squ_", "sqp_", "sqa_")
+	add(ident, 40, "PMAK-")
+	add(b32, 26, "API-")
+	add(hexa, 64, "rdme_xn8s9h")
+	add(b32, 20, "NRAK-", "NRIQ-")
+	add(b64url, 24, "NRII-", "NRJS-", "NRRA-")
+	add(word, 30, "glsa_")
+	add(b64, 30, "glc_", "glat_")
+	add(b64url, 30, "sntrys_", "sntryu_", "sntrya_")
+	add(alnum, 30, "lin_api_", "lin_oauth_", "ntn_", "secret_")
+	add(b64url, 30, "figd_", "figu_", "fio-u-", "tfp_", "CFPAT-", "phx_", "phs_")
+	addMixed(b64url, 30, "sdk-", "api-", "pat-na1-", "pat-na2-", "pat-eu1-", "dnkey-", "tr_prod_", "tr_dev_")
+	add(hexa, 32, "shpat_", "shppa_", "shpca_", "shpss_", "shptka_")
+	add(alnum, 26, "aio_", "unkey_", "sm_aat_", "sm_pat_", "sm_sat_")
+	addMixed(b64url, 60, "sl.")
+	add(b64url, 22, "signkey-prod-", "signkey-test-")
+	add(ident, 40)
+}
+
+func messaging(add, addMixed adder) {
+	add(b64url, 16, "xoxb-", "xoxp-", "xoxa-", "xoxr-", "xoxs-", "xoxe-", "xoxd-", "xoxc-", "xoxo-", "xapp-", "xwfp-", "xoxe.xox")
+	add(ident, 40, "SG.")
+	add(hexa, 32, "key-", "SK")
+	add(b64url, 60, "xkeysib-", "xsmtpsib-")
+	addMixed(word, 26, "re_")
+	addMixed(b64url, 20, "md-")
+}
+
+func models(add, addMixed adder) {
+	addMixed(b64url, 20, "sk-", "csk-", "rk-", "pa-")
+	add(alnum, 30, "hf_", "api_org_", "gsk_", "r8_", "pplx-", "fw_", "fc-")
+	add(alnum, 40, "xai-")
+	add(word, 30, "pcsk_", "lsv2_pt_", "lsv2_sk_", "tgp_v1_", "wandb_v1_", "bb_live_", "bb_test_")
+	add(b64url, 40, "nvapi-")
+	add(b64url, 20, "tvly-")
+	addMixed(hexa, 30, "e2b_", "n8n_api_", "sk_")
+}
+
+// literal returns the text at which to look for the token: a short prefix is
+// looked for with the byte after it, which makes for rarer pairs.
+func (t *token) literal() string {
+	if len(t.prefix) > 4 {
+		return t.prefix
+	}
+	return t.prefix + string(rune(anyB64))
+}
+
+// token judges a self-named credential whose prefix starts at start.
+func (m *scanner) token(t *token, start int) int {
+	end := start + len(t.prefix)
+	if t.prefix[0] != '_' && t.prefix[0] != anyDigit && !m.startsWord(start) {
+		return 0
+	}
+	// "risk-", "x-sk-": a prefix after a hyphen is the end of a longer name.
+	if t.mixed && start > 0 && (m.s[start-1] == '-' || m.s[start-1] == '_') {
+		return 0
+	}
+	to := m.run(end, t.body)
+	for to > end && (m.s[to-1] == '.' || m.s[to-1] == '-') {
+		to--
+	}
+	if to-end < t.least || t.mixed && !mixed(m.s[end:to]) {
+		return 0
+	}
+	return m.mask(end, to)
+}
