@@ -33,6 +33,8 @@ func TestEveryDecisionIsRecorded(t *testing.T) {
 	}{
 		"ok":           {failing(ok), `"method":"tools/call","params":{"name":"x"}`, []string{"decision allowed", "outcome ok"}},
 		"failed":       {failing(func(context.Context) error { return errors.New("x") }), `"method":"tools/call","params":{"name":"x"}`, []string{"decision allowed", "outcome failed handler"}},
+		"tool's rule":  {failing(func(context.Context) error { return &mcpsec.Error{Message: "no", Rule: "statement"} }), `"method":"tools/call","params":{"name":"x"}`, []string{"decision allowed", "outcome refused statement"}},
+		"guard's rule": {failing(ok).WithGuards(func(context.Context, *mcpsec.Call) error { return &mcpsec.Error{Message: "no", Rule: "hours"} }), `"method":"tools/call","params":{"name":"x"}`, []string{"decision refused hours"}},
 		"panicked":     {failing(func(context.Context) error { panic("x") }), `"method":"tools/call","params":{"name":"x"}`, []string{"decision allowed", "outcome panicked panic"}},
 		"guard":        {failing(ok).WithGuards(refuse), `"method":"tools/call","params":{"name":"x"}`, []string{"decision refused guard"}},
 		"arguments":    {failing(ok), `"method":"tools/call","params":{"name":"x","arguments":{"a":1}}`, []string{"decision refused arguments"}},

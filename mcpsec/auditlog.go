@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -35,7 +36,8 @@ type chain struct {
 	mu      sync.Mutex
 	w       io.Writer
 	sum     hash.Hash
-	head    AuditHead
+	records uint64
+	last    [2 * sha256.Size]byte // hash of the last record, in hex
 	line    bytes.Buffer // the record as slog writes it
 	out     []byte       // the record with its place in the chain
 	pending []byte       // the rest of a line of which the writer took a part
@@ -48,10 +50,12 @@ type AuditHead struct {
 	Hash    string
 }
 
+var emptyHead = AuditHead{Hash: strings.Repeat("0", 2*sha256.Size)}
+
 // NewAuditLog returns an audit log that starts a new chain on w. Do not use it
 // on a file that holds records already: that is what [OpenAuditLog] is for.
 func NewAuditLog(w io.Writer) *AuditLog {
-	return newAuditLog(w, Secret{}, AuditHead{})
+	return newAuditLog(w, Secret{}, emptyHead)
 }
 
 // OpenAuditLog opens or creates the audit log in a file that only its owner can
@@ -78,10 +82,8 @@ func OpenAuditLog(path string, key Secret) (*AuditLog, error) {
 }
 
 func newAuditLog(w io.Writer, key Secret, head AuditHead) *AuditLog {
-	if head.Records == 0 {
-		head.Hash = hex.EncodeToString(make([]byte, sha256.Size))
-	}
-	c := &chain{w: w, sum: newSum(key), head: head}
+	c := &chain{w: w, sum: newSum(key), records: head.Records}
+	copy(c.last[:], head.Hash)
 	return &AuditLog{chain: c, json: slog.NewJSONHandler(&c.line, nil)}
 }
 
@@ -125,7 +127,7 @@ func (l *AuditLog) Handle(ctx context.Context, r slog.Record) error {
 func (l *AuditLog) Head() AuditHead {
 	l.chain.mu.Lock()
 	defer l.chain.mu.Unlock()
-	return l.chain.head
+	return AuditHead{l.chain.records, string(l.chain.last[:])}
 }
 
 // Close closes the writer if it can be closed.
@@ -141,12 +143,12 @@ func (l *AuditLog) Close() error {
 // append writes {"seq":…,"prev":…,<object's members>,"hash":…}.
 func (c *chain) append(object []byte) error {
 	line := append(c.out[:0], `{"seq":`...)
-	line = strconv.AppendUint(line, c.head.Records+1, 10)
-	line = append(append(line, `,"prev":"`...), c.head.Hash...)
+	line = strconv.AppendUint(line, c.records+1, 10)
+	line = append(append(line, `,"prev":"`...), c.last[:]...)
 	line = append(append(line, `",`...), object[1:len(object)-1]...)
 	cut := len(line)
 	line = appendHash(append(line, hashMember...), c.sum, line)
-	sum := string(line[cut+len(hashMember):])
+	sum := line[cut+len(hashMember):]
 	line = append(line, "\"}\n"...)
 	c.out = line
 	n, err := c.w.Write(line)
@@ -154,7 +156,8 @@ func (c *chain) append(object []byte) error {
 		err = io.ErrShortWrite
 	}
 	if n > 0 { // a part is in the log: the chain goes through this record
-		c.head = AuditHead{c.head.Records + 1, sum}
+		c.records++
+		copy(c.last[:], sum)
 	}
 	if err != nil {
 		if n > 0 {
@@ -214,7 +217,7 @@ func VerifyAuditLog(r io.Reader, key Secret) (AuditHead, error) {
 
 // verify also returns where the last good record ends.
 func verify(r io.Reader, key Secret) (head AuditHead, good int64, err error) {
-	head.Hash = hex.EncodeToString(make([]byte, sha256.Size))
+	head = emptyHead
 	sum := newSum(key)
 	br := bufio.NewReaderSize(r, maxLogLine)
 	for {

@@ -16,7 +16,11 @@ import (
 // argument's value. It is redacted like a result all the same.
 type Error struct {
 	Message string
-	Err     error // the cause, for the log; may be nil
+	// Rule names in the audit record what refused the call, as in "statement".
+	// Defaults to "guard" or "handler". A handler that refuses for a rule of
+	// its own is recorded as a refusal, not as a failure.
+	Rule string
+	Err  error // the cause, for the log; may be nil
 }
 
 // Error returns the message.
@@ -28,7 +32,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // The ways in which a call can end, as the audit record names them.
 const (
 	outcomeOK        = "ok"
-	outcomeRefused   = "refused"   // before the tool ran
+	outcomeRefused   = "refused"   // by a rule, before the tool ran or by the tool
 	outcomeFailed    = "failed"    // the handler returned an error
 	outcomePanicked  = "panicked"  // the handler or its result's marshaller
 	outcomeTimeout   = "timeout"   // the deadline passed
@@ -63,6 +67,9 @@ func fromGuard(err error) *failure {
 	var e *Error
 	if errors.As(err, &e) {
 		f.text = "not allowed: " + e.Message
+		if e.Rule != "" {
+			f.rule = e.Rule
+		}
 	} else {
 		f.text = "not allowed"
 	}
@@ -77,6 +84,9 @@ func fromHandler(ctx context.Context, err error) *failure {
 	switch {
 	case errors.As(err, &e):
 		f.text, f.cause = e.Message, e.Err
+		if e.Rule != "" {
+			f.outcome, f.rule = outcomeRefused, e.Rule
+		}
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
 		f.outcome, f.rule = outcomeTimeout, "deadline"
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:

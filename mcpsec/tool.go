@@ -171,10 +171,13 @@ func newTool[In, Out any](spec ToolSpec, handler func(context.Context, In) (Out,
 		if err := out.Check(v); err != nil {
 			return fmt.Errorf("the result breaks its own schema: %w", err)
 		}
-		return v2.MarshalWrite(w, v, jsontext.AllowInvalidUTF8(true), v2.Deterministic(true))
+		return v2.MarshalWrite(w, v, encodeOptions)
 	}
 	return t, t.validate()
 }
+
+// Invalid UTF-8 of a backend becomes replacement characters and not a failure.
+var encodeOptions = v2.JoinOptions(jsontext.AllowInvalidUTF8(true), v2.Deterministic(true))
 
 var toolName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,128}$`)
 
