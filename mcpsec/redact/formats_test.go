@@ -77,7 +77,7 @@ var harmless = []string{
 	"{s} reset for bob", "{s}: required", "{s} is required", "{s} is 8 characters", "token expired", "the token was revoked", "--- PASS: TestToken (0.00s)", "PASS: all", "PWD=/root", "{s}_hash_algorithm=bcrypt",
 	"b.Run(\"Key=smallType/Elem=int32\")", "max_tokens: 4096", "\"tokens\":[1,2,3]", "next_page_token=abc", "identified by name", "Secret: secret,", "Password: cfg.Password,", "token := lexer.next()", "if token == \"(\" {",
 	"func (t *Token) String() string", "earlySecret *tls13.EarlySecret", "SecretKey: []byte{0xd9, 0x0c}", "fmt.Printf(\"{s}=%#v\", p)", "Get \"http://host/{s}\": dummy", "http://localhost:3000/users/@me", "git@github.com:org/repo.git",
-	"https://proxy.golang.org/x/@v/list", "https://host/a:b", "$1,234.56", "1767225600000000", "2026-01-01 12:34:56.789012345", "4111111111111112", "session started", "cookie: accepted", "basic support", "bearer of news",
+	"https://modules.example.org/x/@v/list", "https://host/a:b", "$1,234.56", "1767225600000000", "2026-01-01 12:34:56.789012345", "4111111111111112", "session started", "cookie: accepted", "basic support", "bearer of news",
 	"pk_live_{20}", "{hex}", "sha256:{hex}{hex}", "{s}=xxxxxxxx", "{s}=ab****yz", "connect({s}=db_{s}, token=self.auth_token)", "{s}=<nil>", "{s}=${DB_PASSWORD}", "{s}=[redacted]", "api_key: {{ .Values.key }}", "AUTH PLAIN LOGIN CRAM-MD5", "data:image/png;base64,{48}", "WWW-Authenticate: Basic realm=\"x\"",
 }
 

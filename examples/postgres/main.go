@@ -1,0 +1,51 @@
+// Postgres serves a PostgreSQL database, read-only, over standard input and
+// output. The environment variable DATABASE_URL names the database and a role
+// that may read it and nothing else; the error for any other role says how to
+// make one.
+package main
+
+import (
+	"context"
+	"flag"
+	"log"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
+	"github.com/mcpsec/mcpsec-go/pgtool"
+)
+
+func main() {
+	audit := flag.String("audit", "mcp-postgres-audit.jsonl", "`file` of the audit log")
+	flag.Parse()
+	if err := run(context.Background(), *audit); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context, auditPath string) error {
+	url, err := redact.SecretFromEnv("DATABASE_URL")
+	if err != nil {
+		return err
+	}
+	audit, err := mcpsec.OpenAuditLog(auditPath, mcpsec.Secret{})
+	if err != nil {
+		return err
+	}
+	defer audit.Close()
+	db, err := pgtool.Open(ctx, pgtool.Options{URL: url})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "postgres", Version: "1.0.0"}, mcpsec.Options{
+		Audit:   audit,
+		Secrets: []mcpsec.Secret{url},
+	})
+	if err != nil {
+		return err
+	}
+	srv.Add(pgtool.ReadTools(db)...)
+	return srv.Run(ctx)
+}

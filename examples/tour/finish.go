@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/mcpsec/mcpsec-go/mcpsec"
+)
+
+// rawAttacks talks to a server of its own in lines, as no client library would.
+func rawAttacks(ctx context.Context, p *printer, url, audit string) error {
+	cmd, err := child(ctx, url, audit, io.Discard)
+	if err != nil {
+		return err
+	}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	answers := bufio.NewReader(out)
+	for _, a := range []struct{ asked, line, want, why string }{
+		{"garbage instead of a message", "hello?", "-32700", "answered without echo, and the server lives on"},
+		{"a batch of calls", `[{"jsonrpc":"2.0","id":1,"method":"ping"}]`, "batches are not accepted", "one message a line"},
+		{"one name twice, to fool a gateway", `{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call"}`, "a member occurs twice", "two readers must not read two things"},
+		{"100,000 levels of nesting", strings.Repeat(`{"a":[`, 50_000), "nested too deeply", "bounded before anything is parsed"},
+		{"a message of 5 MB", `{"jsonrpc":"2.0","id":1,"method":"` + strings.Repeat("x", 5<<20) + `"}`, "too long", "read to its end and dropped"},
+		{"and a good one", `{"jsonrpc":"2.0","id":2,"method":"ping"}`, `"result":{}`, "still there"},
+	} {
+		if _, err := io.WriteString(in, a.line+"\n"); err != nil {
+			return err
+		}
+		got, err := answers.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		got = strings.TrimSpace(got)
+		mark, code := "✓", green
+		if !strings.Contains(got, a.want) {
+			mark, code = "✗", red
+		}
+		p.row(mark, code, a.asked, shorten(got, 130), a.why)
+		if mark != "✓" {
+			return fmt.Errorf("%s: the server answered %q", a.asked, got)
+		}
+	}
+	return errors.Join(in.Close(), cmd.Wait())
+}
+
+// checkAudit verifies the log, then a copy in which one record was changed.
+func (s *server) checkAudit(p *printer) error {
+	log, err := os.ReadFile(s.audit)
+	if err != nil {
+		return err
+	}
+	head, err := mcpsec.VerifyAuditLog(bytes.NewReader(log), mcpsec.Secret{})
+	if err != nil {
+		return fmt.Errorf("verifying the audit log: %w", err)
+	}
+	p.say("%s %d records verify; the last has the hash %s…", p.paint(green, "✓"), head.Records, head.Hash[:16])
+	edited := bytes.Replace(log, []byte(`"decision":"refused"`), []byte(`"decision":"allowed"`), 1)
+	_, err = mcpsec.VerifyAuditLog(bytes.NewReader(edited), mcpsec.Secret{})
+	if err == nil {
+		return errors.New("an edited audit log verifies")
+	}
+	p.say("%s A copy with one refusal turned into an allowance: %v", p.paint(green, "✓"), err)
+	return s.checkLog(p, string(log))
+}
+
+// checkLog looks at the server's own log: the causes are in it, the password is
+// not.
+func (s *server) checkLog(p *printer, audit string) error {
+	log := s.log.String()
+	if !strings.Contains(log, "nil map") || !strings.Contains(log, "tour/server.go") {
+		return errors.New("the panic and its stack are not in the server's log")
+	}
+	if strings.Contains(log+audit, passwordPrefix) {
+		return errors.New("the password is in the audit log or in the server's log")
+	}
+	for line := range strings.Lines(log) {
+		if _, cause, ok := strings.Cut(line, `error="connecting to `); ok {
+			p.say("%s The server's log has the cause of the outage, and no password: connecting to %s", p.paint(green, "✓"), strings.TrimSuffix(cause, "\"\n"))
+			return nil
+		}
+	}
+	return errors.New("the cause of the outage is not in the server's log")
+}
+
+// connectAdvice says how to go on.
+func connectAdvice(p *printer) {
+	p.heading("6  Connect a real client")
+	p.say(`Build the server over a database of your own, and give it a role that may only read:
+
+  go build -o mcp-postgres ./examples/postgres
+  export DATABASE_URL='postgres://mcp_reader:PASSWORD@db.example.com/shop'
+
+Claude Desktop, Cursor, Windsurf (their mcp.json):
+
+  {"mcpServers": {"shop": {"command": "/path/to/mcp-postgres", "env": {"DATABASE_URL": "postgres://…"}}}}
+
+VS Code (.vscode/mcp.json):
+
+  {"servers": {"shop": {"type": "stdio", "command": "/path/to/mcp-postgres", "env": {"DATABASE_URL": "postgres://…"}}}}
+
+Claude Code:      claude mcp add shop -e DATABASE_URL="$DATABASE_URL" -- /path/to/mcp-postgres
+MCP Inspector:    npx @modelcontextprotocol/inspector --cli /path/to/mcp-postgres --method tools/list
+
+Your own tools:   examples/quickstart, then mcpsec/doc.go`)
+}

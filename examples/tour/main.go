@@ -1,0 +1,202 @@
+// Tour shows in a minute what a hardened MCP server does. It starts a real
+// PostgreSQL with a small shop in it, starts a server over it as a child
+// process, and drives that with a real MCP client: honest calls first, then
+// attacks, each with what the server answered and recorded. It needs no
+// configuration, keeps nothing, and ends with status 1 if an attack got through.
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpsec/mcpsec-go/examples/embedpg"
+	"github.com/mcpsec/mcpsec-go/internal/pgserver"
+	"github.com/mcpsec/mcpsec-go/pgtool"
+)
+
+//go:embed shop.sql
+var shopSQL string
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "serve" {
+		exit(serve(context.Background()))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := tour(ctx, newPrinter(os.Stdout))
+	if ctx.Err() != nil {
+		err = errors.New("stopped; everything that was started is gone again")
+	}
+	stop()
+	exit(err)
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "tour:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func tour(ctx context.Context, p *printer) error {
+	p.heading("1  A database")
+	p.say("Starting PostgreSQL; the first time on a machine without it, it is fetched.")
+	pg, err := pgserver.Start(ctx, pgserver.Options{Log: os.Stderr, Download: true, Fetch: embedpg.Fetch})
+	if err != nil {
+		return err
+	}
+	defer pg.Stop()
+	url, err := load(ctx, pg)
+	if err != nil {
+		return fmt.Errorf("loading the shop: %w", err)
+	}
+	p.say("PostgreSQL %d runs, with a shop of 2,000 customers and 12,000 orders.", pg.Version())
+	p.say("The server will log in as mcp_reader, a role made by the SQL that pgtool.SetupSQL prints.")
+
+	dir, err := os.MkdirTemp("", "mcpsec-tour-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	p.heading("2  A hardened MCP server over it, as a child process")
+	s, err := startServer(ctx, url, filepath.Join(dir, "audit.jsonl"))
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if err := s.introduce(ctx, p); err != nil {
+		return err
+	}
+	p.heading("3  Honest calls work")
+	p.header()
+	if err := s.each(ctx, p, honest); err != nil {
+		return err
+	}
+	p.heading("4  Attacks do not")
+	p.header()
+	if err := s.each(ctx, p, attacks); err != nil {
+		return err
+	}
+	if err := rawAttacks(ctx, p, url, filepath.Join(dir, "raw.jsonl")); err != nil {
+		return err
+	}
+	p.heading("5  Everything was recorded, and the record cannot be changed unseen")
+	if err := s.checkAudit(p); err != nil {
+		return err
+	}
+	connectAdvice(p)
+	return nil
+}
+
+// passwordPrefix makes the password easy to look for where it must not be.
+const passwordPrefix = "tour-"
+
+// load makes the shop and the role, and returns the URL that the server uses.
+func load(ctx context.Context, pg *pgserver.Server) (string, error) {
+	const database, role = "shop", "mcp_reader"
+	if err := pg.CreateDatabase(ctx, database, ""); err != nil {
+		return "", err
+	}
+	conn, err := pgx.Connect(ctx, pg.URL(database, ""))
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	password := passwordPrefix + pg.Password()
+	for _, sql := range []string{
+		shopSQL,
+		pgtool.SetupSQL(pgtool.SetupOptions{Database: database, Role: role}),
+		"ALTER ROLE " + role + " PASSWORD '" + password + "'",
+	} {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return "", err
+		}
+	}
+	return pg.URLAs(database, role, password), nil
+}
+
+// A server is the child process with the SDK's client on its streams.
+type server struct {
+	*mcp.ClientSession
+	audit string
+	seen  int // audit records shown so far
+	log   *logBuffer
+}
+
+// logBuffer keeps what the child writes to standard error.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// child prepares this program as a server.
+func child(ctx context.Context, url, audit string, stderr io.Writer) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, "serve")
+	cmd.Env = append(os.Environ(), envURL+"="+url, envAudit+"="+audit)
+	cmd.Stderr = stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 3 * time.Second
+	return cmd, nil
+}
+
+func startServer(ctx context.Context, url, audit string) (*server, error) {
+	s := &server{audit: audit, log: &logBuffer{}}
+	cmd, err := child(ctx, url, audit, s.log)
+	if err != nil {
+		return nil, err
+	}
+	client := mcp.NewClient(&mcp.Implementation{Name: "tour-client", Version: "1.0.0"}, nil)
+	s.ClientSession, err = client.Connect(ctx, &mcp.CommandTransport{Command: cmd}, nil)
+	if err != nil {
+		return nil, fmt.Errorf("starting the server: %w\n%s", err, s.log)
+	}
+	return s, nil
+}
+
+func (s *server) close() {
+	if err := s.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, "tour: stopping the server:", err)
+	}
+}
+
+func (s *server) introduce(ctx context.Context, p *printer) error {
+	list, err := s.ListTools(ctx, nil)
+	if err != nil {
+		return err
+	}
+	p.say("It serves %d tools:", len(list.Tools))
+	for _, t := range list.Tools {
+		p.say("  %s", pad(t.Name, 18)+firstSentence(t.Description))
+	}
+	return nil
+}

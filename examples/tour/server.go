@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
+	"github.com/mcpsec/mcpsec-go/pgtool"
+)
+
+// What the tour tells its server through the environment.
+const (
+	envURL   = "TOUR_DATABASE_URL"
+	envAudit = "TOUR_AUDIT_LOG"
+)
+
+// serve is the server of the tour: the program runs itself for it, as a client
+// would run a server of yours.
+func serve(ctx context.Context) error {
+	url, err := redact.SecretFromEnv(envURL)
+	if err != nil {
+		return err
+	}
+	audit, err := mcpsec.OpenAuditLog(os.Getenv(envAudit), mcpsec.Secret{})
+	if err != nil {
+		return err
+	}
+	defer audit.Close()
+	db, err := pgtool.Open(ctx, pgtool.Options{URL: url, Timeout: 2 * time.Second})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "tour", Version: "1.0.0"}, mcpsec.Options{
+		Audit:   audit,
+		Secrets: []mcpsec.Secret{url},
+	})
+	if err != nil {
+		return err
+	}
+	srv.Add(pgtool.ReadTools(db)...)
+	srv.Add(customTools(url)...)
+	return srv.Run(ctx)
+}
+
+type shippingIn struct {
+	Country string `json:"country" validate:"required,oneof=DE FR PL IT NL SE" jsonschema:"where to"`
+	Grams   int    `json:"grams" validate:"required,min=1,max=30000" jsonschema:"weight of the parcel"`
+}
+
+type shippingOut struct {
+	Price string `json:"price" jsonschema:"in EUR"`
+}
+
+type none struct{}
+
+// customTools are tools as a user writes them: one good, two with the bugs that
+// handlers have.
+func customTools(url mcpsec.Secret) []*mcpsec.Tool {
+	spec := func(name, description string) mcpsec.ToolSpec {
+		return mcpsec.ToolSpec{Name: name, Description: description, Effect: mcpsec.Read}
+	}
+	return []*mcpsec.Tool{
+		mcpsec.NewTool(spec("shipping_price", "Price of sending a parcel."),
+			func(_ context.Context, in shippingIn) (shippingOut, error) {
+				return shippingOut{fmt.Sprintf("%d.%02d", 4+in.Grams/5000, 90)}, nil
+			}),
+		mcpsec.NewTool(spec("stock_import", "Imports the stock list. Has a bug."),
+			func(context.Context, none) (shippingOut, error) {
+				var suppliers map[string]string
+				suppliers["first"] = "panics" // a write to a nil map
+				return shippingOut{}, nil
+			}),
+		mcpsec.NewTool(spec("stock_sync", "Synchronises the stock. Has an outage."),
+			func(context.Context, none) (shippingOut, error) {
+				return shippingOut{}, errors.New("connecting to " + url.Reveal() + ": connection refused")
+			}),
+	}
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// A step is one call of the tour, with what must come back.
+type step struct {
+	asked  string // in words
+	tool   string
+	args   string
+	why    string
+	want   string // a part of the answer; every step has one
+	never  string // what must not be in the answer
+	failed bool   // the answer must be an error
+}
+
+func sql(query string) string {
+	b, _ := json.Marshal(map[string]string{"sql": query}) // a map of strings
+	return string(b)
+}
+
+var honest = []step{
+	{asked: "Which tables are there?", tool: "pg_list_objects", args: `{"schema":"public"}`, want: "order_items",
+		why: "only what the role may see"},
+	{asked: "What is in orders?", tool: "pg_describe", args: `{"schema":"public","name":"orders"}`, want: "customer_id",
+		why: "columns, keys and comments in one answer"},
+	{asked: "Our three best customers in a country?", tool: "pg_query",
+		args: `{"sql":"SELECT c.name, sum(i.quantity * p.price) AS spent FROM customers c JOIN orders o ON o.customer_id = c.id JOIN order_items i ON i.order_id = o.id JOIN products p ON p.id = i.product_id WHERE c.country = $1 GROUP BY c.id ORDER BY spent DESC LIMIT 3","params":["PL"]}`,
+		want: `"row`, why: "parameters are bound, never spliced into the text; sums are exact"},
+	{asked: "An order whose number is beyond 2^53", tool: "pg_query", args: sql("SELECT min(id) FROM orders WHERE id > 9007199254740993"), want: "9007199254740994",
+		why: "large integers are not rounded on the way"},
+	{asked: "A tool of one's own", tool: "shipping_price", args: `{"country":"SE","grams":1200}`, want: "4.90",
+		why: "ten lines; its struct tags are schema and check"},
+}
+
+var attacks = []step{
+	{asked: "SELECT 1; DROP TABLE orders", tool: "pg_query", args: sql("SELECT 1; DROP TABLE orders"), failed: true, want: "one statement",
+		why: "one statement a call, and never the protocol that takes several"},
+	{asked: "COMMIT, to get out of the transaction", tool: "pg_query", args: sql("COMMIT"), failed: true, want: "not allowed",
+		why: "only queries pass; it was never sent"},
+	{asked: "a DELETE inside a WITH", tool: "pg_query", args: sql("WITH x AS (DELETE FROM orders RETURNING *) SELECT count(*) FROM x"), failed: true, want: "not allowed",
+		why: "refused by its words, and read-only for the server and the role too"},
+	{asked: "set_config('transaction_read_only','off')", tool: "pg_query", args: sql("SELECT set_config('transaction_read_only', 'off', false)"), failed: true, want: "",
+		why: "the server does not leave a read-only transaction"},
+	{asked: "SELECT rolpassword FROM pg_authid", tool: "pg_query", args: sql("SELECT rolpassword FROM pg_authid"), failed: true, want: "42501",
+		why: "the role may not; SQLSTATE and a fixed text, not the server's words"},
+	{asked: "note::int, to read a row from its error", tool: "pg_query", args: sql("SELECT note::int FROM notes"), failed: true, want: "22P02", never: "Horak",
+		why: "PostgreSQL's message quotes the row: it goes to the log only"},
+	{asked: "SQL as a parameter's value", tool: "pg_query", args: `{"sql":"SELECT count(*) FROM customers WHERE name = $1","params":["x' OR 'a'='a"]}`, want: `"0"`,
+		why: "a value is a value: no customer has that name"},
+	{asked: "pg_sleep(60)", tool: "pg_query", args: sql("SELECT pg_sleep(60)"), failed: true, want: "57014",
+		why: "statements have 2 seconds here, and the server ends them"},
+	{asked: "two million rows", tool: "pg_query", args: sql("SELECT a.*, b.words FROM customers a, reviews b"), want: `"truncated":true`,
+		why: "rows and bytes are capped while reading, by the operator, not by the model"},
+	{asked: "an argument that is not in the schema", tool: "shipping_price", args: `{"country":"SE","grams":1,"admin":true}`, failed: true, want: "unknown member", never: "admin",
+		why: "exact names only; the answer lists them and echoes nothing"},
+	{asked: "grams: 1e99, country: Atlantis", tool: "shipping_price", args: `{"country":"Atlantis","grams":1}`, failed: true, want: "country: must be one of", never: "Atlantis",
+		why: "path and rule, never the value"},
+	{asked: "a review with hidden instructions", tool: "pg_query", args: sql("SELECT words FROM reviews WHERE product_id = 7 AND words LIKE 'Lovely%'"), want: "Lovely map.", never: "\U000E0053",
+		why: "characters that no person sees are removed from results"},
+	{asked: "a handler that panics", tool: "stock_import", args: `{}`, failed: true, want: "internal error (call ",
+		why: "the call fails, the process lives, the stack is in the log"},
+	{asked: "a handler whose error holds the password", tool: "stock_sync", args: `{}`, failed: true, want: "internal error (call ", never: "postgres://",
+		why: "only texts meant for the model reach it; the log has the rest, redacted"},
+}
+
+// each runs steps and shows them; it fails on the first that went wrong.
+func (s *server) each(ctx context.Context, p *printer, steps []step) error {
+	for _, st := range steps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		text, failed, err := s.ask(ctx, st)
+		if err != nil {
+			return fmt.Errorf("%s: %w", st.asked, err)
+		}
+		ok := failed == st.failed && strings.Contains(text, st.want) && (st.never == "" || !strings.Contains(text, st.never))
+		mark, code := "✓", green
+		if !ok {
+			mark, code = "✗", red
+		}
+		p.row(mark, code, st.asked, excerpt(text, st.want), st.why)
+		p.row("", dim, "", s.newRecords(), "")
+		if !ok {
+			return fmt.Errorf("%s: the server answered %q", st.asked, text)
+		}
+	}
+	return nil
+}
+
+func (s *server) ask(ctx context.Context, st step) (text string, failed bool, err error) {
+	res, err := s.CallTool(ctx, &mcp.CallToolParams{Name: st.tool, Arguments: json.RawMessage(st.args)})
+	if err != nil {
+		return "", false, err
+	}
+	for _, c := range res.Content {
+		if t, ok := c.(*mcp.TextContent); ok {
+			text += t.Text
+		}
+	}
+	return text, res.IsError, nil
+}
+
+// newRecords tells the audit records that came since the last time.
+func (s *server) newRecords() string {
+	file, err := os.ReadFile(s.audit)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(file)), "\n")
+	out := make([]string, 0, 2)
+	for _, l := range lines[s.seen:] {
+		out = append(out, describeRecord(l))
+	}
+	s.seen = len(lines)
+	return "audit: " + strings.Join(out, "; ")
+}
+
+func describeRecord(line string) string {
+	var r struct {
+		Seq                     int
+		Msg                     string
+		Decision, Outcome, Rule string
+	}
+	if err := json.Unmarshal([]byte(line), &r); err != nil {
+		return "unreadable record"
+	}
+	text := fmt.Sprintf("%d %s %s%s", r.Seq, r.Msg, r.Decision, r.Outcome)
+	if r.Rule != "" {
+		text += " by " + r.Rule
+	}
+	return text
+}
+
+func shorten(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n]) + " …"
+	}
+	return s
+}
+
+// excerpt shows the beginning of an answer, and the part that matters.
+func excerpt(text, part string) string {
+	const n = 110
+	short := shorten(text, n)
+	if i := strings.Index(text, part); i >= 0 && !strings.Contains(short, part) {
+		short += " " + shorten(text[i:], n/2)
+	}
+	return short
+}
+
+func firstSentence(s string) string {
+	if i := strings.Index(s, ". "); i >= 0 {
+		s = s[:i+1]
+	}
+	return shorten(s, 100)
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpsec/mcpsec-go/internal/pgserver"
+	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
+	"github.com/mcpsec/mcpsec-go/pgtool"
+)
+
+const envURL = "BENCH_DATABASE_URL"
+
+var impl = &mcp.Implementation{Name: "bench", Version: "1.0.0"}
+
+type orderIn struct {
+	ID     string   `json:"id" validate:"required,uuid" jsonschema:"order id"`
+	Status string   `json:"status" validate:"required,oneof=open paid shipped"`
+	Mail   string   `json:"mail" validate:"required,email,max=200"`
+	Limit  int      `json:"limit" validate:"min=1,max=100"`
+	Exact  bool     `json:"exact"`
+	Tags   []string `json:"tags" validate:"max=5,dive,max=20"`
+}
+
+type orderOut struct {
+	ID    string `json:"id"`
+	Total int64  `json:"total"`
+}
+
+const orderCall = `{"name":"order","arguments":{"id":"0c8bf0c5-6a1e-4a9b-8a4e-3f1f3a0d8f01","status":"paid","mail":"a@example.com","limit":10,"exact":true,"tags":["a","b"]}}`
+
+const pgCall = `{"name":"pg_query","arguments":{"sql":"SELECT id, name, note FROM items WHERE id = $1","params":[4711]}}`
+
+func order(in orderIn) orderOut { return orderOut{in.ID, 42} }
+
+// hardenedServer serves the order tool, and pg_query where there is a database,
+// with everything on. The rate limit is raised above what the machine can do.
+func hardenedServer() (*mcpsec.Server, error) {
+	audit, err := os.CreateTemp("", "bench-audit-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(audit.Name()); err != nil { // gone with the process
+		return nil, err
+	}
+	srv, err := mcpsec.NewServer(impl, mcpsec.Options{
+		Audit:  mcpsec.NewAuditLog(audit),
+		Log:    slog.NewTextHandler(io.Discard, nil),
+		Limits: mcpsec.Limits{CallsPerSecond: 1e6},
+	})
+	if err != nil {
+		return nil, err
+	}
+	srv.Add(mcpsec.NewTool(mcpsec.ToolSpec{Name: "order", Description: "Fetch one order.", Effect: mcpsec.Read},
+		func(_ context.Context, in orderIn) (orderOut, error) { return order(in), nil }))
+	if os.Getenv(envURL) == "" {
+		return srv, nil
+	}
+	url, err := redact.SecretFromEnv(envURL)
+	if err != nil {
+		return nil, err
+	}
+	db, err := pgtool.Open(context.Background(), pgtool.Options{URL: url})
+	if err != nil {
+		return nil, err
+	}
+	srv.Add(pgtool.ReadTools(db)...)
+	return srv, nil
+}
+
+type queryIn struct {
+	SQL    string `json:"sql"`
+	Params []any  `json:"params"`
+}
+
+type queryOut struct {
+	Rows []map[string]any `json:"rows"`
+}
+
+// bareServer does the same on the SDK and pgx alone, as most servers do.
+func bareServer() (*mcp.Server, error) {
+	srv := mcp.NewServer(impl, nil)
+	mcp.AddTool(srv, &mcp.Tool{Name: "order", Description: "Fetch one order."},
+		func(_ context.Context, _ *mcp.CallToolRequest, in orderIn) (*mcp.CallToolResult, orderOut, error) {
+			return nil, order(in), nil
+		})
+	if os.Getenv(envURL) == "" {
+		return srv, nil
+	}
+	pool, err := pgxpool.New(context.Background(), os.Getenv(envURL))
+	if err != nil {
+		return nil, err
+	}
+	mcp.AddTool(srv, &mcp.Tool{Name: "pg_query", Description: "Run SQL."},
+		func(ctx context.Context, _ *mcp.CallToolRequest, in queryIn) (*mcp.CallToolResult, queryOut, error) {
+			rows, err := pool.Query(ctx, in.SQL, in.Params...)
+			if err != nil {
+				return nil, queryOut{}, err
+			}
+			out, err := pgx.CollectRows(rows, pgx.RowToMap)
+			return nil, queryOut{out}, err
+		})
+	return srv, nil
+}
+
+func serve(kind string) error {
+	ctx := context.Background()
+	if kind == "hardened" {
+		srv, err := hardenedServer()
+		if err != nil {
+			return err
+		}
+		return srv.Run(ctx)
+	}
+	srv, err := bareServer()
+	if err != nil {
+		return err
+	}
+	return srv.Run(ctx, &mcp.StdioTransport{})
+}
+
+// loadTable makes a table and a role that may read it.
+func loadTable(ctx context.Context, pg *pgserver.Server) (string, error) {
+	if err := pg.CreateDatabase(ctx, "bench", ""); err != nil {
+		return "", err
+	}
+	conn, err := pgx.Connect(ctx, pg.URL("bench", ""))
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(ctx)
+	for _, sql := range []string{
+		"CREATE TABLE items AS SELECT n AS id, 'item ' || n AS name, repeat('x', 80) AS note FROM generate_series(1, 10000) n",
+		"ALTER TABLE items ADD PRIMARY KEY (id)",
+		"ANALYZE items",
+		pgtool.SetupSQL(pgtool.SetupOptions{Database: "bench"}),
+		"ALTER ROLE mcp_reader PASSWORD '" + pg.Password() + "'",
+	} {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return "", fmt.Errorf("%.40s: %w", sql, err)
+		}
+	}
+	return pg.URLAs("bench", "mcp_reader", pg.Password()), nil
+}
+
+// raw is the call's arguments for the SDK's client.
+func raw(call string) (name string, args json.RawMessage, err error) {
+	var c struct {
+		Name      string          `json:"name"`
+		Arguments json.RawMessage `json:"arguments"`
+	}
+	err = json.Unmarshal([]byte(call), &c)
+	return c.Name, c.Arguments, err
+}
