@@ -38,9 +38,9 @@ type chain struct {
 	sum     hash.Hash
 	records uint64
 	last    [2 * sha256.Size]byte // hash of the last record, in hex
-	line    bytes.Buffer // the record as slog writes it
-	out     []byte       // the record with its place in the chain
-	pending []byte       // the rest of a line of which the writer took a part
+	line    bytes.Buffer          // the record as slog writes it
+	out     []byte                // the record with its place in the chain
+	pending []byte                // the rest of a line of which the writer took a part
 }
 
 // An AuditHead names the state of an audit log: its number of records and the

@@ -9,17 +9,13 @@
 package schema
 
 import (
-	"encoding"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
-	v2 "github.com/go-json-experiment/json"
 	"github.com/go-playground/validator/v10"
 	"github.com/google/jsonschema-go/jsonschema"
 
@@ -176,140 +172,6 @@ func (b *builder) required(f strictjson.Field, s *jsonschema.Schema, t *tag) boo
 	return b.check.Var(reflect.Zero(f.Type).Interface(), own.String()) != nil
 }
 
-// value plans a value of type t under the rules tg, to which it adds the
-// default bounds.
-func (b *builder) value(t reflect.Type, tg *tag, anyOK bool) (*jsonschema.Schema, error) {
-	if t.Kind() == reflect.Pointer {
-		return b.pointer(t, tg, anyOK)
-	}
-	if s := special(t); s != nil {
-		if b.input && s.Type == "" {
-			return nil, fmt.Errorf("type %s decodes its own JSON, so its shape is not known", t)
-		}
-		return b.finish(s, t, tg)
-	}
-	switch k := t.Kind(); {
-	case strictjson.IsRaw(t) || k == reflect.Interface:
-		return b.raw(t, tg, anyOK)
-	case k == reflect.String, k == reflect.Slice && t.Elem().Kind() == reflect.Uint8:
-		s := &jsonschema.Schema{Type: "string"}
-		if k == reflect.Slice {
-			s.ContentEncoding = "base64"
-		}
-		return b.finish(s, t, tg)
-	case k == reflect.Bool:
-		return b.finish(&jsonschema.Schema{Type: "boolean"}, t, tg)
-	case k >= reflect.Int && k <= reflect.Uint64:
-		return b.finish(integer(t), t, tg)
-	case k == reflect.Float32 || k == reflect.Float64:
-		return b.finish(&jsonschema.Schema{Type: "number"}, t, tg)
-	case k == reflect.Struct:
-		s, err := b.object(t)
-		if err != nil {
-			return nil, err
-		}
-		return b.finish(s, t, tg)
-	case k == reflect.Slice || k == reflect.Array:
-		return b.array(t, tg, anyOK)
-	case k == reflect.Map:
-		return b.dict(t, tg, anyOK)
-	}
-	return nil, fmt.Errorf("type %s has no JSON form", t)
-}
-
-func (b *builder) pointer(t reflect.Type, tg *tag, anyOK bool) (*jsonschema.Schema, error) {
-	// On a pointer, required means not nil, and says nothing of the value.
-	required := tg.has("required")
-	tg.rules = slices.DeleteFunc(tg.rules, func(r rule) bool { return r.text == "required" })
-	optional, n := !required && !tg.has("omitempty", "omitnil"), len(tg.rules)
-	s, err := b.value(t.Elem(), tg, anyOK)
-	if err != nil {
-		return nil, err
-	}
-	if required {
-		tg.rules = slices.Insert(tg.rules, 0, parseRule("required"))
-	} else if optional && len(tg.rules) > n { // default bounds were added: they must not refuse nil
-		tg.rules = slices.Insert(tg.rules, n, parseRule("omitempty"))
-	}
-	if s.Type != "" && !required {
-		s.Types, s.Type = []string{s.Type, "null"}, ""
-		if s.Enum != nil {
-			s.Enum = append(s.Enum, nil)
-		}
-	}
-	return s, nil
-}
-
-// raw plans undecoded JSON, which a tool must ask for.
-func (b *builder) raw(t reflect.Type, tg *tag, anyOK bool) (*jsonschema.Schema, error) {
-	if !b.input {
-		return &jsonschema.Schema{}, nil
-	}
-	if t.Kind() == reflect.Interface {
-		return nil, fmt.Errorf("type %s accepts anything and rounds large integers: name the type, or use json.RawMessage with the tag `mcpsec:\"any\"`", t)
-	}
-	if !anyOK {
-		return nil, errors.New("undecoded JSON accepts anything: name the type, or say so with the tag `mcpsec:\"any\"`")
-	}
-	if tg.String() != "" {
-		return nil, errors.New("validate tags do not apply to undecoded JSON")
-	}
-	return &jsonschema.Schema{Description: "Any JSON value."}, nil
-}
-
-func (b *builder) array(t reflect.Type, tg *tag, anyOK bool) (*jsonschema.Schema, error) {
-	if tg.dive == nil {
-		tg.dive = &tag{}
-	}
-	items, err := b.value(t.Elem(), tg.dive, anyOK)
-	if err != nil {
-		return nil, err
-	}
-	b.trimDive(t, tg)
-	s := &jsonschema.Schema{Type: "array", Items: items}
-	if t.Kind() == reflect.Array {
-		s.MinItems, s.MaxItems = ptr(t.Len()), ptr(t.Len())
-	}
-	return b.finish(s, t, tg)
-}
-
-func (b *builder) dict(t reflect.Type, tg *tag, anyOK bool) (*jsonschema.Schema, error) {
-	if t.Key().Kind() != reflect.String {
-		return nil, fmt.Errorf("map keys must be strings, not %s", t.Key())
-	}
-	if b.input && (!tg.has("max", "len", "lt", "lte", "eq") || tg.keys == nil) {
-		return nil, errors.New(`a map takes any member: use a struct, or bound it, as in validate:"max=20,dive,keys,max=64,endkeys,max=200"`)
-	}
-	if tg.dive == nil {
-		tg.dive = &tag{}
-	}
-	elem, err := b.value(t.Elem(), tg.dive, anyOK)
-	if err != nil {
-		return nil, err
-	}
-	s := &jsonschema.Schema{Type: "object", AdditionalProperties: elem}
-	if tg.keys != nil {
-		if s.PropertyNames, err = b.value(t.Key(), tg.keys, false); err != nil {
-			return nil, err
-		}
-		s.PropertyNames.Type = "" // a name is always a string
-	}
-	b.trimDive(t, tg)
-	return b.finish(s, t, tg)
-}
-
-// trimDive drops a dive that was made for an element without rules. Structs
-// keep it: the validator looks into elements only when told to.
-func (b *builder) trimDive(t reflect.Type, tg *tag) {
-	e := t.Elem()
-	for e.Kind() == reflect.Pointer {
-		e = e.Elem()
-	}
-	if tg.keys == nil && tg.dive.String() == "" && (e.Kind() != reflect.Struct || special(e) != nil) {
-		tg.dive = nil
-	}
-}
-
 // finish writes the rules of tg into s and, for an input, adds the default
 // bounds to both.
 func (b *builder) finish(s *jsonschema.Schema, t reflect.Type, tg *tag) (*jsonschema.Schema, error) {
@@ -324,6 +186,9 @@ func (b *builder) finish(s *jsonschema.Schema, t reflect.Type, tg *tag) (*jsonsc
 		if err := express(s, t, r); err != nil {
 			return nil, err
 		}
+	}
+	if s.Minimum != nil && *s.Minimum > 0 {
+		s.Not = nil // required numbers are not 0, which the minimum says already
 	}
 	return s, nil
 }
@@ -352,45 +217,3 @@ func addBounds(t reflect.Type, tg *tag) {
 		}
 	}
 }
-
-func integer(t reflect.Type) *jsonschema.Schema {
-	s := &jsonschema.Schema{Type: "integer"}
-	k := t.Kind()
-	if k >= reflect.Uint {
-		s.Minimum = ptr(0.0)
-	}
-	// The extremes of 64 bits are no exact floats, which schema bounds are here.
-	if bits := t.Bits(); bits < 64 && k >= reflect.Uint {
-		s.Maximum = ptr(float64(uint64(1)<<bits - 1))
-	} else if bits < 64 {
-		s.Minimum, s.Maximum = ptr(-float64(int64(1)<<(bits-1))), ptr(float64(int64(1)<<(bits-1)-1))
-	}
-	return s
-}
-
-var (
-	textMarshaler   = reflect.TypeFor[encoding.TextMarshaler]()
-	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
-	ownJSON         = []reflect.Type{
-		reflect.TypeFor[json.Marshaler](), reflect.TypeFor[json.Unmarshaler](),
-		reflect.TypeFor[v2.MarshalerTo](), reflect.TypeFor[v2.UnmarshalerFrom](),
-	}
-)
-
-// special returns the schema of a type that has a JSON form of its own, or nil.
-func special(t reflect.Type) *jsonschema.Schema {
-	p := reflect.PointerTo(t)
-	switch {
-	case t == reflect.TypeFor[time.Time]():
-		return &jsonschema.Schema{Type: "string", Format: "date-time"}
-	case strictjson.IsRaw(t):
-		return nil
-	case slices.ContainsFunc(ownJSON, p.Implements):
-		return &jsonschema.Schema{}
-	case p.Implements(textMarshaler) || p.Implements(textUnmarshaler):
-		return &jsonschema.Schema{Type: "string"}
-	}
-	return nil
-}
-
-func ptr[T any](v T) *T { return &v }
