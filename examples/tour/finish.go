@@ -13,7 +13,17 @@ import (
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
-// rawAttacks talks to a server of its own in lines, as no client library would.
+// rawLines are what no client library would send.
+var rawLines = []struct{ asked, line, want, why string }{
+	{"garbage instead of a message", "hello?", "-32700", "answered without echo, and the server lives on"},
+	{"a batch of calls", `[{"jsonrpc":"2.0","id":1,"method":"ping"}]`, "batches are not accepted", "one message a line"},
+	{"one name twice, to fool a gateway", `{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call"}`, "a member occurs twice", "two readers must not read two things"},
+	{"100,000 levels of nesting", strings.Repeat(`{"a":[`, 50_000), "nested too deeply", "bounded before anything is parsed"},
+	{"a message of 5 MB", `{"jsonrpc":"2.0","id":1,"method":"` + strings.Repeat("x", 5<<20) + `"}`, "too long", "read to its end and dropped"},
+	{"and a good one", `{"jsonrpc":"2.0","id":2,"method":"ping"}`, `"result":{}`, "still there"},
+}
+
+// rawAttacks talks to a server of its own in lines.
 func rawAttacks(ctx context.Context, p *printer, url, audit string) error {
 	cmd, err := child(ctx, url, audit, io.Discard)
 	if err != nil {
@@ -31,14 +41,7 @@ func rawAttacks(ctx context.Context, p *printer, url, audit string) error {
 		return err
 	}
 	answers := bufio.NewReader(out)
-	for _, a := range []struct{ asked, line, want, why string }{
-		{"garbage instead of a message", "hello?", "-32700", "answered without echo, and the server lives on"},
-		{"a batch of calls", `[{"jsonrpc":"2.0","id":1,"method":"ping"}]`, "batches are not accepted", "one message a line"},
-		{"one name twice, to fool a gateway", `{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call"}`, "a member occurs twice", "two readers must not read two things"},
-		{"100,000 levels of nesting", strings.Repeat(`{"a":[`, 50_000), "nested too deeply", "bounded before anything is parsed"},
-		{"a message of 5 MB", `{"jsonrpc":"2.0","id":1,"method":"` + strings.Repeat("x", 5<<20) + `"}`, "too long", "read to its end and dropped"},
-		{"and a good one", `{"jsonrpc":"2.0","id":2,"method":"ping"}`, `"result":{}`, "still there"},
-	} {
+	for _, a := range rawLines {
 		if _, err := io.WriteString(in, a.line+"\n"); err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ func main() {
 		exit(serve(context.Background()))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := tour(ctx, newPrinter(os.Stdout))
+	err := tour(ctx, newPrinter(os.Stdout), pgserver.Options{Log: os.Stderr, Download: true, Fetch: embedpg.Fetch})
 	if ctx.Err() != nil {
 		err = errors.New("stopped; everything that was started is gone again")
 	}
@@ -52,10 +52,10 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-func tour(ctx context.Context, p *printer) error {
+func tour(ctx context.Context, p *printer, o pgserver.Options) error {
 	p.heading("1  A database")
 	p.say("Starting PostgreSQL; the first time on a machine without it, it is fetched.")
-	pg, err := pgserver.Start(ctx, pgserver.Options{Log: os.Stderr, Download: true, Fetch: embedpg.Fetch})
+	pg, err := pgserver.Start(ctx, o)
 	if err != nil {
 		return err
 	}
