@@ -187,7 +187,7 @@ func (t *Tool) validate() error {
 	s := &t.spec
 	switch {
 	case !toolName.MatchString(s.Name):
-		return errors.New("the name must be 1 to 128 characters of A-Z a-z 0-9 _ - .")
+		return errors.New("the name must be 1 to 128 characters of A-Z a-z 0-9 _ . -")
 	case s.Description == "":
 		return errors.New("a description is required: it is what the model chooses by")
 	case s.Effect < Read || s.Effect > Destroy:

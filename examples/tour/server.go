@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -73,9 +74,8 @@ func customTools(url mcpsec.Secret) []*mcpsec.Tool {
 			}),
 		mcpsec.NewTool(spec("stock_import", "Imports the stock list. Has a bug."),
 			func(context.Context, none) (shippingOut, error) {
-				var suppliers map[string]string
-				suppliers["first"] = "panics" // a write to a nil map
-				return shippingOut{}, nil
+				line := strings.Split("only one column", ";")
+				return shippingOut{Price: line[1]}, nil // the bug
 			}),
 		mcpsec.NewTool(spec("stock_sync", "Synchronises the stock. Has an outage."),
 			func(context.Context, none) (shippingOut, error) {
