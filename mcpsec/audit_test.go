@@ -37,6 +37,7 @@ func TestEveryDecisionIsRecorded(t *testing.T) {
 		"guard's rule": {failing(ok).WithGuards(func(context.Context, *mcpsec.Call) error { return &mcpsec.Error{Message: "no", Rule: "hours"} }), `"method":"tools/call","params":{"name":"x"}`, []string{"decision refused hours"}},
 		"panicked":     {failing(func(context.Context) error { panic("x") }), `"method":"tools/call","params":{"name":"x"}`, []string{"decision allowed", "outcome panicked panic"}},
 		"guard":        {failing(ok).WithGuards(refuse), `"method":"tools/call","params":{"name":"x"}`, []string{"decision refused guard"}},
+		"guard panics": {failing(ok).WithGuards(func(context.Context, *mcpsec.Call) error { panic("x") }), `"method":"tools/call","params":{"name":"x"}`, []string{"decision refused panic"}},
 		"arguments":    {failing(ok), `"method":"tools/call","params":{"name":"x","arguments":{"a":1}}`, []string{"decision refused arguments"}},
 		"unknown tool": {failing(ok), `"method":"tools/call","params":{"name":"hunter2"}`, []string{"decision refused unknown tool"}},
 		"bad message":  {failing(ok), `"method":5`, []string{"decision refused message"}},

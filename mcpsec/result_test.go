@@ -1,9 +1,11 @@
 package mcpsec_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,6 +88,32 @@ func TestOversizedResult(t *testing.T) {
 		if text, isErr := call(t, f.connect(t), "x", none{}); !isErr || text != tc.want {
 			t.Errorf("%s: got %.100q, error %t", name, text, isErr)
 		}
+	}
+}
+
+type counted struct{ n *int }
+
+func (c counted) MarshalText() ([]byte, error) {
+	*c.n++
+	return bytes.Repeat([]byte("x"), 1000), nil
+}
+
+type countedOut struct {
+	Items []counted `json:"items"`
+}
+
+// A huge result is not built to be thrown away: the encoder stops at the bound.
+func TestOversizedResultIsNotBuilt(t *testing.T) {
+	t.Parallel()
+	n := 0
+	f := newFixture(t, nil, tool("x", func(context.Context, none) (countedOut, error) {
+		return countedOut{slices.Repeat([]counted{{&n}}, 100_000)}, nil
+	}))
+	if text, isErr := call(t, f.connect(t), "x", none{}); !isErr || !strings.HasPrefix(text, "the result is larger") {
+		t.Errorf("got %.100q", text)
+	}
+	if n > 2000 {
+		t.Errorf("%d of 100,000 elements were encoded for a bound of 256 KiB", n)
 	}
 }
 

@@ -77,7 +77,7 @@ func tour(ctx context.Context, p *printer, o pgserver.Options) error {
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer s.close(ctx)
 	if err := s.introduce(ctx, p); err != nil {
 		return err
 	}
@@ -183,8 +183,10 @@ func startServer(ctx context.Context, url, audit string) (*server, error) {
 	return s, nil
 }
 
-func (s *server) close() {
-	if err := s.Close(); err != nil {
+// close stops the server. After Ctrl-C, which a terminal sends to both, how it
+// ended is of no interest.
+func (s *server) close(ctx context.Context) {
+	if err := s.Close(); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "tour: stopping the server:", err)
 	}
 }

@@ -250,8 +250,8 @@ func TestOutputSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, _ := json.Marshal(p.Schema)
-	want := `{"type":"object","properties":{"rows":{"type":"array","items":{"type":"object","additionalProperties":true}},` +
-		`"total":{"type":"integer","description":"all rows","minimum":0},"next":{"type":["string","null"]},` +
+	want := `{"type":"object","properties":{"rows":{"type":"array","items":{"type":"object","additionalProperties":{"description":"Any JSON value."}}},` +
+		`"total":{"type":"integer","description":"all rows","minimum":0},"next":{"anyOf":[{"type":"string"},{"type":"null"}]},` +
 		`"hint":{"type":"string"},"at":{"type":"string","format":"date-time"}},"required":["rows","total","next","at"],"additionalProperties":false}`
 	var g, w any
 	json.Unmarshal(got, &g)

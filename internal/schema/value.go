@@ -70,11 +70,12 @@ func (b *builder) pointer(t reflect.Type, tg *tag, anyOK bool) (*jsonschema.Sche
 	} else if optional && len(tg.rules) > n { // default bounds were added: they must not refuse nil
 		tg.rules = slices.Insert(tg.rules, n, parseRule("omitempty"))
 	}
-	if s.Type != "" && !required {
-		s.Types, s.Type = []string{s.Type, "null"}, ""
-		if s.Enum != nil {
-			s.Enum = append(s.Enum, nil)
-		}
+	// An input's member may just be left out: null is taken too, but a union of
+	// types is more than some clients understand.
+	if s.Type != "" && !required && !b.input {
+		d := s.Description
+		s.Description = ""
+		return &jsonschema.Schema{Description: d, AnyOf: []*jsonschema.Schema{s, {Type: "null"}}}, nil
 	}
 	return s, nil
 }
@@ -82,7 +83,7 @@ func (b *builder) pointer(t reflect.Type, tg *tag, anyOK bool) (*jsonschema.Sche
 // raw plans undecoded JSON, which a tool must ask for.
 func (b *builder) raw(t reflect.Type, tg *tag, anyOK bool) (*jsonschema.Schema, error) {
 	if !b.input {
-		return &jsonschema.Schema{}, nil
+		return &jsonschema.Schema{Description: "Any JSON value."}, nil
 	}
 	if t.Kind() == reflect.Interface {
 		return nil, fmt.Errorf("type %s accepts anything and rounds large integers: name the type, or use json.RawMessage with the tag `mcpsec:\"any\"`", t)
@@ -93,7 +94,11 @@ func (b *builder) raw(t reflect.Type, tg *tag, anyOK bool) (*jsonschema.Schema, 
 	if tg.String() != "" {
 		return nil, errors.New("validate tags do not apply to undecoded JSON")
 	}
-	return &jsonschema.Schema{Description: "Any JSON value."}, nil
+	s := &jsonschema.Schema{Description: "Any JSON value."}
+	for _, t := range []string{"string", "number", "boolean", "object", "array", "null"} {
+		s.AnyOf = append(s.AnyOf, &jsonschema.Schema{Type: t})
+	}
+	return s, nil
 }
 
 func (b *builder) array(t reflect.Type, tg *tag, anyOK bool) (*jsonschema.Schema, error) {
