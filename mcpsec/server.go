@@ -85,8 +85,10 @@ func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
 	if red == nil {
 		red = redact.New(redact.Options{})
 	}
-	for _, s := range o.Secrets {
-		red.Register(s)
+	for i, secret := range o.Secrets {
+		if !red.Register(secret) {
+			return nil, fmt.Errorf("mcpsec: Options.Secrets[%d] is too short to be found in text", i)
+		}
 	}
 	info, err := json.Marshal(impl)
 	if err != nil {

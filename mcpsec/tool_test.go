@@ -111,6 +111,8 @@ func TestNewServerRefuses(t *testing.T) {
 		"no audit":      {impl, mcpsec.Options{}, "Options.Audit is required"},
 		"deaf audit":    {impl, mcpsec.Options{Audit: slog.DiscardHandler}, "must record level info"},
 		"unknown mode":  {impl, with(func(o *mcpsec.Options) { o.Mode = 9 }), "Options.Mode"},
+		"short secret":  {impl, with(func(o *mcpsec.Options) { o.Secrets = []mcpsec.Secret{newSecret("abc")} }), "Options.Secrets[0] is too short"},
+		"empty secret":  {impl, with(func(o *mcpsec.Options) { o.Secrets = []mcpsec.Secret{{}} }), "Options.Secrets[0] is too short"},
 		"hidden advice": {impl, with(func(o *mcpsec.Options) { o.Instructions = "a\u202e" }), "invisible"},
 	} {
 		_, err := mcpsec.NewServer(tc.impl, tc.o)
