@@ -1,0 +1,155 @@
+package pgsql
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/insecure"
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
+	"github.com/mcpsec/mcpsec-go/pgtool"
+)
+
+// role creates a role that may log in, and drops it at the end.
+func role(t testing.TB, conn *pgx.Conn, name, attributes string) {
+	t.Helper()
+	exec(t, conn, "CREATE ROLE "+name+" "+attributes+" PASSWORD '"+postgres.Server(t).Password()+"'")
+	dropRole(t, conn, name)
+}
+
+func dropRole(t testing.TB, conn *pgx.Conn, name string) {
+	t.Cleanup(func() {
+		if _, err := conn.Exec(context.Background(), "REASSIGN OWNED BY "+name+" TO CURRENT_USER; DROP OWNED BY "+name+"; DROP ROLE "+name); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func openAs(t testing.TB, database, role string, waive ...mcpsec.Waiver) error {
+	t.Helper()
+	db, err := pgtool.Open(t.Context(), pgtool.Options{URL: redact.NewSecret(postgres.Server(t).URL(database, role)), Waive: waive})
+	if err == nil {
+		db.Close()
+	}
+	return err
+}
+
+func TestRoleFaults(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ attributes, grant, want string }{
+		{"LOGIN SUPERUSER", "", "the role is a superuser"},
+		{"LOGIN BYPASSRLS", "", "has BYPASSRLS"},
+		{"LOGIN REPLICATION", "", "has REPLICATION"},
+		{"LOGIN CREATEROLE", "", "has CREATEROLE"},
+		{"LOGIN CREATEDB", "", "has CREATEDB"},
+		{"LOGIN", "GRANT pg_read_server_files TO {r}", "pg_read_server_files"},
+		{"LOGIN NOINHERIT", "GRANT pg_execute_server_program TO {r}", "pg_execute_server_program"},
+		{"LOGIN", "GRANT pg_read_all_data TO {r}", "pg_read_all_data"},
+		{"LOGIN", "GRANT pg_monitor TO {r}", "pg_read_all_stats"},
+		{"LOGIN", "GRANT pg_signal_backend TO {r}", "pg_signal_backend"},
+		{"LOGIN NOINHERIT", "CREATE ROLE {r}_2 NOLOGIN CREATEDB; GRANT {r}_2 TO {r}", "the role can become {r}_2, which has CREATEDB"},
+		{"LOGIN NOINHERIT", "CREATE ROLE {r}_2 NOLOGIN; GRANT {r}_2 TO {r}; GRANT DELETE ON public.t TO {r}_2", "{r}_2, which can write to public.t"},
+		{"LOGIN", "ALTER TABLE public.t OWNER TO {r}", "owns table"},
+		{"LOGIN", "ALTER FUNCTION public.f() OWNER TO {r}", "owns function"},
+		{"LOGIN", "CREATE SCHEMA s AUTHORIZATION {r}", "owns schema s"},
+		{"LOGIN", "ALTER DATABASE {d} OWNER TO {r}", "owns database"},
+		{"LOGIN", "GRANT CREATE ON DATABASE {d} TO {r}", "has CREATE on database"},
+		{"LOGIN", "GRANT CREATE ON SCHEMA public TO {r}", "has CREATE on schema public"},
+		{"LOGIN", "GRANT CREATE ON SCHEMA public TO PUBLIC", "has CREATE on schema public"},
+		{"LOGIN", "GRANT INSERT ON public.t TO {r}", "can write to public.t"},
+		{"LOGIN", "GRANT UPDATE (a) ON public.t TO {r}", "can write to public.t"},
+		{"LOGIN", "GRANT TRUNCATE ON public.t TO PUBLIC", "can write to public.t"},
+		{"LOGIN", "GRANT USAGE ON SEQUENCE public.s TO {r}", "can change sequence public.s"},
+	} {
+		t.Run(test.want+test.attributes, func(t *testing.T) {
+			t.Parallel()
+			name := postgres.Database(t, "")
+			conn := admin(t, name)
+			fill := strings.NewReplacer("{r}", name, "{d}", name)
+			exec(t, conn, "REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE TABLE public.t (a int, b int); CREATE SEQUENCE public.s;"+
+				"CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+			role(t, conn, name, "LOGIN")
+			if strings.Contains(test.grant, "{r}_2") {
+				dropRole(t, conn, name+"_2")
+			}
+			if err := openAs(t, name, name); err != nil {
+				t.Fatalf("before: %v", err)
+			}
+			exec(t, conn, "ALTER ROLE "+name+" "+test.attributes+";"+fill.Replace(test.grant))
+			err := openAs(t, name, name)
+			if err == nil || !strings.Contains(err.Error(), fill.Replace(test.want)) {
+				t.Fatalf("got %v, want %q", err, fill.Replace(test.want))
+			}
+			if !strings.Contains(err.Error(), pgtool.SetupSQL(pgtool.SetupOptions{Database: name})) {
+				t.Error("the error does not show the SQL that helps")
+			}
+			if err := openAs(t, name, name, insecure.OverprivilegedRole("test")); err != nil {
+				t.Errorf("waived: %v", err)
+			}
+		})
+	}
+}
+
+func TestRoleErrorNamesEveryFault(t *testing.T) {
+	t.Parallel()
+	name := postgres.Database(t, "")
+	conn := admin(t, name)
+	role(t, conn, name, "LOGIN CREATEDB CREATEROLE")
+	exec(t, conn, "CREATE TABLE public.t (a int); GRANT INSERT ON public.t TO "+name+"; CREATE SCHEMA s AUTHORIZATION "+name)
+	err := openAs(t, name, name)
+	for _, want := range []string{"CREATEDB", "CREATEROLE", "owns schema s", "can write to public.t"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+// TestSetupSQL runs what SetupSQL writes, and opens the database as its role.
+func TestSetupSQL(t *testing.T) {
+	t.Parallel()
+	name := postgres.Database(t, "")
+	conn := admin(t, name)
+	exec(t, conn, `CREATE SCHEMA "odd ""one"; CREATE TABLE "odd ""one".t (a int); INSERT INTO "odd ""one".t VALUES (7)`)
+	exec(t, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: name, Role: name, Schemas: []string{`odd "one`}}))
+	exec(t, conn, "ALTER ROLE "+name+" PASSWORD '"+postgres.Server(t).Password()+"'")
+	dropRole(t, conn, name)
+	db, err := pgtool.Open(t.Context(), pgtool.Options{
+		URL: redact.NewSecret(postgres.Server(t).URL(name, name)), Schemas: []string{`odd "one`},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if got := row(t, db, "SELECT a FROM t"); got != "[7]" {
+		t.Errorf("got %s", got)
+	}
+	if got := row(t, db, "SELECT current_setting('temp_file_limit')"); got != `["256MB"]` {
+		t.Errorf("temp_file_limit: %s", got)
+	}
+}
+
+func TestOpenErrorsAreClean(t *testing.T) {
+	t.Parallel()
+	server := postgres.Server(t)
+	name := database(t)
+	for _, test := range []struct{ url, want string }{
+		{server.URLAs(name, reader, "hunter2secret"), "SQLSTATE 28P01"},
+		{server.URL("no_such_db", reader), "no such database"},
+		{strings.Replace(server.URL(name, reader), "sslmode=disable", "sslmode=verify-full", 1), "does not speak TLS"},
+		{"postgres://canaryuser:hunter2secret@127.0.0.1:1/canarydb?sslmode=disable", "nothing listens"},
+	} {
+		_, err := pgtool.Open(t.Context(), pgtool.Options{URL: redact.NewSecret(test.url)})
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("got %v, want %q", err, test.want)
+			continue
+		}
+		for _, secret := range []string{"hunter2", "canary", server.Password(), name, reader, "127.0.0.1"} {
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("the error shows %q: %v", secret, err)
+			}
+		}
+	}
+}

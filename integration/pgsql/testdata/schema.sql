@@ -1,0 +1,105 @@
+-- A shop with everything in it that an attack on a reader can reach for. The
+-- tests run it statement by statement as the superuser, and leave out what needs
+-- an extension that the server does not have.
+-- roles
+CREATE ROLE app_owner LOGIN PASSWORD 'owner-pw';
+CREATE ROLE mcp_reader LOGIN;
+CREATE ROLE mcp_hard LOGIN;
+CREATE ROLE billing_admin NOLOGIN;
+CREATE ROLE other_user NOLOGIN;
+GRANT billing_admin TO app_owner;
+GRANT CREATE ON DATABASE pgsql_shop TO app_owner;
+CREATE EXTENSION dblink; CREATE EXTENSION postgres_fdw; CREATE EXTENSION file_fdw; CREATE EXTENSION adminpack;
+CREATE EXTENSION pageinspect; CREATE EXTENSION pgstattuple; CREATE EXTENSION tablefunc; CREATE EXTENSION xml2;
+CREATE EXTENSION pg_stat_statements; CREATE EXTENSION pg_prewarm; CREATE EXTENSION pg_buffercache; CREATE EXTENSION lo;
+CREATE EXTENSION pg_trgm; CREATE EXTENSION pgcrypto; CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE EXTENSION unaccent; CREATE EXTENSION fuzzystrmatch; CREATE EXTENSION "uuid-ossp"; CREATE EXTENSION pg_visibility; CREATE EXTENSION pg_surgery; CREATE EXTENSION pgrowlocks; CREATE EXTENSION pg_walinspect; CREATE EXTENSION intarray; CREATE EXTENSION sslinfo;
+SET ROLE app_owner;
+CREATE SCHEMA shop;
+CREATE TABLE shop.customers(id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, email text, country text, tags text[], profile jsonb DEFAULT '{}', created_at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE shop.products(id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, sku varchar(20) UNIQUE, title text, description text, price numeric(10,2), category text, attrs jsonb, search tsvector GENERATED ALWAYS AS (to_tsvector('english', coalesce(title,'')||' '||coalesce(description,''))) STORED);
+CREATE TABLE shop.orders(id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer_id int REFERENCES shop.customers(id), status text, total numeric(12,2), created_at timestamptz, meta jsonb);
+CREATE TABLE shop.order_items(order_id int REFERENCES shop.orders(id), product_id int REFERENCES shop.products(id), qty int, unit_price numeric(10,2), PRIMARY KEY(order_id, product_id));
+CREATE TABLE shop.employees(id int PRIMARY KEY, manager_id int REFERENCES shop.employees(id), name text, title text, hired date);
+CREATE TABLE shop.events(id bigint GENERATED ALWAYS AS IDENTITY, at timestamptz, kind text, payload jsonb, ip inet, during tstzrange) ;
+CREATE TABLE shop.staff(id int PRIMARY KEY, name varchar(50), ssn text, salary numeric);
+CREATE TABLE shop.api_tokens(id int PRIMARY KEY, token text);
+CREATE TABLE shop.victim(id int PRIMARY KEY, v text);
+CREATE TABLE shop.big(id int, pad text);
+CREATE SEQUENCE shop.ticket_seq;
+COMMENT ON TABLE shop.customers IS 'People who buy things';
+COMMENT ON COLUMN shop.orders.status IS 'open, paid, shipped, cancelled';
+CREATE VIEW shop.paid_orders AS SELECT * FROM shop.orders WHERE status='paid';
+CREATE MATERIALIZED VIEW shop.daily_sales AS SELECT date_trunc('day',created_at)::date d, sum(total) s, count(*) n FROM shop.orders GROUP BY 1;
+CREATE INDEX ON shop.orders(customer_id); CREATE INDEX ON shop.orders(created_at); CREATE INDEX ON shop.products USING gin(search);
+INSERT INTO shop.customers(name,email,country,tags,profile,created_at) SELECT 'Customer '||g, 'c'||g||'@example.test', (ARRAY['DE','FR','US','PL'])[1+g%4], ARRAY['t'||g%3,'x'||g%5], jsonb_build_object('age',20+g%50,'prefs',jsonb_build_array('a','b',g)), timestamptz '2024-01-01'+g*interval '1 hour' FROM generate_series(1,500) g;
+INSERT INTO shop.products(sku,title,description,price,category,attrs) SELECT 'SKU-'||g, 'Product '||g, 'A fine product number '||g||' for testing search', (g*1.5)::numeric(10,2), (ARRAY['book','toy','food'])[1+g%3], jsonb_build_object('color',(ARRAY['red','blue'])[1+g%2],'w',g) FROM generate_series(1,200) g;
+INSERT INTO shop.orders(customer_id,status,total,created_at,meta) SELECT 1+g%500,(ARRAY['open','paid','shipped','cancelled'])[1+g%4],(g%977)+0.5,timestamptz '2024-01-01'+g*interval '13 minutes', jsonb_build_object('src',(ARRAY['web','app'])[1+g%2],'n',g) FROM generate_series(1,5000) g;
+INSERT INTO shop.order_items SELECT o.id, 1+(o.id*7+k)%200, 1+k, 9.99 FROM shop.orders o, generate_series(0,1) k;
+INSERT INTO shop.employees SELECT g, CASE WHEN g=1 THEN NULL ELSE g/2 END, 'Emp '||g, CASE WHEN g=1 THEN 'CEO' ELSE 'Staff' END, date '2020-01-01'+g FROM generate_series(1,31) g;
+INSERT INTO shop.events(at,kind,payload,ip,during) SELECT timestamptz '2024-03-01'+g*interval '1 minute',(ARRAY['click','view','buy'])[1+g%3],jsonb_build_object('x',g,'u',g%20),('10.0.'||g%256||'.'||g%250)::inet,tstzrange(timestamptz '2024-03-01'+g*interval '1 minute',timestamptz '2024-03-01'+(g+5)*interval '1 minute') FROM generate_series(1,2000) g;
+INSERT INTO shop.staff VALUES (1,'Ada','SSN-111-SECRET',9000),(2,'Bob','SSN-222-SECRET',8000);
+INSERT INTO shop.staff SELECT g,'S'||g,'SSN-'||g||'-SECRET',5000 FROM generate_series(3,300) g;
+INSERT INTO shop.api_tokens VALUES (1,'TOKEN-TOPSECRET-1'),(2,'TOKEN-TOPSECRET-2');
+INSERT INTO shop.victim SELECT g,'v'||g FROM generate_series(1,100) g;
+INSERT INTO shop.big SELECT g, repeat('p',900) FROM generate_series(1,3000) g;
+REFRESH MATERIALIZED VIEW shop.daily_sales;
+-- multi-tenant notes: view filter without security_barrier, and an RLS table
+CREATE TABLE shop.notes(id int, tenant text, note text);
+INSERT INTO shop.notes VALUES (1,'acme','42'),(2,'rival','RIVAL-SECRET-NOTE');
+CREATE VIEW shop.my_notes AS SELECT id, note FROM shop.notes WHERE lower(btrim(replace(tenant,' ','')))='acme';
+CREATE TABLE shop.rls_notes(id int, tenant text, note text);
+INSERT INTO shop.rls_notes SELECT * FROM shop.notes;
+ALTER TABLE shop.rls_notes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON shop.rls_notes FOR SELECT TO PUBLIC USING (tenant = coalesce(nullif(current_setting('app.tenant',true),''),'acme'));
+-- user code with effects
+CREATE FUNCTION shop.touch_victim() RETURNS int LANGUAGE plpgsql VOLATILE AS $$BEGIN DELETE FROM shop.victim WHERE id=1; RETURN 1; END$$;
+CREATE FUNCTION shop.do_lock(bigint) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$BEGIN PERFORM pg_advisory_lock($1); RETURN $1; END$$;
+CREATE FUNCTION shop.fake_immutable(bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM pg_advisory_lock($1); RETURN $1; END$$;
+CREATE FUNCTION shop.fake_stable(bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$BEGIN PERFORM pg_advisory_lock($1); RETURN $1; END$$;
+CREATE FUNCTION shop.net_margin(numeric, numeric) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$SELECT $1 - $2$$;
+CREATE FUNCTION shop.secret_source() RETURNS text LANGUAGE plpgsql AS $$BEGIN -- key=SRC-EMBEDDED-KEY
+ RETURN 'x'; END$$;
+CREATE FUNCTION shop.op_lock(bigint,bigint) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$BEGIN PERFORM pg_advisory_lock($1); RETURN $1; END$$;
+CREATE OPERATOR shop.@#@ (LEFTARG=bigint, RIGHTARG=bigint, FUNCTION=shop.op_lock);
+CREATE DOMAIN shop.d_lock AS bigint CHECK (shop.fake_immutable(VALUE) > 0);
+CREATE TYPE shop.boxed AS (v bigint);
+CREATE FUNCTION shop.boxed_text(shop.boxed) RETURNS text LANGUAGE plpgsql VOLATILE AS $$BEGIN PERFORM pg_advisory_lock($1.v); RETURN 'boxed'; END$$;
+CREATE CAST (shop.boxed AS text) WITH FUNCTION shop.boxed_text(shop.boxed);
+CREATE FUNCTION shop.agg_lock(bigint,bigint) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$BEGIN PERFORM pg_advisory_lock($2); RETURN $2; END$$;
+CREATE AGGREGATE shop.lock_agg(bigint) (SFUNC=shop.agg_lock, STYPE=bigint, INITCOND='0');
+CREATE VIEW shop.v_lock AS SELECT shop.do_lock(4242) AS x;
+CREATE VIEW shop.v_touch AS SELECT shop.touch_victim() AS x;
+CREATE PROCEDURE shop.proc_lock() LANGUAGE plpgsql AS $$BEGIN PERFORM pg_advisory_lock(4242); END$$;
+CREATE PROCEDURE shop.proc_commit() LANGUAGE plpgsql AS $$BEGIN COMMIT; DELETE FROM shop.victim WHERE id=1; END$$;
+CREATE FUNCTION shop.row_fn(shop.staff) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$BEGIN PERFORM pg_advisory_lock(4242); RETURN 1; END$$;
+CREATE SCHEMA evil;
+CREATE FUNCTION evil.lower(varchar) RETURNS text LANGUAGE plpgsql VOLATILE AS $$BEGIN PERFORM pg_advisory_lock(4242); RETURN pg_catalog.lower($1::text); END$$;
+CREATE FUNCTION evil.eq_lock(varchar,varchar) RETURNS bool LANGUAGE plpgsql VOLATILE AS $$BEGIN PERFORM pg_advisory_lock(4242); RETURN $1::text=$2::text; END$$;
+CREATE OPERATOR evil.= (LEFTARG=varchar, RIGHTARG=varchar, FUNCTION=evil.eq_lock);
+CREATE FUNCTION evil.count(varchar) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$BEGIN PERFORM pg_advisory_lock(4242); RETURN 1; END$$;
+CREATE TABLE evil.customers(id int, name text); INSERT INTO evil.customers VALUES (1,'SHADOW-TABLE-HIT');
+RESET ROLE;
+-- superuser-owned code left callable by PUBLIC (the Postgres default)
+CREATE FUNCTION shop.admin_run(text) RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS $$DECLARE r text; BEGIN EXECUTE 'SELECT ('||$1||')::text' INTO r; RETURN r; END$$;
+CREATE FUNCTION shop.admin_stable_count(text) RETURNS bigint LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$DECLARE r bigint; BEGIN EXECUTE 'SELECT count(*) FROM '||$1 INTO r; RETURN r; END$$;
+CREATE FUNCTION shop.token_hint(int) RETURNS text LANGUAGE sql STABLE SECURITY DEFINER AS $$SELECT token FROM shop.api_tokens WHERE id=$1$$;
+CREATE VIEW shop.v_dblink AS SELECT * FROM dblink('host=${PGSOCKET} port=${PGPORT} dbname=shop user=postgres','select token from shop.api_tokens') AS t(token text);
+CREATE SERVER loop FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '${PGPORT}', dbname 'shop');
+CREATE USER MAPPING FOR postgres SERVER loop OPTIONS (user 'app_owner', password 'owner-pw');
+CREATE USER MAPPING FOR mcp_reader SERVER loop OPTIONS (user 'app_owner', password 'owner-pw');
+CREATE USER MAPPING FOR app_owner SERVER loop OPTIONS (user 'app_owner', password 'owner-pw');
+GRANT USAGE ON FOREIGN SERVER loop TO mcp_reader, app_owner;
+CREATE FOREIGN TABLE shop.ft_tokens(id int, token text) SERVER loop OPTIONS (schema_name 'shop', table_name 'api_tokens');
+CREATE FOREIGN TABLE shop.ft_victim(id int, v text) SERVER loop OPTIONS (schema_name 'shop', table_name 'victim');
+CREATE FOREIGN TABLE shop.ft_vlock(x bigint) SERVER loop OPTIONS (schema_name 'shop', table_name 'v_lock');
+GRANT SELECT, UPDATE ON shop.ft_tokens, shop.ft_victim, shop.ft_vlock TO app_owner;
+GRANT SELECT ON shop.ft_tokens, shop.ft_victim, shop.ft_vlock TO mcp_reader;
+CREATE SUBSCRIPTION s1 CONNECTION 'host=127.0.0.1 port=1 dbname=x password=SUB-PASS-SECRET' PUBLICATION p WITH (connect=false);
+ALTER ROLE billing_admin SET app.key = 'ROLE-SETTING-SECRET';
+SELECT lo_from_bytea(777777, 'LARGE-OBJECT-SECRET');
+-- least privilege reader
+GRANT USAGE ON SCHEMA shop, evil TO mcp_reader, mcp_hard;
+GRANT SELECT ON shop.customers, shop.products, shop.orders, shop.order_items, shop.employees, shop.events, shop.paid_orders, shop.daily_sales, shop.big, shop.my_notes, shop.rls_notes, shop.v_lock, shop.v_touch, shop.v_dblink, shop.victim TO mcp_reader, mcp_hard;
+GRANT SELECT ON evil.customers TO mcp_reader, mcp_hard;
+GRANT SELECT (id, name) ON shop.staff TO mcp_reader, mcp_hard;
+ANALYZE;

@@ -1,0 +1,134 @@
+package pgtool
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/mcpsec/mcpsec-go/mcpsec"
+)
+
+// modelError turns an error of a statement into what a model may read: a fixed
+// text, the SQLSTATE and the position in its own text. The server's words quote
+// values of rows that a policy or a view hides, so they are a cause for the log.
+func modelError(err error) error {
+	var reported *pgconn.PgError
+	var lost *lostError
+	var large *pgproto3.ExceededMaxBodyLenErr
+	switch {
+	case errors.As(err, &reported):
+		return &mcpsec.Error{Message: stateText(reported), Err: errors.New(logText(reported))}
+	case errors.Is(err, errClosed):
+		return &mcpsec.Error{Message: "the database connection is closed", Err: err}
+	case errors.As(err, &large):
+		return &mcpsec.Error{Message: "a row is too large: name fewer columns, or cut long values with left(column, 200)", Err: err}
+	case errors.As(err, &lost):
+		return &mcpsec.Error{Message: "the database cannot be reached now, or has ended the connection; try again once, then report it", Err: err}
+	}
+	return err // the end of the call's context, for the pipeline
+}
+
+func stateText(e *pgconn.PgError) string {
+	text := meaning(e.Code)
+	if e.Position > 0 {
+		return fmt.Sprintf("%s (SQLSTATE %s, at character %d)", text, e.Code, e.Position)
+	}
+	return fmt.Sprintf("%s (SQLSTATE %s)", text, e.Code)
+}
+
+// meaning is the text for a SQLSTATE, or for its class.
+func meaning(code string) string {
+	if text := states[code]; text != "" {
+		return text
+	}
+	if len(code) == 5 {
+		if text := classes[code[:2]]; text != "" {
+			return text
+		}
+	}
+	return "the database reports an error"
+}
+
+var states = map[string]string{
+	"01000": "the database gives a warning",
+	"0A000": "the database does not support this",
+	"21000": "a subquery used as a value returned more than one row",
+	"22001": "a value is too long for its type",
+	"22003": "a number is out of range for its type",
+	"22007": "a value cannot be read as a date or time",
+	"22008": "a date or time is out of range",
+	"22012": "division by zero",
+	"22023": "an argument of a function is not valid",
+	"22P02": "a value cannot be read as the type that is asked for; check casts and parameters",
+	"22P03": "a value cannot be read as the type that is asked for",
+	"25006": "the statement would change data: this tool only reads",
+	"42501": "permission denied for a table, column, schema or function",
+	"42601": "syntax error",
+	"42702": "a column name is ambiguous: put the table's name or alias before it",
+	"42703": "a column does not exist; pg_describe lists the columns",
+	"42704": "a type or other object does not exist",
+	"42723": "a function is ambiguous: add casts",
+	"42725": "a function or operator is ambiguous: add casts",
+	"42803": "a column must be in GROUP BY or in an aggregate",
+	"42804": "types do not match: add a cast",
+	"42809": "this object is of another kind",
+	"42846": "there is no such cast",
+	"42883": "there is no function or operator of this name for these types; add casts, or check the name",
+	"42P01": "a table or view does not exist; pg_list_objects lists them, and a schema may be needed before the name",
+	"42P02": "a parameter has no value in params",
+	"42P08": "the type of a parameter is ambiguous: add a cast, as in $1::int",
+	"42P10": "a column number in ORDER BY or GROUP BY does not exist",
+	"42P18": "the type of a parameter is not clear: add a cast, as in $1::int",
+	"08P01": "the number of params is not the number of parameters in the statement",
+	"3F000": "a schema does not exist",
+	"40001": "the statement ran into a concurrent change; try again",
+	"40P01": "the statement ran into a deadlock; try again",
+	"53100": "the database's disk is full",
+	"53200": "the statement needs too much memory; ask for less",
+	"53300": "the database has too many connections; try again later",
+	"53400": "the statement needs more temporary disk space than allowed; ask for less",
+	"54001": "the statement is too complex; make it simpler",
+	"55P03": "a table is locked by another session; try again later",
+	"57014": "the statement was cancelled: it took longer than allowed; ask for less, or use an index",
+	"57P01": "the database is being shut down; try again later",
+	"57P03": "the database is starting or shutting down; try again later",
+}
+
+var classes = map[string]string{
+	"02": "there is no data",
+	"08": "the connection to the database failed; try again",
+	"20": "a CASE found no branch",
+	"22": "a value does not fit its type",
+	"23": "the statement breaks a constraint",
+	"25": "the statement is not allowed in this transaction",
+	"26": "there is no such prepared statement",
+	"28": "the database does not accept the login",
+	"2B": "other objects depend on it",
+	"38": "a function failed",
+	"39": "a function failed",
+	"3B": "there is no such savepoint",
+	"40": "the transaction failed; try again",
+	"42": "the statement is not valid",
+	"53": "the database lacks resources; ask for less, or try again later",
+	"54": "the statement is beyond a limit of the database; make it simpler",
+	"55": "an object is in use or not in the state it has to be in",
+	"57": "the database ended the statement; try again later",
+	"58": "the database has a system error",
+	"P0": "a function failed",
+	"XX": "the database has an internal error",
+	"F0": "the database's configuration is faulty",
+	"HV": "a foreign table cannot be read",
+}
+
+// logText is all that the server says, for the log.
+func logText(e *pgconn.PgError) string {
+	text := e.Error()
+	for _, part := range [][2]string{{"detail", e.Detail}, {"hint", e.Hint}, {"where", e.Where}, {"internal query", e.InternalQuery}} {
+		if part[1] != "" {
+			text += "; " + part[0] + ": " + part[1]
+		}
+	}
+	return text
+}

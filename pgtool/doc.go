@@ -1,0 +1,41 @@
+// Package pgtool gives a model a PostgreSQL database to read:
+//
+//	url, err := redact.SecretFromEnv("DATABASE_URL") // or SecretFromFile
+//	if err != nil {
+//		return err
+//	}
+//	db, err := pgtool.Open(ctx, pgtool.Options{URL: url, Schemas: []string{"shop"}})
+//	if err != nil {
+//		return err // names every fault of the role, and the SQL that makes a fit one
+//	}
+//	defer db.Close()
+//	srv.Add(pgtool.ReadTools(db)...)
+//
+// # What it protects, and from whom
+//
+// It protects the database from a caller who chooses the SQL: a model that was
+// talked into something, or whoever talks through it. A text from the caller is
+// one statement that only asks, or it is refused before anything is sent. It
+// runs by the extended protocol, in a READ ONLY transaction of its own that
+// always ends in ROLLBACK, under limits of time, memory, rows and bytes that
+// only the operator sets, with a pinned search_path. Afterwards the session is
+// reset; a connection that is in any other state than a new one is thrown away.
+// What comes back is exact, bounded while it is read, and of an error only a
+// fixed text: the server's own words quote the data, and go to the log.
+//
+// It protects the operator from their own slips: a role that can write, create,
+// own or become more is refused by [Open], and so is a connection string that
+// switches TLS verification or the protocol.
+//
+// # What it does not protect
+//
+// The role decides which rows can be read. pg_query can name any table, view or
+// function that the role may use, also in schemas that Options.Schemas does not
+// list, and the catalogs that PostgreSQL shows to everybody. A function that
+// does harm in a READ ONLY transaction, such as one of an extension that opens
+// connections, must be revoked from the role; what such an extension keeps in
+// its session, and pooled connections of dblink, outlive the reset. One
+// statement can use a core of the server for Options.Timeout, and the disk that
+// temp_file_limit of the role allows. Poolers in transaction mode are not
+// supported: there a session belongs to nobody, and cannot be reset.
+package pgtool

@@ -1,0 +1,111 @@
+package pgtool
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/mcpsec/mcpsec-go/mcpsec"
+)
+
+// Options configures a [DB]. URL is required; the zero value of every other
+// field is the safest useful setting. The model can ask for less than the
+// limits here, never for more.
+type Options struct {
+	// URL is a postgres:// URL with user, host and database, as from
+	// redact.SecretFromEnv or redact.SecretFromFile. Without sslmode it gets
+	// verify-full. Several hosts are tried in order. Settings of the session,
+	// of the protocol and of pools are refused in it, and libpq's environment
+	// variables and files in the home directory have no influence. Required.
+	URL mcpsec.Secret
+	// MaxConns is how many connections are open at most. Defaults to 8.
+	MaxConns int
+	// MaxRows is how many rows one statement returns at most. Defaults to 200.
+	MaxRows int
+	// MaxBytes is how many bytes of values one statement returns at most.
+	// Defaults to 128 KiB.
+	MaxBytes int
+	// Timeout is how long one statement may run. Defaults to 10 seconds.
+	Timeout time.Duration
+	// Schemas are the schemas that the catalog tools show, and the search_path
+	// behind pg_catalog. Defaults to all that the role may use, and to a
+	// search_path of public.
+	Schemas []string
+	// Waive switches protections off: insecure.PlaintextDatabase and
+	// insecure.OverprivilegedRole apply here, others go on to the tools.
+	// Defaults to none.
+	Waive []mcpsec.Waiver
+}
+
+const (
+	maxConns   = 1_000
+	maxRows    = 10_000
+	maxBytes   = 16 << 20
+	maxTimeout = 10 * time.Minute
+	maxSchemas = 100
+	maxName    = 63 // bytes of a PostgreSQL identifier
+)
+
+func (o Options) withDefaults() (Options, error) {
+	if o.URL.IsZero() {
+		return o, errors.New("Options.URL is required: redact.SecretFromEnv reads one")
+	}
+	o.MaxConns = or(o.MaxConns, 8)
+	o.MaxRows = or(o.MaxRows, 200)
+	o.MaxBytes = or(o.MaxBytes, 128<<10)
+	o.Timeout = or(o.Timeout, 10*time.Second)
+	o.Schemas, o.Waive = slices.Clone(o.Schemas), slices.Clone(o.Waive)
+	switch {
+	case o.MaxConns < 1 || o.MaxConns > maxConns:
+		return o, fmt.Errorf("Options.MaxConns must be 1 to %d", maxConns)
+	case o.MaxRows < 1 || o.MaxRows > maxRows:
+		return o, fmt.Errorf("Options.MaxRows must be 1 to %d", maxRows)
+	case o.MaxBytes < 1<<10 || o.MaxBytes > maxBytes:
+		return o, fmt.Errorf("Options.MaxBytes must be 1024 to %d", maxBytes)
+	case o.Timeout < time.Millisecond || o.Timeout > maxTimeout:
+		return o, fmt.Errorf("Options.Timeout must be 1ms to %s", maxTimeout)
+	case len(o.Schemas) > maxSchemas:
+		return o, fmt.Errorf("Options.Schemas must not be more than %d", maxSchemas)
+	}
+	for _, s := range o.Schemas {
+		if !plainName(s) || strings.HasPrefix(s, "pg_") || s == "information_schema" {
+			return o, errors.New("Options.Schemas must be names of schemas that are not PostgreSQL's own")
+		}
+	}
+	return o, nil
+}
+
+func or[T int | time.Duration](v, d T) T {
+	if v == 0 {
+		return d
+	}
+	return v
+}
+
+func plainName(s string) bool {
+	return s != "" && len(s) <= maxName && utf8.ValidString(s) && !strings.ContainsAny(s, "\x00\r\n")
+}
+
+// quoteName writes an identifier, quoteText a string literal.
+func quoteName(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+func quoteText(s string) string { return `'` + strings.ReplaceAll(s, `'`, `''`) + `'` }
+
+// ownSearchPath is for statements of ours: no function or operator that a user
+// has made can stand in for one that they mean.
+const ownSearchPath = "pg_catalog, pg_temp"
+
+// searchPath puts pg_catalog first and pg_temp last, which the server would
+// otherwise search before all others for tables and types.
+func (o Options) searchPath() string {
+	path := []string{"pg_catalog"}
+	if o.Schemas == nil {
+		path = append(path, "public")
+	}
+	for _, s := range o.Schemas {
+		path = append(path, quoteName(s))
+	}
+	return strings.Join(append(path, "pg_temp"), ", ")
+}

@@ -1,0 +1,88 @@
+package pgtool
+
+import (
+	"context"
+	"strings"
+)
+
+// A roleError lists what a role can do beyond reading.
+type roleError struct {
+	faults []string
+	setup  string
+}
+
+func (e *roleError) Error() string {
+	return "the role is not fit for a model:\n  - " + strings.Join(e.faults, "\n  - ") +
+		"\nUse a role that can only read. A superuser makes one so:\n\n" + e.setup
+}
+
+// maxFaults bounds the list. Each kind of fault has few objects in it.
+const maxFaults = 200
+
+// faults returns what the role can do beyond reading, itself or as another role
+// that it can become.
+func (db *DB) faults(ctx context.Context) ([]string, error) {
+	r, err := db.query(ctx, &query{sql: faultsSQL, own: true, maxRows: maxFaults, maxBytes: 256 << 10})
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	r.each(func(v [][]byte) bool {
+		out = append(out, string(v[0]))
+		return true
+	})
+	if r.more {
+		out = append(out, "and more")
+	}
+	return out, nil
+}
+
+// faultsSQL asks for all faults at once. Of each kind it names ten objects.
+//
+// Every predefined role is a fault, also those of versions to come: a reader
+// needs none. pg_read_all_data reads pg_authid with its password hashes and
+// tables that are made later; pg_monitor, pg_read_all_stats and
+// pg_read_all_settings show the statements of other sessions, literals
+// included, and connection strings. What a role owns is what pg_shdepend says,
+// which covers every kind of object, in all databases if it is shared. For a
+// superuser, who is a member of everything, the one fault says it all.
+const faultsSQL = `
+WITH me AS (
+	SELECT oid, rolname, rolsuper FROM pg_roles WHERE rolname = current_user
+), r AS (
+	SELECT x.*, CASE WHEN x.oid = me.oid THEN 'the role' ELSE 'the role can become ' || quote_ident(x.rolname) || ', which' END AS who,
+		x.oid < 16384 AND x.rolname LIKE 'pg\_%' AS predefined
+	FROM pg_roles x, me
+	WHERE x.oid = me.oid OR NOT me.rolsuper AND pg_has_role(me.oid, x.oid, 'MEMBER')
+), own AS (
+	SELECT r.*, me.rolsuper AS super FROM r, me WHERE NOT r.predefined AND NOT me.rolsuper
+), f(rank, fault, object) AS (
+	SELECT 1, who || ' is a superuser', NULL FROM r WHERE rolsuper
+	UNION ALL SELECT 2, who || ' has BYPASSRLS: row security does not hold for it', NULL FROM r, me WHERE rolbypassrls AND NOT r.rolsuper
+	UNION ALL SELECT 3, who || ' has REPLICATION: it can read every byte of the server', NULL FROM r WHERE rolreplication AND NOT r.rolsuper
+	UNION ALL SELECT 4, who || ' has CREATEROLE', NULL FROM r WHERE rolcreaterole AND NOT r.rolsuper
+	UNION ALL SELECT 5, who || ' has CREATEDB', NULL FROM r WHERE rolcreatedb AND NOT r.rolsuper
+	UNION ALL SELECT 6, 'the role is a member of a predefined role: ', rolname FROM r WHERE predefined
+	UNION ALL SELECT 7, who || ' owns ', pg_describe_object(d.classid, d.objid, d.objsubid)
+		FROM own JOIN pg_shdepend d ON d.refclassid = 'pg_authid'::regclass AND d.refobjid = own.oid AND d.deptype = 'o'
+			AND d.classid NOT IN ('pg_user_mapping'::regclass, 'pg_default_acl'::regclass)
+			AND d.dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+	UNION ALL SELECT 8, who || ' has CREATE on database ', quote_ident(current_database()::text)
+		FROM own WHERE has_database_privilege(own.oid, current_database(), 'CREATE')
+	UNION ALL SELECT 9, who || ' has CREATE on schema ', quote_ident(n.nspname)
+		FROM own, pg_namespace n WHERE n.nspname !~ '^pg_(toast|temp)' AND has_schema_privilege(own.oid, n.oid, 'CREATE')
+	UNION ALL SELECT 10, who || ' can write to ', quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+		FROM own, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_(catalog|toast|temp)' AND n.nspname <> 'information_schema'
+			AND (has_table_privilege(own.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')
+				OR has_any_column_privilege(own.oid, c.oid, 'INSERT, UPDATE'))
+	UNION ALL SELECT 11, who || ' can change sequence ', quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+		FROM own, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE c.relkind = 'S' AND has_sequence_privilege(own.oid, c.oid, 'UPDATE, USAGE')
+), g AS (
+	SELECT rank, fault, object, row_number() OVER w AS i, count(*) OVER (PARTITION BY rank, fault) AS n
+	FROM f WINDOW w AS (PARTITION BY rank, fault ORDER BY object)
+)
+SELECT fault || coalesce(string_agg(object, ', ' ORDER BY object) FILTER (WHERE i <= 10), '')
+	|| CASE WHEN max(n) > 10 THEN format(' and %s more', max(n) - 10) ELSE '' END
+FROM g GROUP BY rank, fault ORDER BY rank, fault`

@@ -1,0 +1,310 @@
+package pgtool
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// The states of a session that a server reports when it is ready.
+const (
+	idleStatus   = 'I'
+	openStatus   = 'T' // in a transaction
+	failedStatus = 'E' // in one that has failed
+)
+
+// A query is one statement, its arguments in the text format, and its caps.
+type query struct {
+	sql      string
+	own      bool // it is a constant of ours, not a caller's text
+	args     [][]byte
+	maxRows  int
+	maxBytes int
+}
+
+// A result is what a query returned: the rows lie one after the other in data,
+// each value after its length, as on the wire. They are copied and not handed
+// on while they come, so that no transaction waits for who uses them.
+type result struct {
+	fields []field
+	data   []byte
+	rows   int
+	more   bool // rows were left out
+}
+
+type field struct {
+	name string
+	oid  uint32
+}
+
+// errProtocol means that the connection is not in the state it has to be in.
+var errProtocol = errors.New("unexpected answer of the server")
+
+// send writes the whole life of a transaction in one go. There are two points
+// of synchronisation: what follows an error is skipped up to the next one, and
+// ROLLBACK must not be. Every statement goes by the extended protocol, where
+// the server takes no second one, and has no name, so that it is gone with the
+// next.
+func (c *conn) send(q *query) error {
+	c.sendStatement("BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY", nil)
+	c.sendExecute(0)
+	if q.own {
+		c.sendStatement(c.ownPrologue, nil)
+	} else {
+		c.sendStatement(c.prologue, nil)
+	}
+	c.sendExecute(0)
+	c.sendStatement(q.sql, q.args)
+	fe := c.pg.Frontend()
+	fe.SendDescribe(&pgproto3.Describe{ObjectType: 'P'})
+	c.sendExecute(uint32(q.maxRows) + 1) // the one too many tells that there are more
+	fe.SendSync(&pgproto3.Sync{})
+	c.sendStatement("ROLLBACK", nil)
+	c.sendExecute(0)
+	c.sendStatement("DISCARD ALL", nil)
+	c.sendExecute(0)
+	fe.SendSync(&pgproto3.Sync{})
+	if err := fe.Flush(); err != nil {
+		return fmt.Errorf("sending the statement: %w", err)
+	}
+	return nil
+}
+
+// sendStatement leaves the types of the arguments to the server.
+func (c *conn) sendStatement(sql string, args [][]byte) {
+	fe := c.pg.Frontend()
+	fe.SendParse(&pgproto3.Parse{Query: sql})
+	fe.SendBind(&pgproto3.Bind{Parameters: args})
+}
+
+func (c *conn) sendExecute(maxRows uint32) {
+	c.pg.Frontend().SendExecute(&pgproto3.Execute{MaxRows: maxRows})
+}
+
+// receive returns the next message that answers something. An error report of
+// the server becomes a *pgconn.PgError.
+func (c *conn) receive() (pgproto3.BackendMessage, error) {
+	for {
+		m, err := c.pg.Frontend().Receive()
+		if err != nil {
+			return nil, fmt.Errorf("reading from the server: %w", err)
+		}
+		switch m := m.(type) {
+		case *pgproto3.NoticeResponse, *pgproto3.ParameterStatus, *pgproto3.NotificationResponse:
+		case *pgproto3.ErrorResponse:
+			return nil, pgconn.ErrorResponseToPgError(m)
+		default:
+			return m, nil
+		}
+	}
+}
+
+// done reads the answer to a statement of ours, up to its tag.
+func (c *conn) done(tag string) error {
+	for {
+		m, err := c.receive()
+		if err != nil {
+			return err
+		}
+		switch m := m.(type) {
+		case *pgproto3.ParseComplete, *pgproto3.BindComplete, *pgproto3.DataRow:
+		case *pgproto3.CommandComplete:
+			if string(m.CommandTag) != tag {
+				return errProtocol
+			}
+			return nil
+		default:
+			return errProtocol
+		}
+	}
+}
+
+// ready reads to the next point of synchronisation and returns the state there.
+// It drops what the caller did not want to read.
+func (c *conn) ready() (status byte, err error) {
+	for {
+		m, err := c.receive()
+		if err != nil {
+			return 0, err
+		}
+		if m, ok := m.(*pgproto3.ReadyForQuery); ok {
+			return m.TxStatus, nil
+		}
+	}
+}
+
+// run sends a query and reads its result. An error that is a *pgconn.PgError
+// leaves the connection to settle; after any other it has to be killed.
+func (c *conn) run(q *query) (*result, error) {
+	if err := c.send(q); err != nil {
+		return nil, err
+	}
+	r := &result{}
+	err := c.done("BEGIN")
+	if err == nil {
+		err = c.done("SELECT 1")
+	}
+	if err == nil {
+		err = c.read(q, r)
+	}
+	return r, err
+}
+
+// read reads the answer to the caller's statement into r, as far as the caps
+// allow.
+func (c *conn) read(q *query, r *result) error {
+	for {
+		m, err := c.receive()
+		if err != nil {
+			return err
+		}
+		switch m := m.(type) {
+		case *pgproto3.ParseComplete, *pgproto3.BindComplete, *pgproto3.NoData:
+		case *pgproto3.RowDescription:
+			r.fields = fields(m)
+		case *pgproto3.DataRow:
+			if len(m.Values) != len(r.fields) {
+				return errProtocol
+			}
+			if !r.add(m.Values, q) {
+				r.more = true
+				return nil // settle deals with the rest
+			}
+		case *pgproto3.CommandComplete, *pgproto3.PortalSuspended, *pgproto3.EmptyQueryResponse:
+			return nil
+		default:
+			return errProtocol
+		}
+	}
+}
+
+func fields(m *pgproto3.RowDescription) []field {
+	out := make([]field, len(m.Fields))
+	for i, f := range m.Fields {
+		out[i] = field{string(f.Name), f.DataTypeOID}
+	}
+	return out
+}
+
+// add copies a row, unless it is over a cap.
+func (r *result) add(values [][]byte, q *query) bool {
+	size := 0
+	for _, v := range values {
+		size += 4 + len(v)
+	}
+	if r.rows == q.maxRows || len(r.data)+size > q.maxBytes {
+		return false
+	}
+	for _, v := range values {
+		if v == nil {
+			r.data = binary.BigEndian.AppendUint32(r.data, nullLength)
+			continue
+		}
+		r.data = binary.BigEndian.AppendUint32(r.data, uint32(len(v)))
+		r.data = append(r.data, v...)
+	}
+	r.rows++
+	return true
+}
+
+const nullLength = 1<<32 - 1
+
+// each calls f with the values of every row, until it returns false.
+func (r *result) each(f func(values [][]byte) bool) {
+	values := make([][]byte, len(r.fields))
+	data := r.data
+	for range r.rows {
+		for i := range values {
+			n := binary.BigEndian.Uint32(data)
+			data = data[4:]
+			if values[i] = nil; n != nullLength {
+				values[i], data = data[:n:n], data[n:]
+			}
+		}
+		if !f(values) {
+			return
+		}
+	}
+}
+
+// settleLimit is how long the end of a transaction may take. Rows over a cap
+// that are not there by then are not worth keeping the connection.
+const settleLimit = time.Second
+
+// settle reads the end of a trip, after run, and reports whether the session is
+// as new: the transaction was still the one that we began, is gone, and so is
+// everything else of the session.
+func (c *conn) settle() bool {
+	if c.limit(settleLimit) != nil {
+		return false
+	}
+	if status, err := c.ready(); err != nil || status != openStatus && status != failedStatus {
+		return false
+	}
+	if c.done("ROLLBACK") != nil || c.done("DISCARD ALL") != nil {
+		return false
+	}
+	status, err := c.ready()
+	return err == nil && status == idleStatus && c.limit(0) == nil
+}
+
+// query runs one query on a connection of the pool, which may be silent for as
+// long as limit. The caller gets the result before the connection has settled.
+func (p *pool) query(ctx context.Context, q *query, limit time.Duration) (*result, error) {
+	c, err := p.get(ctx)
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, &lostError{err}
+	}
+	if err := c.limit(limit); err != nil {
+		go p.kill(c)
+		return nil, &lostError{err}
+	}
+	stop := context.AfterFunc(ctx, c.interrupt)
+	r, err := c.run(q)
+	interrupted := !stop()
+	var reported *pgconn.PgError
+	if alive := err == nil || errors.As(err, &reported) && !fatal(reported); interrupted || !alive {
+		go p.kill(c)
+		if !interrupted {
+			p.drop() // after a restart the others are dead too
+		}
+	} else {
+		go p.finish(c)
+	}
+	switch {
+	case err == nil || reported != nil:
+		return r, err
+	case interrupted:
+		return nil, context.Cause(ctx)
+	}
+	return nil, &lostError{err}
+}
+
+func (p *pool) finish(c *conn) {
+	if c.settle() {
+		p.put(c)
+	} else {
+		p.kill(c)
+	}
+}
+
+// fatal reports whether the server ends the session with this error.
+func fatal(e *pgconn.PgError) bool {
+	return e.SeverityUnlocalized == "FATAL" || e.SeverityUnlocalized == "PANIC" || e.Severity == "FATAL"
+}
+
+// A lostError is about the connection, not about the statement.
+type lostError struct{ cause error }
+
+func (e *lostError) Error() string {
+	return "the connection to the database failed: " + e.cause.Error()
+}
+func (e *lostError) Unwrap() error { return e.cause }

@@ -1,0 +1,166 @@
+package pgtool
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"io"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// appendValue writes the text form of a value as JSON, without ever passing
+// through a float. What does not look as its type has to becomes a string: no
+// value can break the answer.
+func (ts *types) appendValue(b []byte, oid uint32, text []byte) []byte {
+	if text == nil {
+		return append(b, "null"...)
+	}
+	t, _ := ts.of(oid)
+	switch t.kind {
+	case boolKind:
+		switch string(text) {
+		case "t":
+			return append(b, "true"...)
+		case "f":
+			return append(b, "false"...)
+		}
+	case numberKind:
+		if isNumber(text) { // NaN and Infinity are not
+			return append(b, text...)
+		}
+	case jsonKind:
+		if embeddable(text) {
+			return append(b, text...)
+		}
+	case byteaKind:
+		if out, ok := appendBytea(b, text); ok {
+			return out
+		}
+	case timeKind:
+		return appendString(b, rfc3339(text))
+	case arrayKind:
+		if out, ok := ts.appendArray(b, t, text); ok {
+			return out
+		}
+	}
+	return appendString(b, text)
+}
+
+// appendString writes a JSON string. Bytes that are no UTF-8, which a database
+// with the encoding SQL_ASCII may hold, become U+FFFD.
+func appendString(b, text []byte) []byte {
+	if plain(text) {
+		return append(append(append(b, '"'), text...), '"')
+	}
+	b, _ = jsontext.AppendQuote(b, text) // its error tells of the replacement
+	return b
+}
+
+// plain reports whether text needs no escapes.
+func plain(text []byte) bool {
+	for _, c := range text {
+		if c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// isNumber reports whether text is a number of JSON.
+func isNumber(text []byte) bool {
+	s := bytes.TrimPrefix(text, []byte("-"))
+	whole := digits(s)
+	if whole == 0 || whole > 1 && s[0] == '0' {
+		return false
+	}
+	s = s[whole:]
+	if len(s) > 0 && s[0] == '.' {
+		n := digits(s[1:])
+		if n == 0 {
+			return false
+		}
+		s = s[1+n:]
+	}
+	if len(s) > 0 && s[0] == 'e' {
+		s = s[1:]
+		if len(s) > 0 && (s[0] == '+' || s[0] == '-') {
+			s = s[1:]
+		}
+		n := digits(s)
+		return n > 0 && n == len(s)
+	}
+	return len(s) == 0
+}
+
+// digits counts the digits that text begins with.
+func digits(text []byte) int {
+	for i, c := range text {
+		if c < '0' || c > '9' {
+			return i
+		}
+	}
+	return len(text)
+}
+
+// maxJSONDepth is how deep a json value may nest to be embedded.
+const maxJSONDepth = 32
+
+// embeddable reports whether text is JSON that every reader reads alike: valid,
+// not deep, without a member that occurs twice.
+func embeddable(text []byte) bool {
+	d := jsontext.NewDecoder(bytes.NewBuffer(text))
+	for {
+		if _, err := d.ReadToken(); err != nil || d.StackDepth() > maxJSONDepth {
+			return false
+		}
+		if d.StackDepth() == 0 {
+			break
+		}
+	}
+	_, err := d.ReadToken()
+	return errors.Is(err, io.EOF)
+}
+
+func appendBytea(b, text []byte) ([]byte, bool) {
+	src, ok := bytes.CutPrefix(text, []byte(`\x`))
+	if !ok {
+		return b, false
+	}
+	raw := make([]byte, hex.DecodedLen(len(src)))
+	if _, err := hex.Decode(raw, src); err != nil {
+		return b, false
+	}
+	b = append(b, '"')
+	b = base64.StdEncoding.AppendEncode(b, raw)
+	return append(b, '"'), true
+}
+
+// rfc3339 turns 2024-01-31 12:00:00.5+00 into 2024-01-31T12:00:00.5Z, and leaves
+// infinity, years before Christ or beyond 9999, and offsets with seconds alone:
+// RFC 3339 cannot say them. A timestamp without time zone has no offset, and
+// gets none.
+func rfc3339(text []byte) []byte {
+	const date, clock = len("2006-01-02"), len("2006-01-02 15:04:05")
+	if len(text) < clock || text[date] != ' ' || digits(text) != 4 || bytes.HasSuffix(text, []byte("BC")) {
+		return text
+	}
+	rest := text[clock:]
+	if i := bytes.LastIndexAny(rest, "+-"); i >= 0 {
+		rest = rest[i:]
+	} else {
+		rest = nil
+	}
+	out := append([]byte(nil), text[:len(text)-len(rest)]...)
+	out[date] = 'T'
+	switch {
+	case string(rest) == "+00":
+		return append(out, 'Z')
+	case len(rest) == len("+00"):
+		return append(append(out, rest...), ":00"...)
+	case len(rest) == 0 || len(rest) == len("+00:00"):
+		return append(out, rest...)
+	}
+	return text
+}
