@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"reflect"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/mcpsec/mcpsec-go/internal/strictjson"
@@ -13,12 +14,19 @@ import (
 )
 
 // Two records tell a call's story: "decision", written before the tool runs,
-// and "outcome", written before the answer leaves. A call that was refused has
-// the first only. They hold no argument values but those of fields tagged
+// and "outcome", written before the answer leaves. A call that was refused
+// before it ran has the first only. They hold no argument values but those of fields tagged
 // `mcpsec:"log"`, and no error texts.
 
 // recordDecision writes whether a call may run. f is nil for yes.
 func (s *Server) recordDecision(ctx context.Context, c *Call, f *failure, waivers []waive.Waiver) error {
+	skipped := 0
+	if f != nil && (f.rule == "rate" || f.rule == "busy") {
+		var ok bool
+		if ok, skipped = s.refusals.admit(c.start); !ok {
+			return nil
+		}
+	}
 	attrs := append(make([]slog.Attr, 0, 12),
 		slog.String("call", c.ID),
 		slog.String("tool", c.Tool),
@@ -27,15 +35,18 @@ func (s *Server) recordDecision(ctx context.Context, c *Call, f *failure, waiver
 		slog.Int("arg_bytes", c.bytes),
 	)
 	if c.shape != "" {
-		attrs = append(attrs, slog.String("args", s.redact.String(c.shape)))
+		attrs = append(attrs, slog.String("args", c.shape))
 	}
 	if f == nil {
 		attrs = append(attrs, slog.String("decision", "allowed"))
 	} else {
 		attrs = append(attrs, slog.String("decision", "refused"), slog.String("rule", f.rule))
 		if f.text != "" {
-			attrs = append(attrs, slog.String("reason", s.redact.String(f.text)))
+			attrs = append(attrs, slog.String("reason", s.clean(f.text, maxReason)))
 		}
+	}
+	if skipped > 0 {
+		attrs = append(attrs, slog.Int("more", skipped))
 	}
 	for _, w := range waivers {
 		attrs = append(attrs, slog.String("waived_"+string(w.Kind), w.Reason))
@@ -45,8 +56,9 @@ func (s *Server) recordDecision(ctx context.Context, c *Call, f *failure, waiver
 	return s.audit.Handle(ctx, r)
 }
 
-// recordOutcome writes how a call that ran has ended.
-func (s *Server) recordOutcome(ctx context.Context, c *Call, f *failure, res *result) error {
+// recordOutcome writes how a call that ran has ended: late, if it had been given
+// up before.
+func (s *Server) recordOutcome(ctx context.Context, c *Call, f *failure, res *result, late bool) error {
 	now := time.Now()
 	r := slog.NewRecord(now, slog.LevelInfo, "outcome", 0)
 	r.AddAttrs(
@@ -65,11 +77,64 @@ func (s *Server) recordOutcome(ctx context.Context, c *Call, f *failure, res *re
 			r.AddAttrs(slog.Int("stripped", res.stripped))
 		}
 	}
+	if late {
+		r.AddAttrs(slog.Bool("late", true))
+	}
 	return s.audit.Handle(ctx, r)
+}
+
+// maxRefusals is how many refusals of bad messages and of calls over a limit
+// get a record of their own within a second: a flood of them must not fill the
+// disk, and each costs its sender nothing. The next record counts the others.
+const maxRefusals = 50
+
+// refusals meters the records of refusals.
+type refusals struct {
+	mu      sync.Mutex
+	start   time.Time
+	n       int
+	skipped int
+}
+
+// admit reports whether a refusal gets a record, and how many before it did not.
+func (r *refusals) admit(now time.Time) (ok bool, skipped int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now.Sub(r.start) >= time.Second {
+		r.start, r.n = now, 0
+	}
+	if r.n++; r.n > maxRefusals {
+		r.skipped++
+		return false, 0
+	}
+	skipped, r.skipped = r.skipped, 0
+	return true, skipped
+}
+
+// rest returns how many refusals no record tells of yet.
+func (r *refusals) rest() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.skipped
+	r.skipped = 0
+	return n
 }
 
 // recordRefusal writes what was refused before it could become a call.
 func (s *Server) recordRefusal(ctx context.Context, rule, reason string) {
+	if ok, skipped := s.refusals.admit(time.Now()); ok {
+		s.writeRefusal(ctx, rule, reason, skipped)
+	}
+}
+
+// recordRest accounts for refusals that were only counted.
+func (s *Server) recordRest(ctx context.Context) {
+	if n := s.refusals.rest(); n > 0 {
+		s.writeRefusal(ctx, "flood", "refusals without a record of their own", n)
+	}
+}
+
+func (s *Server) writeRefusal(ctx context.Context, rule, reason string, skipped int) {
 	r := slog.NewRecord(time.Now(), slog.LevelInfo, "decision", 0)
 	r.AddAttrs(
 		slog.String("principal", s.principal.ID),
@@ -77,8 +142,11 @@ func (s *Server) recordRefusal(ctx context.Context, rule, reason string) {
 		slog.String("rule", rule),
 		slog.String("reason", reason),
 	)
+	if skipped > 0 {
+		r.AddAttrs(slog.Int("more", skipped))
+	}
 	if err := s.audit.Handle(ctx, r); err != nil {
-		s.log.ErrorContext(ctx, "audit failed", "error", err)
+		s.log.ErrorContext(ctx, "audit failed", "rule", rule, "error", err)
 	}
 }
 
@@ -97,10 +165,7 @@ func loggedFields(t reflect.Type) []loggedField {
 	}
 	var out []loggedField
 	for _, f := range fields {
-		sf, ok := t.FieldByName(f.Name)
-		if ok {
-			out = append(out, loggedField{f.JSON, sf.Index, f.Tag.Get("mcpsec") == "log"})
-		}
+		out = append(out, loggedField{f.JSON, f.Path, f.Tag.Get("mcpsec") == "log"})
 	}
 	return out
 }
@@ -110,7 +175,7 @@ const maxLoggedValue = 200
 
 // shape tells the arguments that were given by name, kind and size, as in
 // "id=string/36 limit=int lines=list/2".
-func (t *Tool) shape(in any) string {
+func (t *Tool) shape(in any, s *Server) string {
 	v := reflect.ValueOf(in).Elem()
 	b := make([]byte, 0, 128)
 	for _, f := range t.logged {
@@ -123,21 +188,17 @@ func (t *Tool) shape(in any) string {
 		}
 		b = append(b, f.name...)
 		b = append(b, '=')
-		b = appendShape(b, fv, f.value)
+		b = appendShape(b, fv, f.value, s)
 	}
 	return string(b)
 }
 
-func appendShape(b []byte, v reflect.Value, value bool) []byte {
+func appendShape(b []byte, v reflect.Value, value bool, s *Server) []byte {
 	for v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}
 	if value {
-		s := fmt.Sprint(v.Interface())
-		if len(s) > maxLoggedValue {
-			s = s[:maxLoggedValue]
-		}
-		return strconv.AppendQuoteToASCII(b, s)
+		return strconv.AppendQuote(b, s.clean(fmt.Sprint(v.Interface()), maxLoggedValue))
 	}
 	kind := v.Kind()
 	switch kind {

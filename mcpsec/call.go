@@ -41,8 +41,8 @@ type Call struct {
 // the tool's; the first error ends the call. The model reads the text of an
 // [*Error]; of any other error it learns only that the call is not allowed.
 //
-// A Guard must be safe for concurrent use, must not change what Args points to,
-// and runs under the call's deadline.
+// A Guard must be safe for concurrent use and runs under the call's deadline. It
+// gets a copy of the Call and must not change what Args refers to.
 type Guard func(context.Context, *Call) error
 
 type callKey struct{}
@@ -80,8 +80,21 @@ func Logger(ctx context.Context) *slog.Logger {
 
 const (
 	progressInterval = 100 * time.Millisecond
-	maxProgressText  = 500 // bytes
+	maxProgressText  = 500     // bytes
+	maxErrorText     = 4 << 10 // bytes
+	maxReason        = 500     // bytes, in a record
 )
+
+// clean makes a text fit to leave: without hidden characters, which could split
+// a secret, then without secrets, then at most max bytes long.
+func (s *Server) clean(t string, max int) string {
+	t, _ = text.Strip(t)
+	t = s.redact.String(t)
+	if len(t) > max {
+		t = strings.ToValidUTF8(t[:max], "")
+	}
+	return t
+}
 
 // Progress tells the client how far the call that ctx belongs to has come. A
 // total of 0 means unknown. It does nothing when the client did not ask for
@@ -93,16 +106,12 @@ func Progress(ctx context.Context, done, total float64, message string) {
 	if r == nil || r.req.Params.GetProgressToken() == nil || !r.reports(done, time.Now()) {
 		return
 	}
-	message, _ = text.Strip(r.server.redact.String(message))
-	if len(message) > maxProgressText {
-		message = strings.ToValidUTF8(message[:maxProgressText], "")
-	}
 	// The client may be gone; the call's own answer will find out.
 	_ = r.req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{
 		ProgressToken: r.req.Params.GetProgressToken(),
 		Progress:      done,
 		Total:         total,
-		Message:       message,
+		Message:       r.server.clean(message, maxProgressText),
 	})
 }
 

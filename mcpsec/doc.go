@@ -1,8 +1,9 @@
 // Package mcpsec builds MCP servers that stay safe in front of hostile prompts,
 // hostile clients and hostile data:
 //
+//	audit, err := mcpsec.OpenAuditLog("orders-audit.jsonl", mcpsec.Secret{})
 //	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "orders", Version: "1.0.0"}, mcpsec.Options{
-//		Audit: mcpsec.NewAuditLog(os.Stderr),
+//		Audit: audit, // where every decision is recorded
 //	})
 //	srv.Add(mcpsec.NewTool(mcpsec.ToolSpec{
 //		Name:        "order_lookup",
@@ -30,7 +31,7 @@
 //     the validate tags that also made the schema.
 //  4. The guards see the decoded value, the server's first, then the tool's.
 //  5. The decision is recorded. What cannot be recorded is refused.
-//  6. The handler runs with a deadline and cannot take the process down.
+//  6. The handler runs with a deadline, and its panic ends the call only.
 //  7. The result is encoded once, checked, freed of hidden characters and
 //     secrets, and bounded in size.
 //  8. The outcome is recorded.
@@ -43,7 +44,9 @@
 //
 // It cannot tell a good instruction from a bad one in visible text. It does not
 // confine the handler: what a tool may do to its backend is the business of the
-// backend's own limits and of the tool packages. It does not authenticate the
+// backend's own limits and of the tool packages, and a handler that calls
+// os.Exit, panics on a goroutine that it started, or exhausts the memory ends the
+// process. It does not authenticate the
 // peer of a stream: whoever holds the other end is [Options].Principal.
 //
 // Protections are switched off in package insecure and nowhere else.

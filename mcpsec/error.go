@@ -8,12 +8,14 @@ import (
 )
 
 // An Error is the only kind of error whose text reaches the model. Return one
-// from a handler or a guard to say what is wrong and what to do instead; every
-// other error, a wrapped one included, becomes "internal error (call ID)" and
-// goes, redacted, to the log under that id.
+// from a handler or a guard to say what is wrong and what to do instead; it is
+// found inside a wrapping error too, whose text goes to the log. Every other
+// error becomes "internal error (call ID)" and goes, redacted, to the log under
+// that id.
 //
 // Message must not be built from another error's text, a secret, a path or an
-// argument's value. It is redacted like a result all the same.
+// argument's value. It is freed of hidden characters, redacted and cut at 4 KiB
+// like a result all the same.
 type Error struct {
 	Message string
 	// Rule names in the audit record what refused the call, as in "statement".
@@ -83,7 +85,9 @@ func fromHandler(ctx context.Context, err error) *failure {
 	var e *Error
 	switch {
 	case errors.As(err, &e):
-		f.text, f.cause = e.Message, e.Err
+		if f.text = e.Message; e == err {
+			f.cause = e.Err // without a wrapping text
+		}
 		if e.Rule != "" {
 			f.outcome, f.rule = outcomeRefused, e.Rule
 		}

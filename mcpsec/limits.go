@@ -1,6 +1,8 @@
 package mcpsec
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -30,8 +32,9 @@ type Limits struct {
 	MaxConcurrent int
 	// MaxConcurrentPerPrincipal is the same for one caller. Defaults to 16.
 	MaxConcurrentPerPrincipal int
-	// CallsPerSecond is how many calls one principal may make on average, with
-	// bursts of twice as many. Defaults to 100.
+	// CallsPerSecond is how many calls, lists and other requests one principal
+	// may make on average, with bursts of twice as many: 0.01 to 1,000,000.
+	// Defaults to 100.
 	CallsPerSecond float64
 	// MaxMessage is how many bytes one incoming message may have. Defaults to
 	// 1 MiB.
@@ -55,6 +58,24 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.Grace, 5*time.Second)
 	return l
 }
+
+// check refuses values that would switch a limit off.
+func (l Limits) check() error {
+	if c := l.CallsPerSecond; c != 0 && !(c >= 0.01 && c <= 1e6) {
+		return errors.New("Limits.CallsPerSecond must be 0.01 to 1,000,000")
+	}
+	if l.Timeout < 0 || l.MaxResult < 0 || l.MaxConcurrent < 0 || l.MaxConcurrentPerPrincipal < 0 || l.MaxMessage < 0 || l.MaxDepth < 0 || l.Grace < 0 {
+		return errors.New("Limits must not be negative")
+	}
+	if l.MaxDepth > maxDepth {
+		return fmt.Errorf("Limits.MaxDepth must be at most %d", maxDepth)
+	}
+	return nil
+}
+
+// maxDepth is how deep JSON may nest at all, in either direction: readers of
+// other languages give up at a thousand.
+const maxDepth = 500
 
 func setDefault[T int | float64 | time.Duration](v *T, d T) {
 	if *v <= 0 {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,9 +27,9 @@ type run struct {
 	meter  *meter
 	done   chan *result
 
-	mu       sync.Mutex // guards the fields below
-	decided  bool       // the decision is recorded
-	over     bool       // the outcome is recorded
+	mu       sync.Mutex // guards the fields below, and call.shape
+	decided  bool       // the decision is made
+	over     bool       // somebody answers
 	reported time.Time  // the last progress notification
 	highest  float64
 }
@@ -45,9 +46,6 @@ func (s *Server) serve(ctx context.Context, t *Tool, req *mcp.CallToolRequest) *
 		ID: rand.Text(), Tool: t.spec.Name, Effect: t.spec.Effect, Labels: t.spec.Labels,
 		Principal: s.principalOf(req), start: time.Now(), bytes: len(raw),
 	}}
-	if f := r.admit(); f != nil {
-		return r.record(ctx, f)
-	}
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, r), t.timeout(s))
 	defer cancel()
 	go r.work(ctx, raw)
@@ -101,34 +99,68 @@ func (r *run) leave() {
 // work decides on the call, runs it, and hands over the answer. A handler that
 // was left behind keeps its place until it returns.
 func (r *run) work(ctx context.Context, raw json.RawMessage) {
-	defer r.leave()
-	defer func() { // a panic in what surrounds the tool: an audit or log handler, an error's text
-		if p := recover(); p != nil {
-			r.server.log.ErrorContext(ctx, "panic", "call", r.call.ID, "error", fmt.Sprint(p), "stack", string(debug.Stack()))
-			r.done <- r.failed(&failure{})
+	answered := false
+	defer func() {
+		if p := recover(); p != nil || !answered {
+			r.abort(ctx, p)
 		}
 	}()
-	in, f := r.decide(ctx, raw)
-	if f == nil && ctx.Err() != nil { // the guards took all the time there was
-		f = r.ended(ctx)
+	f := r.admit()
+	if f == nil {
+		defer r.leave()
 	}
-	if res := r.record(ctx, f); res != nil {
-		r.done <- res
-		return
+	res := r.take(ctx, raw, f)
+	answered = true
+	r.done <- res
+}
+
+// abort ends a call after a panic in what surrounds the tool, or when a handler
+// or guard has ended its goroutine. It trusts nothing that may have panicked.
+func (r *run) abort(ctx context.Context, p any) {
+	f := panicError(p, debug.Stack())
+	if p == nil {
+		f.cause = errors.New("the goroutine was ended by runtime.Goexit")
+	}
+	late := !r.enter(&r.over)
+	if err := r.server.recordOutcome(ctx, &r.call, f, nil, late); err != nil {
+		r.server.log.ErrorContext(ctx, "audit failed", "call", r.call.ID, "error", err)
+	}
+	f.log(ctx, r.server.log, &r.call)
+	r.done <- &result{call: r.call.ID, labels: r.call.Labels, text: f.message(r.call.ID)}
+}
+
+// take is the pipeline after admission. It returns nil when the call has been
+// given up meanwhile.
+func (r *run) take(ctx context.Context, raw json.RawMessage, f *failure) *result {
+	var in any
+	if f == nil {
+		in, f = r.decide(ctx, raw)
+	}
+	if f == nil && ctx.Err() != nil { // the guards took all the time there was
+		f = r.ended(ctx, false)
+	}
+	if res := r.record(ctx, f); res != nil || f != nil {
+		return res
 	}
 	if r.isOver() { // nobody waits any more: the tool must not run
-		return
+		return nil
 	}
 	res, f := r.perform(ctx, in)
-	if res = r.finish(ctx, res, f); res != nil {
-		r.done <- res
-	}
+	return r.finish(ctx, res, f)
 }
 
 func (r *run) setShape(shape string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.call.shape = shape
+}
+
+// forRecord copies the call for a record that its worker does not write.
+func (r *run) forRecord() *Call {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.call
+	return &c
 }
 
 func (r *run) isOver() bool {
@@ -148,17 +180,18 @@ func (r *run) decide(ctx context.Context, raw json.RawMessage) (in any, f *failu
 	if err != nil {
 		return nil, badArguments(err)
 	}
-	r.setShape(r.tool.shape(in))
+	r.setShape(r.tool.shape(in, r.server))
 	if r.call.Effect == Destroy {
 		return nil, refused("confirmation", "not allowed: it cannot be undone, and this server cannot ask a person to confirm it")
 	}
 	if len(r.server.guards)+len(r.tool.spec.Guards) == 0 {
 		return in, nil
 	}
-	r.call.Args = r.tool.value(in)
 	for _, guards := range [2][]Guard{r.server.guards, r.tool.spec.Guards} {
 		for _, g := range guards {
-			if err := g(ctx, &r.call); err != nil {
+			c := r.call // a copy for each: what one guard changes, nobody sees
+			c.Args, c.Principal.Scopes = r.tool.value(in), slices.Clone(c.Principal.Scopes)
+			if err := g(ctx, &c); err != nil {
 				return nil, fromGuard(err)
 			}
 		}
@@ -175,28 +208,38 @@ func badArguments(err error) *failure {
 }
 
 func (r *run) failed(f *failure) *result {
-	return &result{call: r.call.ID, labels: r.call.Labels, text: r.server.redact.String(f.message(r.call.ID))}
+	return &result{call: r.call.ID, labels: r.call.Labels, text: r.server.clean(f.message(r.call.ID), maxErrorText)}
 }
 
 // record writes the decision down. It returns the answer of a call that ends
-// here: refused, or allowed but not recorded.
+// here: refused, or allowed but not recorded. The record is written outside the
+// lock, since a sink may block.
 func (r *run) record(ctx context.Context, f *failure) *result {
+	if !r.enter(&r.decided) {
+		return nil
+	}
+	if err := r.server.recordDecision(ctx, &r.call, f, r.tool.spec.Waive); err != nil {
+		r.server.log.ErrorContext(ctx, "audit failed", "call", r.call.ID, "error", err)
+		if f == nil {
+			f = refused("audit", "not allowed: the call could not be recorded (call "+r.call.ID+")")
+		}
+	}
+	if f == nil || !r.enter(&r.over) {
+		return nil
+	}
+	f.log(ctx, r.server.log, &r.call)
+	return r.failed(f)
+}
+
+// enter sets a stage of the call, unless the call is over.
+func (r *run) enter(stage *bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.over {
-		return nil
+		return false
 	}
-	err := r.server.recordDecision(ctx, &r.call, f, r.tool.spec.Waive)
-	r.decided = true
-	if err != nil && f == nil {
-		f = &failure{outcome: outcomeRefused, rule: "audit", cause: err, text: "not allowed: the call could not be recorded (call " + r.call.ID + ")"}
-	}
-	if f == nil {
-		return nil
-	}
-	r.over = true
-	f.log(ctx, r.server.log, &r.call)
-	return r.failed(f)
+	*stage = true
+	return true
 }
 
 // perform runs the handler and encodes its result. A panic in either becomes a
@@ -217,20 +260,14 @@ func (r *run) perform(ctx context.Context, in any) (res *result, f *failure) {
 	return res, nil
 }
 
-// finish records how the call ended, if it has not been given up meanwhile. An
-// answer whose record fails is withheld.
+// finish records how the call ended. An answer whose record fails is withheld.
+// Of a call that was given up, the late outcome is recorded and nobody answered.
 func (r *run) finish(ctx context.Context, res *result, f *failure) *result {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.over {
-		r.server.log.WarnContext(ctx, "a call that was given up has ended", "call", r.call.ID, "tool", r.call.Tool)
-		return nil
-	}
-	r.over = true
+	late := !r.enter(&r.over)
 	if f != nil && f.text == "" && (f.outcome == outcomeTimeout || f.outcome == outcomeCancelled) {
-		f.text = r.ended(ctx).text
+		f.text = r.ended(ctx, true).text
 	}
-	if err := r.server.recordOutcome(ctx, &r.call, f, res); err != nil {
+	if err := r.server.recordOutcome(ctx, &r.call, f, res, late); err != nil {
 		f = &failure{outcome: outcomeFailed, rule: "audit", cause: err,
 			text: "the call has run, but its outcome could not be recorded, so its result is withheld (call " + r.call.ID + ")"}
 	}
@@ -242,7 +279,7 @@ func (r *run) finish(ctx context.Context, res *result, f *failure) *result {
 }
 
 // linger is how long a call may take to return by itself after its context has
-// ended.
+// ended, and a record to be written.
 const linger = 100 * time.Millisecond
 
 // wait returns the worker's answer, or gives the call up when its context ends
@@ -253,31 +290,54 @@ func (r *run) wait(ctx context.Context) *result {
 		return res
 	case <-ctx.Done():
 	}
+	if res := r.await(); res != nil {
+		return res
+	}
+	r.mu.Lock()
+	over, decided := r.over, r.decided
+	r.over = true
+	r.mu.Unlock()
+	if over { // the worker ended it after all, and is about to answer, or its sink is stuck
+		if res := r.await(); res != nil {
+			return res
+		}
+		return r.failed(refused("audit", "the call could not be recorded in time (call "+r.call.ID+")"))
+	}
+	return r.giveUp(ctx, decided)
+}
+
+// await waits for the worker a little longer.
+func (r *run) await() *result {
 	t := time.NewTimer(linger)
 	defer t.Stop()
 	select {
 	case res := <-r.done:
 		return res
 	case <-t.C:
-		return r.giveUp(ctx)
+		return nil
 	}
 }
 
-// giveUp ends the call without its worker, unless that has just ended it.
-func (r *run) giveUp(ctx context.Context) *result {
-	r.mu.Lock()
-	if r.over {
-		r.mu.Unlock()
-		return <-r.done
-	}
-	defer r.mu.Unlock()
-	r.over = true
-	f := r.ended(ctx)
+// giveUp records the end of a call without its worker, and does not wait long
+// for the record: the sink may be what the worker is stuck in.
+func (r *run) giveUp(ctx context.Context, decided bool) *result {
+	f := r.ended(ctx, decided)
+	call := r.forRecord()
+	recorded := make(chan error, 1)
+	go func() {
+		if decided {
+			recorded <- r.server.recordOutcome(ctx, call, f, nil, false)
+		} else {
+			recorded <- r.server.recordDecision(ctx, call, f, r.tool.spec.Waive)
+		}
+	}()
+	t := time.NewTimer(linger)
+	defer t.Stop()
 	var err error
-	if r.decided {
-		err = r.server.recordOutcome(ctx, &r.call, f, nil)
-	} else {
-		err = r.server.recordDecision(ctx, &r.call, f, r.tool.spec.Waive)
+	select {
+	case err = <-recorded:
+	case <-t.C:
+		err = errors.New("the sink does not answer")
 	}
 	if err != nil {
 		r.server.log.ErrorContext(ctx, "audit failed", "call", r.call.ID, "error", err)
@@ -287,12 +347,12 @@ func (r *run) giveUp(ctx context.Context) *result {
 }
 
 // ended says that a call's context is over, and whether its effect is known.
-func (r *run) ended(ctx context.Context) *failure {
+func (r *run) ended(ctx context.Context, started bool) *failure {
 	f := &failure{outcome: outcomeTimeout, rule: "deadline", text: fmt.Sprintf("the call did not end within %s", r.tool.timeout(r.server))}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		f = &failure{outcome: outcomeCancelled, rule: "cancelled", text: "the call was cancelled"}
 	}
-	if r.decided && r.call.Effect != Read {
+	if started && r.call.Effect != Read {
 		f.text += "; whether it took effect is not known"
 	}
 	f.text += " (call " + r.call.ID + ")"

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/strictjson"
 	"github.com/mcpsec/mcpsec-go/internal/text"
 	"github.com/mcpsec/mcpsec-go/internal/waive"
 )
@@ -69,7 +70,19 @@ func (r *run) encodeResult(v any) (*result, error) {
 	if len(res.json) > out.max {
 		return nil, t.oversize(out.max)
 	}
-	return res, nil
+	return res, res.sound()
+}
+
+// sound refuses what other readers could not read, or not in one way: JSON that
+// nests too deeply, and names that cleaning has made equal.
+func (r *result) sound() error {
+	if opens := bytes.Count(r.json, []byte{'['}) + bytes.Count(r.json, []byte{'{'}); opens > maxDepth && strictjson.Depth(r.json, maxDepth) {
+		return fmt.Errorf("the result nests deeper than %d levels", maxDepth)
+	}
+	if (r.redacted || r.stripped > 0) && !jsontext.Value(r.json).IsValid() {
+		return errors.New("two members of the result have the same name after cleaning")
+	}
+	return nil
 }
 
 func (t *Tool) maxResult(s *Server) int {

@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 
 func child() error {
 	held := os.Stdout // from before Run, as a logger would hold it
+	noisy := false
 	srv, err := mcpsec.NewServer(impl, mcpsec.Options{
 		Audit:  mcpsec.NewAuditLog(io.Discard),
 		Limits: mcpsec.Limits{Grace: 300 * time.Millisecond},
@@ -42,6 +43,7 @@ func child() error {
 		return err
 	}
 	srv.Add(echo(), tool("noisy", func(context.Context, none) (echoOut, error) {
+		noisy = true
 		fmt.Println("stray-print")
 		fmt.Fprintln(held, "stray-held")
 		cmd := exec.Command("echo", "stray-child")
@@ -55,12 +57,17 @@ func child() error {
 		case <-ctx.Done():
 			return echoOut{}, ctx.Err()
 		}
+	}), tool("big", func(context.Context, none) (echoOut, error) {
+		fmt.Fprintln(os.Stderr, "big-started")
+		return echoOut{strings.Repeat("x", 200_000)}, nil
 	}), tool("deaf", func(context.Context, none) (echoOut, error) {
 		fmt.Fprintln(os.Stderr, "deaf-started")
 		select {}
 	}))
 	err = srv.Run(context.Background())
-	fmt.Println("back-on-stdout")
+	if noisy {
+		fmt.Println("back-on-stdout")
+	}
 	return err
 }
 

@@ -13,7 +13,9 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -67,8 +69,9 @@ type Server struct {
 	mode      Effect
 	principal Principal
 
-	running inFlight
-	meters  meters
+	running  inFlight
+	meters   meters
+	refusals refusals
 
 	mu    sync.RWMutex
 	tools map[string]*Tool
@@ -97,13 +100,15 @@ func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
 	log := guarded{redact.NewHandler(o.Log, red)}
 	s := &Server{
 		impl: *impl, info: info, audit: guarded{o.Audit}, redact: red, guards: slices.Clone(o.Guards),
-		limits: o.Limits.withDefaults(), mode: o.Mode, principal: o.Principal,
-		log:   slog.New(log),
-		tools: map[string]*Tool{},
+		limits: o.Limits.withDefaults(), mode: o.Mode,
+		principal: Principal{ID: o.Principal.ID, Scopes: slices.Clone(o.Principal.Scopes)},
+		log:       slog.New(log),
+		tools:     map[string]*Tool{},
 	}
 	s.sdk = mcp.NewServer(impl, &mcp.ServerOptions{
 		Instructions: o.Instructions,
 		Logger:       slog.New(atLeast{slog.LevelError, log}),
+		PageSize:     maxTools,
 		Capabilities: &mcp.ServerCapabilities{}, // without logging, which sends logs to the client
 	})
 	s.sdk.AddReceivingMiddleware(s.backstop)
@@ -123,6 +128,12 @@ func checkOptions(impl *mcp.Implementation, o *Options) error {
 	case os.Getenv("MCPGODEBUG") != "":
 		return errors.New("the environment variable MCPGODEBUG weakens the SDK: unset it")
 	}
+	if slices.ContainsFunc(o.Guards, func(g Guard) bool { return g == nil }) {
+		return errors.New("Options.Guards holds nil")
+	}
+	if err := o.Limits.check(); err != nil {
+		return err
+	}
 	for _, text := range []string{impl.Name, impl.Title, impl.Version, o.Instructions} {
 		if err := visible(text); err != nil {
 			return err
@@ -140,10 +151,16 @@ func checkOptions(impl *mcp.Implementation, o *Options) error {
 	return nil
 }
 
+// maxTools is how many tools one page of tools/list holds, which is all.
+const maxTools = 100_000
+
 // Add serves tools. A tool whose effect goes beyond Options.Mode is left out,
 // which is logged. Add panics on a name that is taken.
 func (s *Server) Add(tools ...*Tool) {
-	for _, t := range tools {
+	for i, t := range tools {
+		if t == nil {
+			panic(fmt.Sprintf("mcpsec: Add: tool %d is nil", i))
+		}
 		s.add(t)
 	}
 }
@@ -192,6 +209,9 @@ func (s *Server) backstop(next mcp.MethodHandler) mcp.MethodHandler {
 			s.recordRefusal(ctx, "unknown tool", wire.UnknownTool)
 			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: wire.UnknownTool}
 		}
+		if err := s.admitRequest(method, req); err != nil {
+			return nil, err
+		}
 		if res, err = next(ctx, method, req); err != nil {
 			return nil, s.protocolError(ctx, method, err)
 		}
@@ -200,6 +220,45 @@ func (s *Server) backstop(next mcp.MethodHandler) mcp.MethodHandler {
 		}
 		return res, nil
 	}
+}
+
+// admitRequest meters what is no call of a tool, and refuses cursors: there is
+// one page, and the SDK decodes what a client makes up.
+func (s *Server) admitRequest(method string, req mcp.Request) error {
+	if strings.HasPrefix(method, "notifications/") || method == "tools/call" || method == "initialize" {
+		return nil
+	}
+	if _, wait := s.meters.take(s.principalOf(req).ID, time.Now(), s.limits.CallsPerSecond); wait > 0 {
+		s.recordRefusal(context.Background(), "rate", "too many requests")
+		return &jsonrpc.Error{Code: wire.CodeBusy, Message: "too many requests"}
+	}
+	if cursor(req) != "" {
+		return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "there is no such page"}
+	}
+	return nil
+}
+
+// cursor returns the page that a list request asks for.
+func cursor(req mcp.Request) string {
+	switch r := req.(type) {
+	case *mcp.ListToolsRequest:
+		if r.Params != nil {
+			return r.Params.Cursor
+		}
+	case *mcp.ListPromptsRequest:
+		if r.Params != nil {
+			return r.Params.Cursor
+		}
+	case *mcp.ListResourcesRequest:
+		if r.Params != nil {
+			return r.Params.Cursor
+		}
+	case *mcp.ListResourceTemplatesRequest:
+		if r.Params != nil {
+			return r.Params.Cursor
+		}
+	}
+	return ""
 }
 
 func internalError() error {
@@ -235,7 +294,8 @@ func (s *Server) wrap(req *mcp.CallToolRequest, res mcp.Result) mcp.Result {
 
 // ServeStream serves one client over a byte stream, one JSON-RPC message a
 // line, until r ends or ctx does: calls that run then get [Limits].Grace to
-// finish before they are cancelled. Both ends are closed. The caller is
+// finish before they are cancelled, and a client that reads no answers is left.
+// Both ends are closed. The caller is
 // Options.Principal, so the stream must reach nobody else. It returns nil when
 // the stream has ended, ctx's error when ctx did.
 func (s *Server) ServeStream(ctx context.Context, r io.ReadCloser, w io.WriteCloser) error {
@@ -251,8 +311,20 @@ func (s *Server) ServeStream(ctx context.Context, r io.ReadCloser, w io.WriteClo
 	if err != nil {
 		return fmt.Errorf("mcpsec: %w", err)
 	}
+	defer s.recordRest(ctx)
 	defer context.AfterFunc(ctx, t.Stop)()
-	if err := session.Wait(); err != nil && ctx.Err() == nil {
+	ended := make(chan error, 1)
+	go func() { ended <- session.Wait() }()
+	select {
+	case err = <-ended:
+	case <-t.GaveUp():
+		select {
+		case err = <-ended:
+		case <-time.After(time.Second): // stuck in a read, a write or a sink
+			err = errors.New("the peer reads no answers, or a record could not be written")
+		}
+	}
+	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("mcpsec: the stream broke: %w", err)
 	}
 	return ctx.Err()

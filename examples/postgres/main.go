@@ -7,7 +7,11 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"log"
+	"os"
+	"path/filepath"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -17,11 +21,21 @@ import (
 )
 
 func main() {
-	audit := flag.String("audit", "mcp-postgres-audit.jsonl", "`file` of the audit log")
+	audit := flag.String("audit", defaultAudit(), "`file` of the audit log, one for each running server")
 	flag.Parse()
 	if err := run(context.Background(), *audit); err != nil {
 		log.Fatal(err)
 	}
+}
+
+// defaultAudit names a file of this process alone: every window of a client
+// starts a server of its own, and a log has one writer.
+func defaultAudit() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		dir = os.TempDir()
+	}
+	return filepath.Join(dir, fmt.Sprintf("mcp-postgres-%s-%d.jsonl", time.Now().UTC().Format("20060102T150405"), os.Getpid()))
 }
 
 func run(ctx context.Context, auditPath string) error {

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"log"
+	"log/slog"
 	"os"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -32,7 +33,7 @@ func lookup(_ context.Context, in lookupIn) (order, error) {
 
 func main() {
 	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "quickstart", Version: "1.0.0"}, mcpsec.Options{
-		Audit: mcpsec.NewAuditLog(os.Stderr), // see OpenAuditLog for a file
+		Audit: slog.NewJSONHandler(os.Stderr, nil), // see OpenAuditLog for a log that can be verified
 	})
 	if err != nil {
 		log.Fatal(err)

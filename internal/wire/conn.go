@@ -34,8 +34,8 @@ type Config struct {
 	MaxDepth    int           // nesting of arrays and objects
 	MaxInFlight int           // requests not yet answered
 	Grace       time.Duration // for requests in flight when the stream ends
-	// Refused is told of every line that was not passed on. It must not block
-	// for long and may be called concurrently with itself.
+	// Refused is told of every line that was not passed on, and of every call
+	// of a tool that the SDK refused. It may be called concurrently with itself.
 	Refused func(*Refusal)
 }
 
@@ -53,7 +53,8 @@ func New(r io.ReadCloser, w io.WriteCloser, c Config) *Transport {
 		incoming: make(chan jsonrpc.Message),
 		stop:     make(chan struct{}),
 		closed:   make(chan struct{}),
-		inFlight: map[jsonrpc.ID]bool{},
+		gaveUp:   make(chan struct{}),
+		inFlight: map[jsonrpc.ID]*request{},
 	}}
 }
 
@@ -67,6 +68,21 @@ func (t *Transport) Connect(context.Context) (mcp.Connection, error) {
 // any more, those in flight get the grace period.
 func (t *Transport) Stop() { t.conn.stopOnce.Do(func() { close(t.conn.stop) }) }
 
+// GaveUp is closed when the grace period has passed with requests unanswered,
+// or with answers that nobody reads. The connection is closed then, but who
+// uses it may still be stuck.
+func (t *Transport) GaveUp() <-chan struct{} { return t.conn.gaveUp }
+
+// A request is one that has no answer yet.
+type request struct {
+	call      bool // of a tool
+	listens   bool // a subscription, which has no end of its own
+	cancelled bool // the client has said so, once
+}
+
+// maxListens bounds the subscriptions, which hold their places for long.
+const maxListens = 8
+
 type conn struct {
 	r   io.ReadCloser
 	w   io.WriteCloser
@@ -79,11 +95,15 @@ type conn struct {
 	closed    chan struct{}
 	closeOnce sync.Once
 	closeErr  error
+	gaveUp    chan struct{}
+	giveUp    sync.Once
 
-	mu       sync.Mutex
-	inFlight map[jsonrpc.ID]bool // true for work, false for a subscription, which has no end of its own
-	working  int
-	idle     chan struct{} // closed when working gets 0, if someone waits
+	mu          sync.Mutex
+	inFlight    map[jsonrpc.ID]*request
+	initialized bool
+	listening   int
+	working     int           // requests, subscriptions aside, whose answer is not out
+	idle        chan struct{} // closed when working gets 0, if someone waits
 
 	writeMu sync.Mutex
 	out     []byte
@@ -131,8 +151,10 @@ func (c *conn) drain() {
 	defer t.Stop()
 	select {
 	case <-idle:
-	case <-t.C:
 	case <-c.closed:
+	case <-t.C: // the SDK would wait for a write that nobody reads
+		c.giveUp.Do(func() { close(c.gaveUp) })
+		c.Close()
 	}
 }
 
@@ -171,7 +193,9 @@ func (c *conn) readLoop() {
 func (c *conn) turnAway(m jsonrpc.Message) {
 	if req, ok := m.(*jsonrpc.Request); ok && req.IsCall() {
 		defer c.settle(c.release(req.ID))
-		c.writeError(&Refusal{ID: req.ID, Code: jsonrpc.CodeInternalError, Text: stopping})
+		r := &Refusal{ID: req.ID, Code: jsonrpc.CodeInternalError, Text: stopping}
+		c.cfg.Refused(r)
+		c.writeError(r)
 	}
 }
 
@@ -187,7 +211,7 @@ func (c *conn) filter(line []byte, tooLong bool) (jsonrpc.Message, *Refusal) {
 	if r != nil {
 		return nil, r
 	}
-	if req, ok := m.(*jsonrpc.Request); ok && req.IsCall() {
+	if req, ok := m.(*jsonrpc.Request); ok {
 		if r := c.admit(req); r != nil {
 			return nil, r
 		}
@@ -200,37 +224,65 @@ func (c *conn) filter(line []byte, tooLong bool) (jsonrpc.Message, *Refusal) {
 func (c *conn) admit(req *jsonrpc.Request) *Refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.inFlight[req.ID]; ok {
-		return refuse(jsonrpc.CodeInvalidRequest, "a request with this id is in flight")
+	if !req.IsCall() {
+		return c.admitNotification(req)
 	}
-	if len(c.inFlight) >= c.cfg.MaxInFlight {
+	state := &request{call: req.Method == "tools/call", listens: req.Method == "subscriptions/listen"}
+	switch {
+	case c.inFlight[req.ID] != nil:
+		return refuse(jsonrpc.CodeInvalidRequest, "a request with this id is in flight")
+	case len(c.inFlight) >= c.cfg.MaxInFlight, state.listens && c.listening >= maxListens:
 		return &Refusal{ID: req.ID, Code: CodeBusy, Text: busy}
 	}
-	work := req.Method != "subscriptions/listen"
-	if c.inFlight[req.ID] = work; work {
+	c.inFlight[req.ID] = state
+	if state.listens {
+		c.listening++
+	} else {
 		c.working++
 	}
+	return nil
+}
+
+// admitNotification lets each notification pass once, and a cancellation only
+// while there is something to cancel: the SDK queues them without a bound.
+func (c *conn) admitNotification(req *jsonrpc.Request) *Refusal {
+	superfluous := &Refusal{Text: "a superfluous notification", mute: true}
+	if req.Method == "notifications/initialized" {
+		if c.initialized {
+			return superfluous
+		}
+		c.initialized = true
+		return nil
+	}
+	id, _ := parseID(jsontext.Value(req.Params[len(`{"requestId":`) : len(req.Params)-1])) // as notification wrote it
+	state := c.inFlight[id]
+	if state == nil || state.cancelled {
+		return superfluous
+	}
+	state.cancelled = true
 	return nil
 }
 
 // release frees an id before its answer is written, since the client may use it
 // again as soon as it reads the answer. settle counts the work as done when the
 // answer is out, and no earlier, or the stream could be closed under it.
-func (c *conn) release(id jsonrpc.ID) (work bool) {
+func (c *conn) release(id jsonrpc.ID) *request {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	work = c.inFlight[id]
+	state := c.inFlight[id]
 	delete(c.inFlight, id)
-	return work
+	return state
 }
 
-func (c *conn) settle(work bool) {
+func (c *conn) settle(state *request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if work {
-		c.working--
+	if state == nil {
+		return
 	}
-	if c.working == 0 && c.idle != nil {
+	if state.listens {
+		c.listening--
+	} else if c.working--; c.working == 0 && c.idle != nil {
 		close(c.idle)
 		c.idle = nil
 	}
@@ -267,9 +319,14 @@ func (c *conn) Write(ctx context.Context, m jsonrpc.Message) error {
 		}
 		return c.writeLine(line)
 	}
-	defer c.settle(c.release(res.ID))
+	state := c.release(res.ID)
+	defer c.settle(state)
 	if res.Error != nil || len(res.Result) == 0 {
-		return c.writeResponse(res.ID, `,"error":`, errorJSON(sanitize(res.Error)))
+		e := sanitize(res.Error)
+		if state != nil && state.call && e.Message != UnknownTool { // which has its record
+			c.cfg.Refused(&Refusal{ID: res.ID, Code: e.Code, Text: e.Message})
+		}
+		return c.writeResponse(res.ID, `,"error":`, errorJSON(e))
 	}
 	return c.writeResponse(res.ID, `,"result":`, res.Result)
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 
+	v2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
@@ -157,8 +158,12 @@ func (e *envelope) message() (jsonrpc.Message, *Refusal) {
 		return fail("method must be a string of at most 128 bytes")
 	}
 	req := &jsonrpc.Request{ID: id, Method: method, Params: json.RawMessage(e.params)}
-	if !req.IsCall() && !acceptable(req) {
-		return fail("not a notification that this server takes")
+	if !req.IsCall() {
+		if req = notification(req); req == nil {
+			return fail("not a notification that this server takes")
+		}
+	} else if !goodProgressToken(e.params) {
+		return fail("progressToken must be what an id must be")
 	}
 	return req, nil
 }
@@ -188,24 +193,43 @@ func (e *envelope) response(id jsonrpc.ID, fail func(string) (jsonrpc.Message, *
 	return res, nil
 }
 
-// acceptable admits the notifications that a server has a use for. The rest may
-// be ignored (JSON-RPC 2.0, section 4.1), so they never reach a queue.
-func acceptable(req *jsonrpc.Request) bool {
+// notification makes anew what a server has a use for, and nil of the rest,
+// which may be ignored (JSON-RPC 2.0, section 4.1): what the SDK queues is then
+// of our size, and 2.7 is not cut down to 2 to cancel another call.
+func notification(req *jsonrpc.Request) *jsonrpc.Request {
 	switch req.Method {
-	case "notifications/initialized", "notifications/progress", "notifications/roots/list_changed":
-		return true
+	case "notifications/initialized":
+		return &jsonrpc.Request{Method: req.Method}
 	case "notifications/cancelled":
-		// The SDK would cut 2.7 down to 2 and cancel another call.
 		var p struct {
 			RequestID jsontext.Value `json:"requestId"`
 		}
-		if json.Unmarshal(req.Params, &p) != nil {
-			return false
+		if v2.Unmarshal(req.Params, &p) != nil {
+			return nil
 		}
-		id, ok := parseID(p.RequestID)
-		return ok && id.IsValid()
+		if id, ok := parseID(p.RequestID); !ok || !id.IsValid() {
+			return nil
+		}
+		return &jsonrpc.Request{Method: req.Method, Params: json.RawMessage(`{"requestId":` + string(p.RequestID) + `}`)}
 	}
-	return false
+	return nil
+}
+
+// goodProgressToken checks the token that every report of progress repeats.
+func goodProgressToken(params jsontext.Value) bool {
+	if !bytes.Contains(params, []byte("progressToken")) {
+		return true
+	}
+	var p struct {
+		Meta struct {
+			Token jsontext.Value `json:"progressToken"`
+		} `json:"_meta"`
+	}
+	if v2.Unmarshal(params, &p) != nil {
+		return true // of the wrong shape: the SDK refuses it
+	}
+	id, ok := parseID(p.Meta.Token)
+	return ok && (p.Meta.Token == nil || id.IsValid())
 }
 
 // parseID reads a request id: a string or an integer. No id is no error; null

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +26,7 @@ type peer struct {
 	*conn
 	tr      *Transport
 	client  net.Conn
+	input   io.Closer
 	answers *bufio.Reader
 }
 
@@ -36,7 +38,7 @@ func newPeer(t testing.TB, cfg Config) *peer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { client.Close(); tr.conn.Close() })
-	return &peer{tr.conn, tr, client, bufio.NewReader(client)}
+	return &peer{tr.conn, tr, client, client, bufio.NewReader(client)}
 }
 
 func (p *peer) send(lines ...string) {
@@ -96,6 +98,9 @@ func TestBadLinesAreAnsweredAndSurvived(t *testing.T) {
 		"invalid UTF-8":         {"{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"ping\",\"params\":{\"a\":\"\xff" + secret + "\"}}", "7", "-32700"},
 		"lone surrogate":        {`{"jsonrpc":"2.0","id":7,"method":"ping","params":{"a":"\ud800"}}`, "7", "-32700"},
 		"depth bomb":            {strings.Repeat(`{"a":`, 500) + secret, "null", "nested too deeply: at most 16"},
+		"object as token":       {`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"_meta":{"progressToken":{}}}}`, "7", "progressToken must be"},
+		"rounded token":         {`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"_meta":{"progressToken":9007199254740993}}}`, "7", "progressToken must be"},
+		"endless token":         {`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"_meta":{"progressToken":"` + strings.Repeat("t", 300) + `"}}}`, "7", "progressToken must be"},
 		"array depth bomb":      {`{"jsonrpc":"2.0","id":7,"method":"ping","params":{"a":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + "}}", "null", "nested too deeply"},
 		"too long":              {`{"jsonrpc":"2.0","id":7,"method":"ping","params":{"a":"` + strings.Repeat("x", 4096) + `"}}`, "null", "too long: at most 4096 bytes"},
 		"many times too long":   {strings.Repeat(secret, 100_000), "null", "too long: at most 4096 bytes"},
@@ -149,6 +154,10 @@ func TestUselessNotificationsAreDropped(t *testing.T) {
 		"cancel of a float":      `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2.7}}`,
 		"cancel of nothing":      `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{}}`,
 		"cancel without params":  `{"jsonrpc":"2.0","method":"notifications/cancelled"}`,
+		"cancel in two cases":    `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2.7,"REQUESTID":1}}`,
+		"cancel of no request":   `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}`,
+		"progress":               `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"x"}}`,
+		"roots":                  `{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}`,
 		"cancel of wrong shape":  `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":{}}}`,
 		"wrong version, no id":   `{"jsonrpc":"1.0","method":"notifications/initialized"}`,
 		"blank":                  "   \t ",
@@ -157,9 +166,9 @@ func TestUselessNotificationsAreDropped(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPeer(t, config())
-			go p.send(line, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}`)
+			go p.send(line, `{"jsonrpc":"2.0","method":"notifications/initialized","params":{"x":"dropped"}}`)
 			m, err := p.Read(t.Context())
-			if req, ok := m.(*jsonrpc.Request); err != nil || !ok || req.Method != "notifications/cancelled" || !strings.Contains(string(req.Params), "3") {
+			if req, ok := m.(*jsonrpc.Request); err != nil || !ok || req.Method != "notifications/initialized" || req.Params != nil {
 				t.Errorf("got %v, %v", m, err)
 			}
 		})
@@ -222,6 +231,85 @@ func TestInFlightIsBounded(t *testing.T) {
 	go p.send(call("3"))
 	if m, err := p.Read(t.Context()); err != nil || m.(*jsonrpc.Request).ID.Raw() != int64(3) {
 		t.Errorf("got %v, %v", m, err)
+	}
+}
+
+// Notifications are queued without a bound by the SDK: only the first
+// initialized passes, and one cancellation for each request in flight.
+func TestNotificationsAreBounded(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, config())
+	const cancel = `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"reason":"x","requestId":1}}`
+	const initialized = `{"jsonrpc":"2.0","method":"notifications/initialized"}`
+	go p.send(cancel, initialized, initialized, call("1"), cancel, cancel, initialized, call("2"))
+	var got []string
+	for range 4 {
+		m, err := p.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := m.(*jsonrpc.Request)
+		got = append(got, strings.TrimPrefix(r.Method, "notifications/")+string(r.Params))
+	}
+	if want := `initialized tools/call cancelled{"requestId":1} tools/call`; strings.Join(got, " ") != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestSubscriptionsHaveABoundOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	cfg := config()
+	cfg.MaxInFlight = 100
+	p := newPeer(t, cfg)
+	go func() {
+		for i := range maxListens + 1 {
+			p.send(`{"jsonrpc":"2.0","id":` + strconv.Itoa(i) + `,"method":"subscriptions/listen"}`)
+		}
+	}()
+	for range maxListens {
+		if _, err := p.Read(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := p.answer(t); !strings.Contains(got, "4290") {
+		t.Errorf("got %s", got)
+	}
+}
+
+// A peer that reads nothing does not keep the connection open for ever.
+func TestUnreadAnswersDoNotBlockTheEnd(t *testing.T) {
+	t.Parallel()
+	for name, finish := range map[string]func(*peer){
+		"stop": func(p *peer) { p.tr.Stop() },
+		"eof":  func(p *peer) { p.input.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				in, input := io.Pipe()
+				unread, out := io.Pipe()
+				tr := New(in, out, config())
+				tr.Connect(t.Context())
+				p := &peer{conn: tr.conn, tr: tr, input: input}
+				go io.WriteString(input, call("1")+"\n")
+				m, err := p.Read(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				written := make(chan error, 1)
+				go func() {
+					written <- p.Write(t.Context(), &jsonrpc.Response{ID: m.(*jsonrpc.Request).ID, Result: json.RawMessage(`{}`)})
+				}()
+				synctest.Wait()
+				finish(p)
+				p.Read(t.Context())
+				if err := <-written; err == nil {
+					t.Error("written to nobody")
+				}
+				<-tr.GaveUp()
+				unread.Close()
+				input.Close()
+			})
+		})
 	}
 }
 
@@ -390,7 +478,7 @@ func FuzzParse(f *testing.F) {
 		if ok != ok2 {
 			t.Fatalf("%q: got %T, the SDK reads %T", line, m, want)
 		}
-		if ok && (got.Method != req.Method || got.ID != req.ID || string(got.Params) != string(req.Params)) {
+		if ok && (got.Method != req.Method || got.ID != req.ID || got.IsCall() && string(got.Params) != string(req.Params)) {
 			t.Fatalf("%q: got %v %q %s, the SDK reads %v %q %s", line, got.ID, got.Method, got.Params, req.ID, req.Method, req.Params)
 		}
 	})
