@@ -1,7 +1,6 @@
 package mcpsec
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/hmac"
@@ -16,16 +15,23 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // An AuditLog is a [slog.Handler] that writes one JSON object a line, each with
 // a sequence number, the hash of the line before and a hash of its own, so that
 // [VerifyAuditLog] finds a record that was removed, edited or moved.
 //
-// Without a key, whoever can write the file can also compute all hashes anew,
-// and whoever can shorten it can cut off its end: keep the [AuditHead] in another
-// place, or use [OpenAuditLog] with a key. Records are written before Handle
-// returns, without fsync. An AuditLog is safe for concurrent use.
+// Without a key, whoever can write the file can also compute all hashes anew:
+// [OpenAuditLog] takes one. With or without, whoever can shorten the file can cut
+// off its end: only an [AuditHead] that is kept in another place shows that.
+// Records are written before Handle returns, without fsync. An AuditLog is safe
+// for concurrent use.
+//
+// A record that Handle returned an error for is not in the log, or it is
+// followed by one with the message "withdrawn" and its number in seq_withdrawn:
+// a writer that fails may have taken a part of the line, and what it took cannot
+// be taken back. See [AuditLog.Handle].
 type AuditLog struct {
 	chain *chain
 	json  slog.Handler // writes into chain.line, under its lock
@@ -36,12 +42,25 @@ type chain struct {
 	mu      sync.Mutex
 	w       io.Writer
 	sum     hash.Hash
-	records uint64
-	last    [2 * sha256.Size]byte // hash of the last record, in hex
-	line    bytes.Buffer          // the record as slog writes it
-	out     []byte                // the record with its place in the chain
-	pending []byte                // the rest of a line of which the writer took a part
+	end     place
+	line    bytes.Buffer // the record as slog writes it
+	out     []byte       // the record with its place in the chain
+	pending []byte       // what a failed write owes to the log
+	before  place        // the last whole record before pending
+	closed  bool
 }
+
+// A place in a chain is a record's number and its hash, in hex.
+type place struct {
+	records uint64
+	hash    [2 * sha256.Size]byte
+}
+
+const (
+	hashMember = `,"hash":"`
+	maxLogLine = 1 << 20
+	maxRecord  = maxLogLine - 256 // as slog writes it, without its place in the chain
+)
 
 // An AuditHead names the state of an audit log: its number of records and the
 // hash of the last one, in hex. Two logs with equal heads are equal.
@@ -52,38 +71,17 @@ type AuditHead struct {
 
 var emptyHead = AuditHead{Hash: strings.Repeat("0", 2*sha256.Size)}
 
-// NewAuditLog returns an audit log that starts a new chain on w. Do not use it
-// on a file that holds records already: that is what [OpenAuditLog] is for.
+// NewAuditLog returns an audit log that starts a new chain on w. The writer must
+// be the log's own: whatever else is written there breaks the chain, and so does
+// a second log. Do not use it on a file that holds records already: that is what
+// [OpenAuditLog] is for.
 func NewAuditLog(w io.Writer) *AuditLog {
 	return newAuditLog(w, Secret{}, emptyHead)
 }
 
-// OpenAuditLog opens or creates the audit log in a file that only its owner can
-// read, verifies it, and goes on with its chain. With a key, the hashes are
-// HMAC-SHA-256 and cannot be made without it; the zero Secret means no key. The
-// beginning of a record that a crash cut short was never acknowledged and is
-// removed. Any other damage is an error, and the file stays as it is.
-func OpenAuditLog(path string, key Secret) (*AuditLog, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("opening audit log: %w", err)
-	}
-	head, good, err := verify(f, key)
-	if errors.Is(err, errTorn) {
-		err = f.Truncate(good)
-	}
-	if err == nil {
-		_, err = f.Seek(0, io.SeekEnd)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("audit log %s: %w", path, err), f.Close())
-	}
-	return newAuditLog(f, key, head), nil
-}
-
 func newAuditLog(w io.Writer, key Secret, head AuditHead) *AuditLog {
-	c := &chain{w: w, sum: newSum(key), records: head.Records}
-	copy(c.last[:], head.Hash)
+	c := &chain{w: w, sum: newSum(key), end: place{records: head.Records}}
+	copy(c.end.hash[:], head.Hash)
 	return &AuditLog{chain: c, json: slog.NewJSONHandler(&c.line, nil)}
 }
 
@@ -107,12 +105,22 @@ func (l *AuditLog) WithGroup(name string) slog.Handler {
 	return &AuditLog{chain: l.chain, json: l.json.WithGroup(name)}
 }
 
-// Handle implements [slog.Handler]. An error means that the record is not in
-// the log. When the writer works again, later records join the chain.
+// Handle implements [slog.Handler]. A record of more than 1 MiB is an error, as
+// it is after Close.
+//
+// An error means that the record does not count. It is not in the log, unless
+// the writer failed with a part of the line taken: then the line is completed
+// before anything else is written, and a record "withdrawn" follows it. A
+// process that ends before that leaves the beginning of a line, which
+// [OpenAuditLog] removes, or a line that lacks its newline at most and so counts
+// as a record. When the writer works again, later records join the chain.
 func (l *AuditLog) Handle(ctx context.Context, r slog.Record) error {
 	c := l.chain
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		return fmt.Errorf("writing audit record: %w", os.ErrClosed)
+	}
 	if err := c.flush(); err != nil {
 		return err
 	}
@@ -120,137 +128,116 @@ func (l *AuditLog) Handle(ctx context.Context, r slog.Record) error {
 	if err := l.json.Handle(ctx, r); err != nil {
 		return fmt.Errorf("encoding audit record: %w", err)
 	}
+	if n := c.line.Len(); n > maxRecord {
+		c.line = bytes.Buffer{} // keeps no memory of that size
+		return fmt.Errorf("audit record of %d bytes: more than %d are not verified", n, maxRecord)
+	}
 	return c.append(bytes.TrimSuffix(c.line.Bytes(), []byte("\n")))
 }
 
 // Head returns the log's state, to be kept where the log's writer cannot reach.
+// After a failed write, this is the state before it, until a later one succeeds.
 func (l *AuditLog) Head() AuditHead {
 	l.chain.mu.Lock()
 	defer l.chain.mu.Unlock()
-	return AuditHead{l.chain.records, string(l.chain.last[:])}
+	p := &l.chain.end
+	if len(l.chain.pending) > 0 {
+		p = &l.chain.before
+	}
+	return AuditHead{p.records, string(p.hash[:])}
 }
 
-// Close closes the writer if it can be closed.
+// Close writes what a failed write left over, closes the writer if it can be
+// closed, and with it gives up the lock of [OpenAuditLog]. Closing again does
+// nothing.
 func (l *AuditLog) Close() error {
-	l.chain.mu.Lock()
-	defer l.chain.mu.Unlock()
-	if c, ok := l.chain.w.(io.Closer); ok {
-		return c.Close()
+	c := l.chain
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil
 	}
-	return nil
+	c.closed = true
+	err := c.flush()
+	if w, ok := c.w.(io.Closer); ok {
+		err = errors.Join(err, w.Close())
+	}
+	return err
 }
 
-// append writes {"seq":…,"prev":…,<object's members>,"hash":…}.
+// append writes a record into the log.
 func (c *chain) append(object []byte) error {
-	line := append(c.out[:0], `{"seq":`...)
-	line = strconv.AppendUint(line, c.records+1, 10)
-	line = append(append(line, `,"prev":"`...), c.last[:]...)
-	line = append(append(line, `",`...), object[1:len(object)-1]...)
-	cut := len(line)
-	line = appendHash(append(line, hashMember...), c.sum, line)
-	sum := line[cut+len(hashMember):]
-	line = append(line, "\"}\n"...)
-	c.out = line
-	n, err := c.w.Write(line)
-	if err == nil && n < len(line) {
-		err = io.ErrShortWrite
+	c.out = c.link(c.out[:0], object)
+	n, err := c.write(c.out)
+	if n == 0 && err != nil {
+		return err
 	}
-	if n > 0 { // a part is in the log: the chain goes through this record
-		c.records++
-		copy(c.last[:], sum)
-	}
+	before := c.end
+	c.advance(c.out) // a part is in the log: the chain goes through this record
 	if err != nil {
-		if n > 0 {
-			c.pending = bytes.Clone(line[n:])
-		}
-		return fmt.Errorf("writing audit record: %w", err)
+		c.before = before
+		c.withdraw(c.out[n:])
 	}
-	return nil
+	return err
 }
 
-// flush completes a line that was cut short by a failed write.
+// link makes {"seq":…,"prev":…,<object's members>,"hash":…}, the chain's next
+// line.
+func (c *chain) link(line, object []byte) []byte {
+	line = append(line, `{"seq":`...)
+	line = strconv.AppendUint(line, c.end.records+1, 10)
+	line = append(append(line, `,"prev":"`...), c.end.hash[:]...)
+	line = append(append(line, `",`...), object[1:len(object)-1]...)
+	line = appendHash(append(line, hashMember...), c.sum, line)
+	return append(line, "\"}\n"...)
+}
+
+// advance moves the chain's end to a line that link made.
+func (c *chain) advance(line []byte) {
+	c.end.records++
+	copy(c.end.hash[:], line[len(line)-len("\"}\n")-len(c.end.hash):])
+}
+
+// withdraw makes the log owe the rest of its last record and another, which says
+// that the caller was told of a failure: a reader would believe the first.
+func (c *chain) withdraw(rest []byte) {
+	line := c.link(nil, fmt.Appendf(nil, `{"time":%q,"level":"ERROR","msg":"withdrawn","seq_withdrawn":%d}`,
+		time.Now().Format(time.RFC3339Nano), c.end.records))
+	c.pending = append(bytes.Clone(rest), line...)
+	c.advance(line)
+}
+
+// flush writes what is owed.
 func (c *chain) flush() error {
 	if len(c.pending) == 0 {
 		return nil
 	}
-	n, err := c.w.Write(c.pending)
+	n, err := c.write(c.pending)
 	c.pending = c.pending[n:]
-	if err == nil && len(c.pending) > 0 {
+	return err
+}
+
+// write returns how many bytes the writer took, all of them if there is no
+// error.
+func (c *chain) write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	n = max(0, min(n, len(b))) // a wrong number must not end the log in a panic
+	if err == nil && n < len(b) {
 		err = io.ErrShortWrite
 	}
 	if err != nil {
-		return fmt.Errorf("writing audit record: %w", err)
+		return n, fmt.Errorf("writing audit record: %w", err)
 	}
-	return nil
+	return n, nil
 }
 
-// appendHash appends the hash of text in hex.
+// appendHash appends the hash of text in hex. The plain hash stands behind it for
+// a moment, so that nothing is allocated.
 func appendHash(b []byte, h hash.Hash, text []byte) []byte {
 	h.Reset()
 	h.Write(text)
-	var sum [sha256.Size]byte
-	return hex.AppendEncode(b, h.Sum(sum[:0]))
-}
-
-const (
-	hashMember  = `,"hash":"`
-	hashEnd     = len(hashMember) + 2*sha256.Size + len(`"}`)
-	maxLogLine  = 1 << 20
-	cutShort    = "the last record was cut short"
-	notARecord  = "not a record of this log"
-	wrongHash   = "it was edited, or the key is another"
-	wrongPlace  = "a record before it was removed, added or moved"
-	recordError = "audit record %d: %s"
-)
-
-var errTorn = errors.New(cutShort)
-
-// VerifyAuditLog reads an audit log to its end and returns its head. The error
-// names the first record that was edited, or before which one was removed,
-// added or moved. key is the one the log was opened with, zero for none. A log
-// that lost its last records still verifies: compare the head with one that was
-// kept elsewhere.
-func VerifyAuditLog(r io.Reader, key Secret) (AuditHead, error) {
-	head, _, err := verify(r, key)
-	return head, err
-}
-
-// verify also returns where the last good record ends.
-func verify(r io.Reader, key Secret) (head AuditHead, good int64, err error) {
-	head = emptyHead
-	sum := newSum(key)
-	br := bufio.NewReaderSize(r, maxLogLine)
-	for {
-		line, err := br.ReadSlice('\n')
-		switch {
-		case errors.Is(err, io.EOF) && len(line) == 0:
-			return head, good, nil
-		case errors.Is(err, io.EOF):
-			return head, good, fmt.Errorf("after record %d: %w", head.Records, errTorn)
-		case err != nil:
-			return head, good, fmt.Errorf(recordError+": %w", head.Records+1, notARecord, err)
-		}
-		next, fault := step(sum, head, line[:len(line)-1])
-		if fault != "" {
-			return head, good, fmt.Errorf(recordError, head.Records+1, fault)
-		}
-		head, good = next, good+int64(len(line))
-	}
-}
-
-// step checks one line against the head before it.
-func step(sum hash.Hash, head AuditHead, line []byte) (AuditHead, string) {
-	cut := len(line) - hashEnd
-	if cut < 0 || !bytes.HasPrefix(line[cut:], []byte(hashMember)) || !bytes.HasSuffix(line, []byte(`"}`)) {
-		return head, notARecord
-	}
-	want := appendHash(nil, sum, line[:cut])
-	if !hmac.Equal(want, line[cut+len(hashMember):len(line)-2]) {
-		return head, wrongHash
-	}
-	start := fmt.Sprintf(`{"seq":%d,"prev":"%s",`, head.Records+1, head.Hash)
-	if !bytes.HasPrefix(line, []byte(start)) {
-		return head, wrongPlace
-	}
-	return AuditHead{head.Records + 1, string(want)}, ""
+	plain := len(b) + 2*sha256.Size
+	b = h.Sum(append(b, make([]byte, 2*sha256.Size)...))
+	hex.Encode(b[plain-2*sha256.Size:], b[plain:])
+	return b[:plain]
 }
