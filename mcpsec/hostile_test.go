@@ -238,7 +238,7 @@ func TestLimitsCannotBeSwitchedOff(t *testing.T) {
 	if got := refuses(func() { newFixture(t, nil, nil) }); !strings.Contains(got, "tool 0 is nil") {
 		t.Errorf("a nil tool: got %q", got)
 	}
-	if got := refuses(func() { echo().WithGuards(nil) }); !strings.Contains(got, "Guards holds nil") {
+	if got := refuses(func() { echo().WithGuards(nil) }); !strings.Contains(got, "a guard is nil") {
 		t.Errorf("a nil guard: got %q", got)
 	}
 }

@@ -129,7 +129,7 @@ func checkOptions(impl *mcp.Implementation, o *Options) error {
 		return errors.New("the environment variable MCPGODEBUG weakens the SDK: unset it")
 	}
 	if slices.ContainsFunc(o.Guards, func(g Guard) bool { return g == nil }) {
-		return errors.New("Options.Guards holds nil")
+		return errors.New("a guard in Options.Guards is nil")
 	}
 	if err := o.Limits.check(); err != nil {
 		return err

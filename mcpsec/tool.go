@@ -157,7 +157,7 @@ func newTool[In, Out any](spec ToolSpec, handler func(context.Context, In) (Out,
 		handle: func(ctx context.Context, v any) (any, error) { return handler(ctx, *v.(*In)) },
 		decode: func(raw json.RawMessage) (any, error) {
 			v := new(In)
-			if err := strictjson.Decode(raw, v); err != nil {
+			if err := strictjson.Decode(raw, v, in.Shape); err != nil {
 				return nil, err
 			}
 			return v, in.Check(v)
@@ -192,7 +192,12 @@ func (t *Tool) validate() error {
 		return errors.New("a description is required: it is what the model chooses by")
 	case s.Effect < Read || s.Effect > Destroy:
 		return errors.New("an Effect is required: Read, Write or Destroy")
+	case slices.ContainsFunc(s.Guards, func(g Guard) bool { return g == nil }):
+		return errors.New("a guard is nil")
+	case s.Timeout < 0 || s.MaxResult < 0 || s.MaxConcurrent < 0:
+		return errors.New("limits must not be negative")
 	}
+	s.Guards, s.Waive = slices.Clone(s.Guards), slices.Clone(s.Waive)
 	for _, text := range []string{s.Title, s.Description, s.Narrow} {
 		if err := visible(text); err != nil {
 			return err

@@ -16,7 +16,7 @@ var formats = map[string]string{
 	"uuid": "uuid", "uuid3": "uuid", "uuid4": "uuid", "uuid5": "uuid", "uuid_rfc4122": "uuid",
 	"uuid3_rfc4122": "uuid", "uuid4_rfc4122": "uuid", "uuid5_rfc4122": "uuid",
 	"hostname": "hostname", "hostname_rfc1123": "hostname", "fqdn": "hostname",
-	"ipv4": "ipv4", "ip4_addr": "ipv4", "ipv6": "ipv6", "ip6_addr": "ipv6",
+	"ipv4": "ipv4", "ipv6": "ipv6",
 }
 
 // exactFormats say all that their rule says; the others are also named.
@@ -85,7 +85,7 @@ func express(s *jsonschema.Schema, t reflect.Type, r rule) error {
 // expressRequired tells what the validator means by required: present and not
 // the zero value.
 func expressRequired(s *jsonschema.Schema, t reflect.Type) {
-	if special(t) != nil {
+	if ownForm(t) {
 		return
 	}
 	switch k := t.Kind(); {
@@ -99,7 +99,7 @@ func expressRequired(s *jsonschema.Schema, t reflect.Type) {
 }
 
 func expressBound(s *jsonschema.Schema, t reflect.Type, a alt) error {
-	if special(t) != nil {
+	if ownForm(t) {
 		say(s, words(a, t))
 		return nil
 	}
@@ -190,14 +190,13 @@ func expressBytes(s *jsonschema.Schema, a alt, n int) error {
 var enumWord = regexp.MustCompile(`'[^']*'|\S+`) // as validator/v10 splits oneof
 
 func expressEnum(s *jsonschema.Schema, t reflect.Type, param string) error {
-	for _, w := range enumWord.FindAllString(param, -1) {
-		w = strings.ReplaceAll(w, "'", "")
+	for _, w := range splitWords(param) {
 		switch k := t.Kind(); {
 		case k == reflect.String:
 			s.Enum = append(s.Enum, w)
 		case k >= reflect.Int && k <= reflect.Uint64:
 			n, err := strconv.ParseInt(w, 10, 64)
-			if err != nil {
+			if err != nil || strconv.FormatInt(n, 10) != w { // the validator compares texts
 				return fmt.Errorf("rule oneof: %q is no integer", w)
 			}
 			s.Enum = append(s.Enum, n)

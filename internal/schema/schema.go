@@ -4,8 +4,15 @@
 // description.
 //
 // Input types are bounded: a string or slice without an upper bound gets
-// [DefaultMaxLength] or [DefaultMaxItems], in the schema and in the check. A
-// type that cannot be bounded or read in one way only is refused.
+// [DefaultMaxLength] or [DefaultMaxItems], in the schema and in the check. The
+// reader gets the schema's bounds too, as a [strictjson.Shape], and refuses what
+// is over them before it is built.
+//
+// A type that cannot be bounded or read in one way only is refused, and so is a
+// rule that would not do what it says: one that panics or never bites on the
+// type, is shown otherwise than it is enforced, or asks the file system or the
+// network. Every type is tried at start, see trial.go. What a type's own methods
+// do with a bounded text is the type's affair.
 package schema
 
 import (
@@ -32,15 +39,18 @@ const (
 // A Plan is a type's schema and its check. It is safe for concurrent use.
 type Plan struct {
 	Schema *jsonschema.Schema
+	Shape  *strictjson.Shape   // of an input: the schema's bounds, for decoding
 	check  *validator.Validate // nil when no rule is left to check
 	typ    reflect.Type
 }
 
 type builder struct {
-	input  bool
-	check  *validator.Validate
-	stack  []reflect.Type // types being built, to refuse recursion
-	tagged bool           // a rule was found
+	input   bool
+	check   *validator.Validate
+	stack   []reflect.Type // types being built, to refuse recursion
+	owner   reflect.Type   // the struct that declares the field being built
+	structs []reflect.Type // types that were built
+	tagged  bool           // a rule was found
 }
 
 // Input plans the argument type t, which must be a struct. Nothing in it may be
@@ -57,33 +67,27 @@ func Output(t reflect.Type) (*Plan, error) {
 }
 
 func plan(t reflect.Type, input bool) (p *Plan, err error) {
-	if t.Kind() != reflect.Struct || special(t) != nil {
+	if t.Kind() != reflect.Struct || ownForm(t) {
 		return nil, fmt.Errorf("type %s: must be a struct, so that its members are known and named", t)
 	}
 	b := &builder{input: input, check: validator.New(validator.WithRequiredStructEnabled())}
-	s, err := b.object(t)
+	p = &Plan{typ: t}
+	if p.Schema, err = b.object(t); err == nil {
+		err = b.tryStructs()
+	}
+	if err == nil {
+		err = tryJSON(t, input)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("type %s: %w", t, err)
 	}
-	p = &Plan{Schema: s, typ: t}
+	if input {
+		p.Shape = shapeOf(t, p.Schema)
+	}
 	if b.tagged {
 		p.check = b.check
-		// The validator parses tags on first use and panics on what it does not know.
-		if err := p.trial(); err != nil {
-			return nil, fmt.Errorf("type %s: %w", t, err)
-		}
 	}
 	return p, nil
-}
-
-func (p *Plan) trial() (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("validate tag: %v", r)
-		}
-	}()
-	p.check.Struct(reflect.New(p.typ).Interface())
-	return nil
 }
 
 // object plans struct type t.
@@ -91,8 +95,8 @@ func (b *builder) object(t reflect.Type) (*jsonschema.Schema, error) {
 	if slices.Contains(b.stack, t) {
 		return nil, errors.New("a recursive type has no bound on its depth")
 	}
-	b.stack = append(b.stack, t)
-	defer func() { b.stack = b.stack[:len(b.stack)-1] }()
+	b.stack, b.structs = append(b.stack, t), append(b.structs, t)
+	defer func(owner reflect.Type) { b.stack, b.owner = b.stack[:len(b.stack)-1], owner }(b.owner)
 	fields, err := strictjson.Fields(t)
 	if err != nil {
 		return nil, err
@@ -103,8 +107,9 @@ func (b *builder) object(t reflect.Type) (*jsonschema.Schema, error) {
 		AdditionalProperties: &jsonschema.Schema{Not: &jsonschema.Schema{}},
 	}
 	rules := map[reflect.Type]map[string]string{}
+	ignore(t, rules)
 	for _, f := range fields {
-		fs, tg, err := b.field(f, t)
+		fs, tg, err := b.field(f)
 		if err != nil {
 			return nil, fmt.Errorf("field %s: %w", f.JSON, err)
 		}
@@ -113,10 +118,10 @@ func (b *builder) object(t reflect.Type) (*jsonschema.Schema, error) {
 		if b.required(f, fs, tg) {
 			s.Required = append(s.Required, f.JSON)
 		}
-		if rules[f.Owner] == nil {
-			rules[f.Owner] = map[string]string{}
-		}
 		rules[f.Owner][f.Name] = tg.String()
+		if deref(f.Type).Kind() == reflect.Interface { // whatever it holds may point to itself
+			rules[f.Owner][f.Name] = "-"
+		}
 		b.tagged = b.tagged || tg.String() != ""
 	}
 	for owner, r := range rules {
@@ -125,18 +130,29 @@ func (b *builder) object(t reflect.Type) (*jsonschema.Schema, error) {
 	return s, nil
 }
 
-func (b *builder) field(f strictjson.Field, parent reflect.Type) (*jsonschema.Schema, *tag, error) {
-	text := f.Tag.Get("validate")
-	if b.input && (text == "-" || strings.Contains(text, "structonly") || strings.Contains(text, "nostructlevel")) {
-		return nil, nil, fmt.Errorf("validate:%q switches the check off", text)
+// ignore keeps the validator out of the fields of t that are no JSON members,
+// which may hold anything, such as a pointer back: it would follow it for ever.
+func ignore(t reflect.Type, rules map[reflect.Type]map[string]string) {
+	rules[t] = map[string]string{}
+	for i := range t.NumField() {
+		switch f := t.Field(i); {
+		case strictjson.Ignored(f):
+			rules[t][f.Name] = "-"
+		case strictjson.Flattened(f):
+			ignore(f.Type, rules)
+		}
 	}
-	tg, err := parseTag(text)
+}
+
+func (b *builder) field(f strictjson.Field) (*jsonschema.Schema, *tag, error) {
+	if err := b.checkLabel(f.Tag.Get("mcpsec")); err != nil {
+		return nil, nil, err
+	}
+	tg, err := parseTag(f.Tag.Get("validate"))
 	if err != nil {
 		return nil, nil, fmt.Errorf("validate tag: %w", err)
 	}
-	if err := checkFieldNames(tg, parent); err != nil {
-		return nil, nil, err
-	}
+	b.owner = f.Owner
 	s, err := b.value(f.Type, tg, f.Tag.Get("mcpsec") == "any")
 	if err != nil {
 		return nil, nil, err
@@ -145,6 +161,19 @@ func (b *builder) field(f strictjson.Field, parent reflect.Type) (*jsonschema.Sc
 		s.Description = strings.TrimSuffix(d, ".") + suffix(s.Description)
 	}
 	return s, tg, nil
+}
+
+// checkLabel refuses an mcpsec tag that nothing reads.
+func (b *builder) checkLabel(label string) error {
+	switch {
+	case label == "" || label == "any":
+		return nil
+	case label != "log":
+		return fmt.Errorf("mcpsec:%q is unknown: there are log and any", label)
+	case !b.input || len(b.stack) > 1:
+		return errors.New(`mcpsec:"log" is for the members of the input itself`)
+	}
+	return nil
 }
 
 func suffix(rules string) string {
@@ -168,27 +197,35 @@ func (b *builder) required(f strictjson.Field, s *jsonschema.Schema, t *tag) boo
 	if own.String() == "" {
 		return false
 	}
-	defer func() { _ = recover() }() // an unknown tag: the trial reports it
 	return b.check.Var(reflect.Zero(f.Type).Interface(), own.String()) != nil
 }
 
 // finish writes the rules of tg into s and, for an input, adds the default
 // bounds to both.
 func (b *builder) finish(s *jsonschema.Schema, t reflect.Type, tg *tag) (*jsonschema.Schema, error) {
-	if b.input {
+	if err := checkRules(t, tg, b.owner); err != nil {
+		return nil, err
+	}
+	if b.input && !ownForm(t) {
 		addBounds(t, tg)
 	}
 	for _, r := range tg.rules {
-		if a := r.alts[0]; crossField(a.name) {
-			say(s, crossWords(a, b.stack[len(b.stack)-1]))
+		if a := r.alts[0]; len(r.alts) == 1 && crossField(a.name) {
+			say(s, crossWords(a, b.owner))
 			continue
 		}
 		if err := express(s, t, r); err != nil {
 			return nil, err
 		}
+		if err := b.tryRule(t, r.text); err != nil {
+			return nil, err
+		}
 	}
 	if s.Minimum != nil && *s.Minimum > 0 {
 		s.Not = nil // required numbers are not 0, which the minimum says already
+	}
+	if ownForm(t) && t.Kind() == reflect.Struct && s.Format == "" {
+		tg.add("structonly") // its insides are its own, and may point in circles
 	}
 	return s, nil
 }
@@ -196,7 +233,7 @@ func (b *builder) finish(s *jsonschema.Schema, t reflect.Type, tg *tag) (*jsonsc
 // bounded are the rules that end a string by their nature.
 var bounded = []string{
 	"max", "len", "lt", "lte", "eq", "oneof", "oneofci", "uuid", "uuid3", "uuid4", "uuid5", "uuid_rfc4122", "uuid3_rfc4122",
-	"uuid4_rfc4122", "uuid5_rfc4122", "ulid", "ip", "ipv4", "ipv6", "ip_addr", "ip4_addr", "ip6_addr", "mac", "datetime",
+	"uuid4_rfc4122", "uuid5_rfc4122", "ulid", "ip", "ipv4", "ipv6", "mac",
 	"e164", "boolean", "iso3166_1_alpha2", "iso3166_1_alpha3", "iso4217", "md5", "sha256", "sha384", "sha512", "hexcolor",
 }
 

@@ -61,6 +61,8 @@ func parseParts(parts []string) (*tag, []string, error) {
 			return nil, nil, fmt.Errorf("keys must come right after dive")
 		case "":
 			return nil, nil, fmt.Errorf("an empty rule")
+		case "-", "structonly", "nostructlevel":
+			return nil, nil, fmt.Errorf("%q switches the check off", p)
 		default:
 			t.rules = append(t.rules, parseRule(p))
 		}

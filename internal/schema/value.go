@@ -10,6 +10,7 @@ import (
 	"time"
 
 	v2 "github.com/go-json-experiment/json"
+	"github.com/go-playground/validator/v10"
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/mcpsec/mcpsec-go/internal/strictjson"
@@ -21,11 +22,15 @@ func (b *builder) value(t reflect.Type, tg *tag, anyOK bool) (*jsonschema.Schema
 	if t.Kind() == reflect.Pointer {
 		return b.pointer(t, tg, anyOK)
 	}
-	if s := special(t); s != nil {
-		if b.input && s.Type == "" {
-			return nil, fmt.Errorf("type %s decodes its own JSON, so its shape is not known", t)
+	if ownForm(t) {
+		s, err := b.special(t)
+		if err != nil {
+			return nil, err
 		}
 		return b.finish(s, t, tg)
+	}
+	if err := formless(t); err != nil {
+		return nil, err
 	}
 	switch k := t.Kind(); {
 	case strictjson.IsRaw(t) || k == reflect.Interface:
@@ -82,8 +87,11 @@ func (b *builder) pointer(t reflect.Type, tg *tag, anyOK bool) (*jsonschema.Sche
 
 // raw plans undecoded JSON, which a tool must ask for.
 func (b *builder) raw(t reflect.Type, tg *tag, anyOK bool) (*jsonschema.Schema, error) {
-	if !b.input {
+	if !b.input && tg.String() == "" {
 		return &jsonschema.Schema{Description: "Any JSON value."}, nil
+	}
+	if !b.input {
+		return nil, fmt.Errorf("validate tags do not apply to %s, which holds any value", t)
 	}
 	if t.Kind() == reflect.Interface {
 		return nil, fmt.Errorf("type %s accepts anything and rounds large integers: name the type, or use json.RawMessage with the tag `mcpsec:\"any\"`", t)
@@ -149,7 +157,7 @@ func (b *builder) trimDive(t reflect.Type, tg *tag) {
 	for e.Kind() == reflect.Pointer {
 		e = e.Elem()
 	}
-	if tg.keys == nil && tg.dive.String() == "" && (e.Kind() != reflect.Struct || special(e) != nil) {
+	if tg.keys == nil && tg.dive.String() == "" && (e.Kind() != reflect.Struct || ownForm(e)) {
 		tg.dive = nil
 	}
 }
@@ -172,24 +180,68 @@ func integer(t reflect.Type) *jsonschema.Schema {
 var (
 	textMarshaler   = reflect.TypeFor[encoding.TextMarshaler]()
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
+	textAppender    = reflect.TypeFor[encoding.TextAppender]()
 	ownJSON         = []reflect.Type{
-		reflect.TypeFor[json.Marshaler](), reflect.TypeFor[json.Unmarshaler](),
-		reflect.TypeFor[v2.MarshalerTo](), reflect.TypeFor[v2.UnmarshalerFrom](),
+		reflect.TypeFor[json.Marshaler](), reflect.TypeFor[v2.MarshalerTo](),
+		reflect.TypeFor[json.Unmarshaler](), reflect.TypeFor[v2.UnmarshalerFrom](),
 	}
 )
 
-// special returns the schema of a type that has a JSON form of its own, or nil.
-func special(t reflect.Type) *jsonschema.Schema {
+// ownForm reports whether t says itself how it is written.
+func ownForm(t reflect.Type) bool {
 	p := reflect.PointerTo(t)
+	return !strictjson.IsRaw(t) && (slices.ContainsFunc(ownJSON, p.Implements) ||
+		p.Implements(textMarshaler) || p.Implements(textAppender) || p.Implements(textUnmarshaler))
+}
+
+// maxTime bounds how a time is written: the longest honest way, with nine digits
+// of a second and an offset, takes 35 characters.
+const maxTime = 64
+
+// special returns the schema of type t, which has a JSON form of its own in the
+// direction that it is used in, or refuses it.
+func (b *builder) special(t reflect.Type) (*jsonschema.Schema, error) {
+	can := reflect.PointerTo(t).Implements
 	switch {
-	case t == reflect.TypeFor[time.Time]():
-		return &jsonschema.Schema{Type: "string", Format: "date-time"}
-	case strictjson.IsRaw(t):
-		return nil
-	case slices.ContainsFunc(ownJSON, p.Implements):
-		return &jsonschema.Schema{}
-	case p.Implements(textMarshaler) || p.Implements(textUnmarshaler):
-		return &jsonschema.Schema{Type: "string"}
+	case slices.ContainsFunc(ownJSON, can) && t != reflect.TypeFor[time.Time]():
+		if b.input {
+			return nil, fmt.Errorf("type %s decodes its own JSON, so its shape is not known", t)
+		}
+		if !can(ownJSON[0]) && !can(ownJSON[1]) {
+			return nil, fmt.Errorf("type %s decodes its own JSON but does not encode it", t)
+		}
+		return &jsonschema.Schema{}, nil
+	case b.input && !can(textUnmarshaler):
+		return nil, fmt.Errorf("type %s is written as a text but cannot be read from one: it needs UnmarshalText", t)
+	case !b.input && !can(textMarshaler) && !can(textAppender):
+		return nil, fmt.Errorf("type %s is read from a text but cannot be written as one: it needs MarshalText", t)
+	}
+	s := &jsonschema.Schema{Type: "string"}
+	if t == reflect.TypeFor[time.Time]() {
+		s.Format = "date-time"
+	}
+	if b.input { // the text that UnmarshalText sees: no rule looks at it before
+		s.MaxLength = ptr(DefaultMaxLength)
+		if s.Format != "" {
+			s.MaxLength = ptr(maxTime)
+		}
+	}
+	return s, nil
+}
+
+// formless refuses types that encode otherwise than their kind says, or that
+// are checked by another value than their own.
+func formless(t reflect.Type) error {
+	k := t.Kind()
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		return errors.New("a time.Duration has no JSON form: use a number and say the unit in its name, as in timeout_seconds")
+	case k == reflect.Array && t.Elem().Kind() == reflect.Uint8:
+		return fmt.Errorf("type %s is written as base64: use []byte with validate:\"len=%d\"", t, t.Len())
+	case isBytes(t) && !strictjson.IsRaw(t) && t.Elem() != reflect.TypeFor[byte]():
+		return fmt.Errorf("type %s: use []byte", t)
+	case reflect.PointerTo(t).Implements(reflect.TypeFor[validator.Valuer]()):
+		return fmt.Errorf("type %s puts another value in its place when it is checked", t)
 	}
 	return nil
 }

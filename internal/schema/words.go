@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-playground/validator/v10"
 
@@ -16,11 +18,11 @@ import (
 var crossFields = map[string]string{
 	"required_if": "required when %s", "required_unless": "required unless %s",
 	"required_with": "required with any of %s", "required_with_all": "required with all of %s",
-	"required_without": "required without any of %s", "required_without_all": "required when none of %s is given",
+	"required_without": "required when one of %s is missing", "required_without_all": "required when none of %s is given",
 	"excluded_if": "not allowed when %s", "excluded_unless": "not allowed unless %s",
 	"excluded_with": "not allowed with any of %s", "excluded_with_all": "not allowed with all of %s",
-	"excluded_without": "not allowed without %s", "excluded_without_all": "not allowed without any of %s",
-	"skip_unless": "only checked when %s",
+	"excluded_without": "not allowed without %s", "excluded_without_all": "not allowed when none of %s is given",
+	"skip_unless": "required when %s", // validator/v10 skips nothing but this rule
 	"eqfield":     "must equal %s", "nefield": "must differ from %s",
 	"gtfield": "must be greater than %s", "gtefield": "must be at least %s",
 	"ltfield": "must be less than %s", "ltefield": "must be at most %s",
@@ -34,37 +36,9 @@ func conditional(name string) bool {
 	return strings.HasSuffix(name, "_if") || strings.HasSuffix(name, "_unless")
 }
 
-// checkFieldNames refuses a rule that names a member which does not exist: the
-// validator would take it as absent, and the rule would never bite.
-func checkFieldNames(t *tag, parent reflect.Type) error {
-	for _, r := range t.rules {
-		for _, a := range r.alts {
-			if strings.HasSuffix(a.name, "csfield") {
-				return fmt.Errorf("rule %s: compare members of one struct, with %s", a.name, strings.Replace(a.name, "cs", "", 1))
-			}
-			if !crossField(a.name) {
-				continue
-			}
-			names := strings.Fields(a.param)
-			if len(names) == 0 || conditional(a.name) && len(names)%2 != 0 {
-				return fmt.Errorf("rule %s names no member", a.name)
-			}
-			for i, n := range names {
-				if conditional(a.name) && i%2 == 1 {
-					continue
-				}
-				if _, ok := parent.FieldByName(n); !ok {
-					return fmt.Errorf("rule %s: there is no field %s", a.name, n)
-				}
-			}
-		}
-	}
-	return nil
-}
-
 // crossWords tells a cross-field rule with the members' JSON names.
 func crossWords(a alt, parent reflect.Type) string {
-	names := strings.Fields(a.param)
+	names := splitWords(a.param)
 	var parts []string
 	for i := 0; i < len(names); i++ {
 		n := jsonName(parent, names[i])
@@ -75,22 +49,34 @@ func crossWords(a alt, parent reflect.Type) string {
 		parts = append(parts, n)
 	}
 	sep := ", "
-	if conditional(a.name) {
+	switch {
+	case a.name == "required_unless" || a.name == "excluded_unless": // one of the pairs is enough
+		sep = " or "
+	case conditional(a.name):
 		sep = " and "
 	}
 	return fmt.Sprintf(crossFields[a.name], strings.Join(parts, sep))
 }
 
+// jsonName returns the JSON name of a field of parent, or its Go name if it is
+// no member.
 func jsonName(parent reflect.Type, field string) string {
 	if parent != nil {
-		fields, _ := strictjson.Fields(parent)
-		for _, f := range fields {
-			if f.Name == field {
-				return f.JSON
-			}
+		sf, _ := parent.FieldByName(field)
+		if f, ok := member(parent, sf.Index); ok {
+			return f.JSON
 		}
 	}
 	return field
+}
+
+func member(parent reflect.Type, path []int) (strictjson.Field, bool) {
+	fields, _ := strictjson.Fields(parent)
+	i := slices.IndexFunc(fields, func(f strictjson.Field) bool { return slices.Equal(f.Path, path) })
+	if i < 0 {
+		return strictjson.Field{}, false
+	}
+	return fields[i], true
 }
 
 // words tells a rule in a clause, as in "must be at most 10 characters".
@@ -99,6 +85,15 @@ func words(a alt, t reflect.Type) string {
 	case "required":
 		return "is required and must not be empty"
 	case "min", "max", "len", "gt", "gte", "lt", "lte", "eq", "ne":
+		if t == reflect.TypeFor[time.Time]() {
+			return times[a.name]
+		}
+		if t != nil && t.Kind() == reflect.String && a.name == "eq" {
+			return fmt.Sprintf("must be %q", a.param)
+		}
+		if t != nil && t.Kind() == reflect.String && a.name == "ne" {
+			return fmt.Sprintf("must not be %q", a.param)
+		}
 		return bound(a, unit(t))
 	case "oneof":
 		return "must be one of " + a.param
@@ -106,7 +101,7 @@ func words(a alt, t reflect.Type) string {
 		return "must not hold a value twice"
 	case "datetime":
 		return "must be a time written like " + a.param
-	case "ip", "ip_addr":
+	case "ip":
 		return "must be an IPv4 or IPv6 address"
 	}
 	if f, ok := formats[a.name]; ok && exactFormats[a.name] {
@@ -116,6 +111,11 @@ func words(a alt, t reflect.Type) string {
 		return "must satisfy the rule " + a.name + "=" + a.param
 	}
 	return "must satisfy the rule " + a.name
+}
+
+var times = map[string]string{
+	"gt": "must be later than now", "gte": "must not be earlier than now",
+	"lt": "must be earlier than now", "lte": "must not be later than now",
 }
 
 func bound(a alt, unit string) string {
@@ -197,8 +197,10 @@ func (p *Plan) explain(e validator.FieldError) string {
 // text: it becomes a star, and what follows it is looked for behind the last
 // bracket, since a key may hold brackets and dots itself.
 func (p *Plan) locate(ns string) (path string, parent reflect.Type) {
-	t := p.typ
-	_, rest, _ := strings.Cut(ns, ".")
+	t, rest := p.typ, ns
+	if n := t.Name(); n != "" { // that of a generic type holds dots and brackets itself
+		rest = strings.TrimPrefix(ns[min(len(n), len(ns)):], ".")
+	}
 	for rest != "" {
 		n := strings.IndexAny(rest, ".[")
 		if n < 0 {
@@ -209,8 +211,8 @@ func (p *Plan) locate(ns string) (path string, parent reflect.Type) {
 			break
 		}
 		parent, t, rest = t, f.Type, strings.TrimPrefix(rest[n:], ".")
-		if name := jsonName(parent, f.Name); !f.Anonymous {
-			path += "." + name
+		if m, ok := member(parent, f.Index); ok { // a flattened struct is none
+			path += "." + m.JSON
 		}
 		for {
 			for t.Kind() == reflect.Pointer {

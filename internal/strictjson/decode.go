@@ -1,18 +1,17 @@
 // Package strictjson reads JSON that another program wrote on purpose to be
 // read differently by two readers. It accepts one value, of bounded depth, with
 // exact member names, each once, in valid UTF-8, and decodes it exactly: no
-// null where a value is due, no float for an integer, no rounding.
+// null where a value is due, no float for an integer, no rounding. Nothing is
+// decoded before its size is known to be within the bounds of its [Shape].
 //
 // Its errors name the path and the rule and never hold a piece of the input:
 // not a value, not a member name that the Go type does not know.
 package strictjson
 
 import (
-	"bytes"
 	"encoding"
 	"errors"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -36,18 +35,18 @@ func (e *Error) Error() string {
 
 var rejectUnknown = json.RejectUnknownMembers(true)
 
-// Decode decodes data into v, a non-nil pointer to a struct. Every error is an
-// [*Error]; v may be partly filled then.
-func Decode(data []byte, v any) error {
-	t := reflect.TypeOf(v).Elem()
-	if err := json.Unmarshal(data, v, rejectUnknown); err != nil {
-		return explain(err, t)
+// Decode decodes data into v, a non-nil pointer to a value of shape s. The
+// bounds of s are enforced before anything is built, see [Shape]. Every error
+// is an [*Error]; v may be partly filled then.
+func Decode(data []byte, v any, s *Shape) error {
+	err := walk(data, s)
+	if err == nil {
+		err = json.Unmarshal(data, v, rejectUnknown)
 	}
-	// The library takes null for any type; the walk is paid by those inputs only.
-	if bytes.Contains(data, []byte("null")) {
-		return checkNulls(jsontext.NewDecoder(bytes.NewReader(data)), t, "")
+	if err == nil {
+		return nil
 	}
-	return nil
+	return explain(err, s)
 }
 
 // Depth reports whether data nests arrays and objects deeper than limit. It
@@ -72,88 +71,49 @@ func Depth(data []byte, limit int) bool {
 	return false
 }
 
-func explain(err error, t reflect.Type) error {
+func explain(err error, s *Shape) error {
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
 	var syn *jsontext.SyntacticError
-	if errors.As(err, &syn) {
-		if errors.Is(err, jsontext.ErrDuplicateName) {
-			return &Error{Path: parentPath(syn.JSONPointer, t), Rule: "a member occurs twice"}
-		}
-		return &Error{Rule: "not valid JSON"}
+	if errors.As(err, &syn) && errors.Is(err, jsontext.ErrDuplicateName) {
+		return &Error{Path: locate(syn.JSONPointer.Parent(), s), Rule: "a member occurs twice"}
 	}
 	var sem *json.SemanticError
 	if !errors.As(err, &sem) {
 		return &Error{Rule: "not valid JSON"}
 	}
-	if errors.Is(err, json.ErrUnknownName) {
-		p, at := locate(sem.JSONPointer.Parent(), t)
-		return &Error{Path: p, Rule: "unknown member; " + known(at)}
-	}
-	p, _ := locate(sem.JSONPointer, t)
-	return &Error{Path: p, Rule: "must be " + Want(sem.GoType)}
+	return &Error{Path: locate(sem.JSONPointer, s), Rule: "must be " + Want(sem.GoType)}
 }
 
-func parentPath(p jsontext.Pointer, t reflect.Type) string {
-	s, _ := locate(p.Parent(), t)
-	return s
-}
-
-// locate renders a pointer into values of type t with names that the Go type
+// locate renders a pointer into a value of shape s with names that the shape
 // knows; a map's key is the sender's text and becomes a star.
-func locate(p jsontext.Pointer, t reflect.Type) (string, reflect.Type) {
+func locate(p jsontext.Pointer, s *Shape) string {
 	var b strings.Builder
 	for tok := range p.Tokens() {
-		t = deref(t)
-		switch t.Kind() {
-		case reflect.Struct:
-			f, ok := fieldNamed(t, tok)
+		switch s.Kind {
+		case Object:
+			m, ok := s.Members[tok]
 			if !ok {
-				return b.String(), t
+				return b.String()
 			}
 			if b.Len() > 0 {
 				b.WriteByte('.')
 			}
-			b.WriteString(f.JSON)
-			t = f.Type
-		case reflect.Slice, reflect.Array:
-			if _, err := strconv.ParseUint(tok, 10, 32); err != nil {
-				return b.String(), t
-			}
-			b.WriteString("[" + tok + "]")
-			t = t.Elem()
-		case reflect.Map:
+			b.WriteString(m.Name)
+			s = m
+		case List:
+			b.WriteString("[" + tok + "]") // the parser's count, not the sender's text
+			s = s.Elem
+		case Map:
 			b.WriteString("[*]")
-			t = t.Elem()
+			s = s.Elem
 		default:
-			return b.String(), t
+			return b.String()
 		}
 	}
-	return b.String(), deref(t)
-}
-
-func fieldNamed(t reflect.Type, name string) (Field, bool) {
-	fields, _ := Fields(t)
-	i := slices.IndexFunc(fields, func(f Field) bool { return f.JSON == name })
-	if i < 0 {
-		return Field{}, false
-	}
-	return fields[i], true
-}
-
-// known lists the members that may stand where an unknown one did: the sender
-// learns the right name, and its own text is not echoed.
-func known(t reflect.Type) string {
-	if t.Kind() != reflect.Struct {
-		return "none is expected here"
-	}
-	fields, _ := Fields(t)
-	if len(fields) == 0 {
-		return "none is expected here"
-	}
-	names := make([]string, 0, len(fields))
-	for _, f := range fields {
-		names = append(names, f.JSON)
-	}
-	return "known are " + strings.Join(names, ", ")
+	return b.String()
 }
 
 func deref(t reflect.Type) reflect.Type {
@@ -190,60 +150,6 @@ func Want(t reflect.Type) string {
 		return "an array"
 	}
 	return "an object"
-}
-
-func checkNulls(d *jsontext.Decoder, t reflect.Type, path string) error {
-	switch d.PeekKind() {
-	case 'n':
-		if k := t.Kind(); k != reflect.Pointer && k != reflect.Interface && !IsRaw(t) {
-			return &Error{Path: path, Rule: "must not be null"}
-		}
-	case '{':
-		return objectNulls(d, deref(t), path)
-	case '[':
-		return arrayNulls(d, deref(t), path)
-	}
-	return d.SkipValue()
-}
-
-func objectNulls(d *jsontext.Decoder, t reflect.Type, path string) error {
-	if IsRaw(t) || t.Kind() != reflect.Struct && t.Kind() != reflect.Map {
-		return d.SkipValue()
-	}
-	d.ReadToken() // the brace; the text was decoded once already, so reads succeed
-	for d.PeekKind() != '}' {
-		name, err := d.ReadToken()
-		if err != nil {
-			return err
-		}
-		at, elem := path+"[*]", reflect.Type(nil)
-		if t.Kind() == reflect.Map {
-			elem = t.Elem()
-		} else if f, ok := fieldNamed(t, name.String()); ok {
-			elem, at = f.Type, strings.TrimPrefix(path+"."+f.JSON, ".")
-		} else {
-			return &Error{Path: path, Rule: "unknown member"}
-		}
-		if err := checkNulls(d, elem, at); err != nil {
-			return err
-		}
-	}
-	_, err := d.ReadToken()
-	return err
-}
-
-func arrayNulls(d *jsontext.Decoder, t reflect.Type, path string) error {
-	if IsRaw(t) || t.Kind() != reflect.Slice && t.Kind() != reflect.Array {
-		return d.SkipValue()
-	}
-	d.ReadToken()
-	for i := 0; d.PeekKind() != ']'; i++ {
-		if err := checkNulls(d, t.Elem(), path+"["+strconv.Itoa(i)+"]"); err != nil {
-			return err
-		}
-	}
-	_, err := d.ReadToken()
-	return err
 }
 
 // IsRaw reports whether t holds undecoded JSON.

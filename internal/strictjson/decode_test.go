@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 type inner struct {
@@ -25,6 +26,29 @@ type input struct {
 	Items []inner           `json:"items"`
 	Map   map[string]string `json:"map"`
 	Raw   json.RawMessage   `json:"raw"`
+}
+
+// inputShape is what package schema would compile for an input with small bounds.
+func inputShape() *Shape {
+	text := func(most int) *Shape {
+		return &Shape{Kind: Text, Bounded: true, Max: most, TooMuch: "too long"}
+	}
+	list := func(s *Shape) *Shape { s.Bounded, s.Max, s.TooMuch = true, 3, "too many"; return s }
+	return object("id", text(100), "big", &Shape{}, "u", &Shape{}, "f", &Shape{}, "b", &Shape{},
+		"p", &Shape{Null: true}, "at", text(64), "blob", text(40),
+		"items", list(&Shape{Kind: List, Elem: object("name", text(5), "n", &Shape{})}),
+		"map", list(&Shape{Kind: Map, Key: text(8), Elem: text(5)}),
+		"raw", &Shape{Kind: Raw, Null: true})
+}
+
+func object(members ...any) *Shape {
+	s := &Shape{Kind: Object, Members: map[string]*Shape{}}
+	for i := 0; i < len(members); i += 2 {
+		m := members[i+1].(*Shape)
+		m.Name = members[i].(string)
+		s.Members[m.Name], s.Names = m, append(s.Names, m.Name)
+	}
+	return s
 }
 
 func TestDecodeRefuses(t *testing.T) {
@@ -66,11 +90,21 @@ func TestDecodeRefuses(t *testing.T) {
 		"not a number":        {`{"f":NaN}`, "not valid JSON"},
 		"control character":   {"{\"id\":\"a\x01\"}", "not valid JSON"},
 		"null byte in a name": {`{"id\u0000":"x"}`, "unknown member"},
+		"too many elements":   {`{"items":[{},{},{},{}]}`, "items: too many"},
+		"too many members":    {`{"map":{"a":"","b":"","c":"","d":""}}`, "map: too many"},
+		"too long":            {`{"items":[{},{"name":"123456"}]}`, "items[1].name: too long"},
+		"too long, escaped":   {`{"items":[{},{"name":"\u00311111\ud83d\ude00"}]}`, "items[1].name: too long"},
+		"too long a key":      {`{"map":{"hunter2hunter2":""}}`, "map[*]: too long"},
+		"too long in a map":   {`{"map":{"hunter2":"123456"}}`, "map[*]: too long"},
+		"escaped name":        {`{"it\u0065ms":[{},{},{},{}]}`, "items: too many"},
+		"before bad syntax":   {`{"items":[{},{},{},{},`, "items: too many"},
+		"before a bad type":   {`{"big":"x","items":[{},{},{},{}]}`, "items: too many"},
+		"unknown empty":       {`{"":1}`, "unknown member; known are id"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var in input
-			err := Decode([]byte(tc.in), &in)
+			err := Decode([]byte(tc.in), &in, inputShape())
 			if err == nil {
 				t.Fatalf("accepted as %+v", in)
 			}
@@ -87,7 +121,7 @@ func TestDecodeRefuses(t *testing.T) {
 func TestDecodeIsExact(t *testing.T) {
 	t.Parallel()
 	var in input
-	err := Decode([]byte(`{"id":"x","big":-9223372036854775808,"u":18446744073709551615,"p":null,"raw":{"n":9007199254740993,"x":null},"map":{}}`), &in)
+	err := Decode([]byte(`{"id":"x","big":-9223372036854775808,"u":18446744073709551615,"p":null,"raw":{"n":9007199254740993,"x":null},"map":{}}`), &in, inputShape())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,9 +131,62 @@ func TestDecodeIsExact(t *testing.T) {
 	if string(in.Raw) != `{"n":9007199254740993,"x":null}` {
 		t.Errorf("raw: got %s", in.Raw)
 	}
-	if err := Decode([]byte(`{"big":9007199254740993}`), &in); err != nil || in.Big != 9007199254740993 {
+	if err := Decode([]byte(`{"big":9007199254740993}`), &in, inputShape()); err != nil || in.Big != 9007199254740993 {
 		t.Errorf("got %d, %v", in.Big, err)
 	}
+}
+
+// What is refused for its size must not have been built. Not parallel: it
+// measures.
+func TestDecodeBuildsNothingTooLarge(t *testing.T) {
+	doc := []byte(`{"items":[` + strings.Repeat("{},", 300_000) + `{}]}`)
+	s := inputShape()
+	var in input
+	if n := testing.AllocsPerRun(5, func() {
+		in = input{}
+		if err := Decode(doc, &in, s); err == nil {
+			t.Error("accepted")
+		}
+	}); n > 20 || cap(in.Items) > 0 {
+		t.Errorf("%v allocations, %d elements", n, cap(in.Items))
+	}
+}
+
+// Exactly as much as is allowed passes, however it is written.
+func TestDecodeAtTheBounds(t *testing.T) {
+	t.Parallel()
+	for _, doc := range []string{
+		`{"items":[{"name":"äöüß€"},{"name":"\u00e4\u00f6\u00fc\u00df\u20ac"},{"name":"\ud83d\ude00😀😀😀\n"}]}`,
+		` { "map" : { "äöüßäöüß" : "12345" , "b" : "" , "c" : "" } } `,
+		`{}`, `{"items":[],"map":{}}`,
+	} {
+		var in input
+		if err := Decode([]byte(doc), &in, inputShape()); err != nil {
+			t.Errorf("%s: %v", doc, err)
+		}
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	doc := []byte(`{"id":"0c8bf0c5-6a1e-4a9b-8a4e-3f1f3a0d8f01","big":12,"u":7,"b":true,"items":[{"name":"a","n":1}],"at":"2026-01-02T03:04:05Z"}`)
+	s := inputShape()
+	b.Run("walk", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := walk(doc, s); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("whole", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			var in input
+			if err := Decode(doc, &in, s); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
 func TestDepth(t *testing.T) {
@@ -122,38 +209,17 @@ func TestDepth(t *testing.T) {
 	}
 }
 
-func TestFieldsRefuses(t *testing.T) {
-	t.Parallel()
-	type base struct{ A string }
-	for name, v := range map[string]any{
-		"case-insensitive": struct {
-			A string `json:"a,case:ignore"`
-		}{},
-		"quoted number": struct {
-			A int `json:"a,string"`
-		}{},
-		"catch-all": struct {
-			A map[string]string `json:",inline"`
-		}{},
-		"one name twice": struct {
-			base
-			A string
-		}{},
-		"embedded pointer": struct{ *base }{},
-	} {
-		if f, err := Fields(typeOf(v)); err == nil {
-			t.Errorf("%s: accepted as %+v", name, f)
-		}
-	}
-}
-
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"id":"x","items":[{"name":"y","n":1}],"map":{"k":"v"},"p":null}`))
+	f.Add([]byte(`{"it\u0065ms":[{},{},{},{}],"m\u0061p":{"\ud83d\ude00":""}}`))
 	f.Add([]byte(`{"raw":[null,{"a":[]}],"at":"2026-01-02T03:04:05Z","blob":"aGk="}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var in, again input
-		if Decode(data, &in) != nil {
+		if Decode(data, &in, inputShape()) != nil {
 			return
+		}
+		if len(in.Items) > 3 || len(in.Map) > 3 || utf8.RuneCountInString(in.ID) > 100 {
+			t.Fatalf("accepted %q, which is over the bounds", data)
 		}
 		if !json.Valid(data) {
 			t.Fatalf("accepted what encoding/json calls invalid: %q", data)
