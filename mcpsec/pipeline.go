@@ -96,21 +96,27 @@ func (r *run) leave() {
 	r.server.running.leave()
 }
 
-// work decides on the call, runs it, and hands over the answer. A handler that
+// work decides on the call, runs it, and hands over the answer. Its place is
+// free before the answer is out, so that the next call finds it; a handler that
 // was left behind keeps its place until it returns.
 func (r *run) work(ctx context.Context, raw json.RawMessage) {
-	answered := false
+	f, taken := r.admit(), false
+	admitted := f == nil
 	defer func() {
-		if p := recover(); p != nil || !answered {
+		p := recover()
+		if admitted {
+			r.leave()
+		}
+		if p != nil || !taken {
 			r.abort(ctx, p)
 		}
 	}()
-	f := r.admit()
-	if f == nil {
-		defer r.leave()
-	}
 	res := r.take(ctx, raw, f)
-	answered = true
+	taken = true
+	if admitted {
+		r.leave()
+		admitted = false
+	}
 	r.done <- res
 }
 

@@ -352,6 +352,20 @@ func TestConcurrencyIsRefusedNotQueued(t *testing.T) {
 	}
 }
 
+// A place is free again before its answer is out.
+func TestOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	spec := mcpsec.ToolSpec{Name: "x", Description: "One at a time.", Effect: mcpsec.Read, MaxConcurrent: 1}
+	f := newFixture(t, func(o *mcpsec.Options) { o.Limits.CallsPerSecond = 1e6 },
+		mcpsec.NewTool(spec, func(context.Context, none) (echoOut, error) { return echoOut{}, nil }))
+	cs := f.connect(t)
+	for range 500 {
+		if text, isErr := call(t, cs, "x", none{}); isErr {
+			t.Fatal(text)
+		}
+	}
+}
+
 func TestRateIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -11,13 +11,10 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpsec/mcpsec-go/internal/wire"
@@ -193,104 +190,6 @@ func (s *Server) has(tool string) bool {
 
 // principalOf says who makes a request.
 func (s *Server) principalOf(mcp.Request) Principal { return s.principal }
-
-// backstop surrounds every request: no panic ends the process, and no error
-// that is not one of the protocol's own gets further.
-func (s *Server) backstop(next mcp.MethodHandler) mcp.MethodHandler {
-	return func(ctx context.Context, method string, req mcp.Request) (res mcp.Result, err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				s.log.ErrorContext(ctx, "panic", "method", method, "error", fmt.Sprint(p), "stack", string(debug.Stack()))
-				res, err = nil, internalError()
-			}
-		}()
-		call, isCall := req.(*mcp.CallToolRequest)
-		if isCall && !s.has(call.Params.Name) {
-			s.recordRefusal(ctx, "unknown tool", wire.UnknownTool)
-			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: wire.UnknownTool}
-		}
-		if err := s.admitRequest(method, req); err != nil {
-			return nil, err
-		}
-		if res, err = next(ctx, method, req); err != nil {
-			return nil, s.protocolError(ctx, method, err)
-		}
-		if isCall {
-			return s.wrap(call, res), nil
-		}
-		return res, nil
-	}
-}
-
-// admitRequest meters what is no call of a tool, and refuses cursors: there is
-// one page, and the SDK decodes what a client makes up.
-func (s *Server) admitRequest(method string, req mcp.Request) error {
-	if strings.HasPrefix(method, "notifications/") || method == "tools/call" || method == "initialize" {
-		return nil
-	}
-	if _, wait := s.meters.take(s.principalOf(req).ID, time.Now(), s.limits.CallsPerSecond); wait > 0 {
-		s.recordRefusal(context.Background(), "rate", "too many requests")
-		return &jsonrpc.Error{Code: wire.CodeBusy, Message: "too many requests"}
-	}
-	if cursor(req) != "" {
-		return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "there is no such page"}
-	}
-	return nil
-}
-
-// cursor returns the page that a list request asks for.
-func cursor(req mcp.Request) string {
-	switch r := req.(type) {
-	case *mcp.ListToolsRequest:
-		if r.Params != nil {
-			return r.Params.Cursor
-		}
-	case *mcp.ListPromptsRequest:
-		if r.Params != nil {
-			return r.Params.Cursor
-		}
-	case *mcp.ListResourcesRequest:
-		if r.Params != nil {
-			return r.Params.Cursor
-		}
-	case *mcp.ListResourceTemplatesRequest:
-		if r.Params != nil {
-			return r.Params.Cursor
-		}
-	}
-	return ""
-}
-
-func internalError() error {
-	return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error"}
-}
-
-// protocolError keeps an error that has a code and logs any other. The wire
-// replaces the texts.
-func (s *Server) protocolError(ctx context.Context, method string, err error) error {
-	var werr *jsonrpc.Error
-	if errors.As(err, &werr) && werr.Code != 0 {
-		return werr
-	}
-	s.log.ErrorContext(ctx, "request failed", "method", method, "error", err)
-	return internalError()
-}
-
-// wrap gives a tool's result the encoder of [reply].
-func (s *Server) wrap(req *mcp.CallToolRequest, res mcp.Result) mcp.Result {
-	r, ok := res.(*mcp.CallToolResult)
-	if !ok || r == nil || r.InputRequests != nil {
-		return res
-	}
-	if len(r.Content) != 1 {
-		return res
-	}
-	out, ok := r.Content[0].(*result)
-	if !ok {
-		return res
-	}
-	return &reply{CallToolResult: r, res: out, info: s.info, modern: req.ProtocolVersion() >= "2026-07-28"}
-}
 
 // ServeStream serves one client over a byte stream, one JSON-RPC message a
 // line, until r ends or ctx does: calls that run then get [Limits].Grace to
