@@ -118,7 +118,7 @@ VS Code (.vscode/mcp.json):
   {"servers": {"shop": {"type": "stdio", "command": "/path/to/mcp-postgres", "env": {"DATABASE_URL": "postgres://…"}}}}
 
 Claude Code:      claude mcp add shop -e DATABASE_URL="$DATABASE_URL" -- /path/to/mcp-postgres
-MCP Inspector:    npx @modelcontextprotocol/inspector --cli /path/to/mcp-postgres --method tools/list
+MCP Inspector:    npx @modelcontextprotocol/inspector --cli -e DATABASE_URL="$DATABASE_URL" /path/to/mcp-postgres --method tools/list
 
 Your own tools:   examples/quickstart, then mcpsec/doc.go`)
 }
