@@ -102,16 +102,19 @@ func (t *tag) get(names ...string) (alt, bool) {
 
 func (t *tag) add(text string) { t.rules = append(t.rules, parseRule(text)) }
 
-// String writes the tag as validator/v10 reads it.
+// String writes the tag as validator/v10 reads it; a nil tag is empty.
 func (t *tag) String() string {
+	if t == nil {
+		return ""
+	}
 	parts := make([]string, 0, len(t.rules)+4)
 	for _, r := range t.rules {
 		parts = append(parts, r.text)
 	}
 	if t.dive != nil {
 		parts = append(parts, "dive")
-		if t.keys != nil {
-			parts = append(parts, "keys", t.keys.String(), "endkeys")
+		if keys := t.keys.String(); keys != "" {
+			parts = append(parts, "keys", keys, "endkeys")
 		}
 		if s := t.dive.String(); s != "" {
 			parts = append(parts, s)
