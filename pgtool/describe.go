@@ -62,7 +62,9 @@ WITH rel AS (
 	FROM pg_constraint k JOIN rel ON k.conrelid = rel.oid
 	WHERE k.contype IN ('p', 'u', 'c', 'f', 'x')
 		AND (rel.whole OR k.conkey <@ ARRAY(SELECT attnum FROM col) AND cardinality(k.conkey) > 0)
-		AND (k.contype <> 'f' OR has_table_privilege(k.confrelid, 'SELECT'))
+		AND (k.contype <> 'f' OR has_table_privilege(k.confrelid, 'SELECT') AND EXISTS (
+			SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE c.oid = k.confrelid AND has_schema_privilege(n.oid, 'USAGE') AND ($3::text[] IS NULL OR n.nspname = ANY ($3))))
 ), ref AS (
 	SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) || ' ' || left(pg_get_constraintdef(k.oid), 1000) AS j,
 		k.conname, n.nspname, c.relname

@@ -34,8 +34,20 @@
 // list, and the catalogs that PostgreSQL shows to everybody. A function that
 // does harm in a READ ONLY transaction, such as one of an extension that opens
 // connections, must be revoked from the role; what such an extension keeps in
-// its session, and pooled connections of dblink, outlive the reset. One
-// statement can use a core of the server for Options.Timeout, and the disk that
-// temp_file_limit of the role allows. Poolers in transaction mode are not
+// its session, and pooled connections of dblink, outlive the reset. Functions
+// that are SECURITY DEFINER and owned by a superuser run as one: [Open] does not
+// refuse a role that may execute them, since many are meant for just that. Which
+// of them the role may run is left to the operator:
+//
+//	SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner
+//	WHERE p.prosecdef AND r.rolsuper AND has_function_privilege('mcp_reader', p.oid, 'EXECUTE');
+//
+// All callers share one role. They see each other's statements, with the literals
+// in them, in pg_stat_activity, and can end them unless pg_cancel_backend and
+// pg_terminate_backend are revoked, as [SetupSQL] does. One statement can use a
+// core of the server for Options.Timeout, and the disk that temp_file_limit of
+// the role allows; some of PostgreSQL's own functions, such as xpath, do not
+// look for a cancel and run on after the call has ended. Only the role's
+// CONNECTION LIMIT bounds how many. Poolers in transaction mode are not
 // supported: there a session belongs to nobody, and cannot be reset.
 package pgtool

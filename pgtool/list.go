@@ -85,8 +85,11 @@ func ListObjectsTool(db *DB) *mcpsec.Tool {
 		})
 }
 
-// objectsSQL pages by a key of schema, name and kind, in the order of bytes, so
-// that a page follows the one before whatever was added meanwhile.
+// objectsSQL pages by a key of schema, name, kind and OID, in the order of bytes,
+// so that a page follows the one before whatever was added meanwhile. The name
+// of a function can be of any length, and after takes 1000: the key has the
+// start of it, without control characters, which do not come back as they went.
+// The OID makes the key unique, also of a."b.c" and "a.b".c.
 const objectsSQL = `
 WITH o AS (
 	SELECT n.nspname AS schema, c.relname::text AS name,
@@ -109,7 +112,7 @@ WITH o AS (
 		AND has_type_privilege(t.oid, 'USAGE') AND (t.typtype IN ('e', 'd', 'r')
 			OR t.typtype = 'c' AND (SELECT c.relkind = 'c' FROM pg_class c WHERE c.oid = t.typrelid))
 ), k AS (
-	SELECT o.*, (o.schema || '.' || o.name || ' ' || o.kind) COLLATE "C" AS key FROM o
+	SELECT o.*, (regexp_replace(o.schema || '.' || left(o.name, 200), '[[:cntrl:]]', '?', 'g') || ' ' || o.kind || ' ' || o.oid) COLLATE "C" AS key FROM o
 	WHERE ($1 = '' OR o.schema = $1) AND ($2 = '' OR o.kind = $2) AND ($3 = '' OR o.name ILIKE $3)
 		AND ($6::text[] IS NULL OR o.schema = ANY ($6))
 ), page AS (

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -19,6 +20,8 @@ type DB struct {
 	o     Options
 	pool  *pool
 	types types
+
+	vetted atomic.Bool // the role was, and new connections have to be of the same kind
 }
 
 // Open connects to a database and checks that its role can do nothing but read.
@@ -35,16 +38,22 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	o.startup(config)
 	db := &DB{o: o}
-	db.pool = newPool(config, o.MaxConns, func(c *conn) error {
-		c.prologue = prologue(o.limits(o.searchPath()), c.version())
-		c.ownPrologue = prologue(o.limits(ownSearchPath), c.version())
-		return checkSession(c)
-	})
+	db.pool = newPool(config, o.MaxConns, db.check)
 	if err := db.start(ctx, config); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("pgtool: %w", err)
 	}
 	return db, nil
+}
+
+// check refuses a new connection that is not as the first one was.
+func (db *DB) check(ctx context.Context, c *conn) error {
+	c.prologue = prologue(db.o.limits(db.o.searchPath()), c.version())
+	c.ownPrologue = prologue(db.o.limits(ownSearchPath), c.version())
+	if err := checkSession(c); err != nil || !db.vetted.Load() {
+		return err
+	}
+	return c.checkRole(ctx)
 }
 
 // start makes the first trips: what is wrong shows now and not at a call.
@@ -53,13 +62,17 @@ func (db *DB) start(ctx context.Context, c *pgconn.Config) error {
 	if err != nil {
 		return errors.New(startText(err))
 	}
-	if len(faults) > 0 && !waive.Has(db.o.Waive, waive.OverprivilegedRole) {
+	if waive.Has(db.o.Waive, waive.OverprivilegedRole) {
+		return nil
+	}
+	if len(faults) > 0 {
 		setup := SetupOptions{Database: c.Database, Schemas: db.o.Schemas}
 		if !plainName(setup.Database) {
 			setup.Database = "the database"
 		}
 		return &roleError{faults, SetupSQL(setup)}
 	}
+	db.vetted.Store(true)
 	return nil
 }
 

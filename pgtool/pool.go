@@ -8,21 +8,31 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
 const (
-	lifetime  = time.Hour       // of a connection
-	idleLimit = 5 * time.Minute // until an unused connection is closed
-	pingAfter = time.Second     // unused for so long, a connection may be dead
-	goodbye   = 5 * time.Second // for ending a connection
-	pingLimit = 3 * time.Second // for an answer to a ping
+	lifetime    = time.Hour        // of a connection
+	idleLimit   = 5 * time.Minute  // until an unused connection is closed
+	pingAfter   = time.Second      // unused for so long, a connection may be dead
+	goodbye     = 5 * time.Second  // for ending a connection
+	holdLimit   = 10 * time.Minute // for one whose statement does not end when it is cancelled
+	busyAfter   = time.Second      // of waiting, an answer if all are such
+	cancelEvery = 10 * time.Second
+	pingLimit   = 3 * time.Second // for an answer to a ping
+	maxTrips    = 1_000           // that a connection makes: what a session gathers unseen goes with it
 )
 
-var errClosed = errors.New("the DB is closed")
+var (
+	errClosed = errors.New("the DB is closed")
+	errBusy   = &mcpsec.Error{Message: "the database is busy with earlier statements that do not end although they were cancelled; try again in some minutes"}
+)
 
 // A pool holds connections whose session is as new. It is ours because a
 // connection must come back only after it was seen to be reset, and because the
@@ -30,9 +40,10 @@ var errClosed = errors.New("the DB is closed")
 // than one statement.
 type pool struct {
 	config *pgconn.Config
-	check  func(*conn) error // of a new connection
-	slots  chan struct{}     // one for each connection in use
-	over   chan struct{}     // closed by close
+	check  func(context.Context, *conn) error // of a new connection
+	slots  chan struct{}                      // one for each connection in use
+	over   chan struct{}                      // closed by close
+	stuck  atomic.Int32                       // slots held for statements that go on although cancelled
 
 	mu     sync.Mutex
 	idle   []*conn // the one used last is last
@@ -46,26 +57,24 @@ type pool struct {
 type conn struct {
 	pg         *pgconn.PgConn
 	born, used time.Time
+	trips      int
+	spoilt     bool // DISCARD ALL does not make the session as new
 
 	prologue    string // sets the limits of a transaction
 	ownPrologue string // the same for statements of ours
 }
 
-func newPool(config *pgconn.Config, size int, check func(*conn) error) *pool {
+func newPool(config *pgconn.Config, size int, check func(context.Context, *conn) error) *pool {
 	p := &pool{config: config, check: check, slots: make(chan struct{}, size), over: make(chan struct{}), used: map[*conn]struct{}{}}
 	p.sweep = time.AfterFunc(idleLimit, p.expire)
 	return p
 }
 
-// get returns a live connection, which the caller must put or kill. It waits
-// while all are in use.
+// get returns a live connection, which the caller must put, retire or kill. It
+// waits while all are in use.
 func (p *pool) get(ctx context.Context) (*conn, error) {
-	select {
-	case p.slots <- struct{}{}:
-	case <-p.over:
-		return nil, errClosed
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if err := p.slot(ctx); err != nil {
+		return nil, err
 	}
 	for {
 		c, err := p.take()
@@ -73,15 +82,49 @@ func (p *pool) get(ctx context.Context) (*conn, error) {
 			c, err = p.open(ctx)
 		}
 		if err != nil {
-			<-p.slots
+			go p.release(c)
 			return nil, err
 		}
-		if time.Since(c.used) < pingAfter || c.ping() {
+		if time.Since(c.used) < pingAfter || c.ping(ctx) {
 			return c, nil
 		}
 		p.forget(c)
+		if ctx.Err() != nil {
+			go p.release(c)
+			return nil, context.Cause(ctx)
+		}
+		go c.end()
+		p.drop() // they are likely dead too, and must not cost a ping each
+	}
+}
+
+// slot waits until one more connection may be in use.
+func (p *pool) slot(ctx context.Context) error {
+	look := time.NewTicker(busyAfter)
+	defer look.Stop()
+	for {
+		select {
+		case p.slots <- struct{}{}:
+			return nil
+		case <-p.over:
+			return errClosed
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-look.C:
+			if int(p.stuck.Load()) == cap(p.slots) {
+				return errBusy
+			}
+		}
+	}
+}
+
+// release ends a connection that could not be used, if there is one, and then
+// lets another take its place.
+func (p *pool) release(c *conn) {
+	if c != nil {
 		c.end()
 	}
+	<-p.slots
 }
 
 // take returns an idle connection, or nil.
@@ -101,66 +144,106 @@ func (p *pool) take() (*conn, error) {
 	return c, nil
 }
 
+// open makes a connection. Also with an error it may return one, to be ended.
 func (p *pool) open(ctx context.Context) (*conn, error) {
 	pg, err := pgconn.ConnectConfig(ctx, p.config)
 	if err != nil {
 		return nil, err
 	}
 	c := &conn{pg: pg, born: time.Now(), used: time.Now()}
-	if err := p.check(c); err != nil {
-		c.end()
-		return nil, err
+	if err := p.check(ctx, c); err != nil {
+		return c, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		c.end()
-		return nil, errClosed
+		return c, errClosed
 	}
+	c.used = time.Now()
 	p.used[c] = struct{}{}
 	return c, nil
 }
 
 // put takes a connection back whose session was reset.
 func (p *pool) put(c *conn) {
-	defer func() { <-p.slots }()
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.used, c)
 	if c.used = time.Now(); p.closed || c.used.Sub(c.born) > lifetime {
-		go c.end()
+		p.mu.Unlock()
+		p.retire(c)
 		return
 	}
+	delete(p.used, c)
 	p.idle = append(p.idle, c)
+	p.mu.Unlock()
+	<-p.slots
+}
+
+// retire ends a connection that does nothing on the server. Until then it counts
+// as one.
+func (p *pool) retire(c *conn) {
+	c.end()
+	p.forget(c)
+	<-p.slots
 }
 
 // kill stops what a connection is doing on the server and ends it. Until then
-// it counts as one.
+// it counts as one: some functions do not look whether they are cancelled, and
+// the server would run more of them than there may be connections.
 func (p *pool) kill(c *conn) {
-	defer func() { <-p.slots }()
 	ctx, cancel := context.WithTimeout(context.Background(), goodbye)
 	defer cancel()
-	c.stop(ctx)
+	if !c.stop(ctx) {
+		p.stuck.Add(1)
+		p.hold(c)
+		p.stuck.Add(-1)
+	}
+	_ = c.pg.Conn().Close() // the server has hung up, or will not answer
 	c.end()
 	p.forget(c)
+	<-p.slots
+}
+
+// hold waits for a server that goes on with what was cancelled, until the pool
+// is closed.
+func (p *pool) hold(c *conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), holdLimit)
+	defer cancel()
+	defer context.AfterFunc(ctx, c.interrupt)()
+	go func() {
+		defer cancel()
+		select {
+		case <-p.over:
+		case <-ctx.Done():
+		}
+	}()
+	c.stop(ctx)
 }
 
 // stop cancels what the server does for the connection, until the server hangs
-// up or ctx ends. One request is not enough: a server ignores it between two
-// messages of a trip, and would then run the statement with nobody listening.
-func (c *conn) stop(ctx context.Context) {
+// up or ctx ends, and reports which. One request is not enough: a server ignores
+// it between two messages of a trip, and would then run the statement with
+// nobody listening.
+func (c *conn) stop(ctx context.Context) (gone bool) {
 	fe, wire := c.pg.Frontend(), c.pg.Conn()
 	fe.Send(&pgproto3.Terminate{})
 	if c.limit(goodbye) == nil {
 		_ = fe.Flush() // if it fails the loop below ends by ctx, or at once
 	}
-	for wait := 50 * time.Millisecond; ctx.Err() == nil; wait *= 2 {
+	for wait := 50 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, cancelEvery) {
 		_ = c.pg.CancelRequest(ctx) // if none gets through, statement_timeout ends the statement
-		_ = wire.SetReadDeadline(time.Now().Add(wait))
+		until := time.Now().Add(wait)
+		if end, ok := ctx.Deadline(); ok && end.Before(until) {
+			until = end
+		}
+		_ = wire.SetReadDeadline(until)
+		if ctx.Err() != nil {
+			break // it has interrupted before the deadline was set
+		}
 		if _, err := io.Copy(io.Discard, wire); !errors.Is(err, os.ErrDeadlineExceeded) {
-			return
+			return true
 		}
 	}
+	return false
 }
 
 func (p *pool) forget(c *conn) {
@@ -194,7 +277,7 @@ func (p *pool) drop() {
 }
 
 // close ends all connections and waits for those in use, whose statements are
-// cancelled.
+// cancelled, but not for statements that go on all the same.
 func (p *pool) close() {
 	p.mu.Lock()
 	if p.closed {
@@ -204,14 +287,16 @@ func (p *pool) close() {
 	p.closed = true
 	close(p.over)
 	p.sweep.Stop()
+	var ends sync.WaitGroup
 	for _, c := range p.idle {
-		c.end()
+		ends.Go(c.end)
 	}
 	for c := range p.used {
 		c.interrupt()
 	}
 	p.idle = nil
 	p.mu.Unlock()
+	ends.Wait()
 	for range cap(p.slots) {
 		p.slots <- struct{}{}
 	}
@@ -237,16 +322,21 @@ func (c *conn) end() {
 	_ = c.pg.Close(ctx) // it is closed in any case
 }
 
-// ping finds out whether the server is still there. It sends nothing but a
-// Sync message.
-func (c *conn) ping() bool {
+// ping finds out whether the server is still there, unless ctx ends before. It
+// sends nothing but a Sync message.
+func (c *conn) ping(ctx context.Context) bool {
+	if c.limit(pingLimit) != nil {
+		return false
+	}
+	stop := context.AfterFunc(ctx, c.interrupt)
 	fe := c.pg.Frontend()
 	fe.SendSync(&pgproto3.Sync{})
-	if c.limit(pingLimit) != nil || fe.Flush() != nil {
+	if fe.Flush() != nil {
+		stop()
 		return false
 	}
 	status, err := c.ready()
-	return err == nil && status == idleStatus
+	return stop() && err == nil && status == idleStatus
 }
 
 // version is the server's major version, 0 if it does not say.

@@ -3,9 +3,12 @@ package pgtool
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
+	"github.com/mcpsec/mcpsec-go/internal/sqllex"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -51,9 +54,38 @@ func (db *DB) readOnly(ctx context.Context, q *query) (*Answer, error) {
 	if err != nil {
 		return nil, gateError(err)
 	}
-	q.sql = s.SQL
+	q.sql, q.spoils = s.SQL, spoils(s.Query)
 	return db.answer(ctx, q)
 }
+
+// spoils reports whether a statement names a function that can leave something
+// in the session which DISCARD ALL does not undo: the names of settings, their
+// memory and the state of random(). Functions that run a text can do so too, and
+// what users have written is not known. A name that is something else costs no
+// more than a connection.
+func spoils(tokens []sqllex.Token) bool {
+	for i, t := range tokens {
+		if !named(t) {
+			continue
+		}
+		if slices.Contains(spoilers, t.Value) || slices.ContainsFunc(spoilerPrefixes, func(p string) bool { return strings.HasPrefix(t.Value, p) }) {
+			return true
+		}
+		if i+3 < len(tokens) && t.Value != "pg_catalog" && tokens[i+1].Is(".") && named(tokens[i+2]) && tokens[i+3].Is("(") {
+			return true // a function of a schema
+		}
+	}
+	return false
+}
+
+func named(t sqllex.Token) bool {
+	return t.Kind == sqllex.Word || t.Kind == sqllex.QuotedWord || t.Kind == sqllex.UnicodeWord
+}
+
+var (
+	spoilers        = []string{"set_config", "setseed", "ts_stat", "ts_rewrite", "connectby", "xpath_table"}
+	spoilerPrefixes = []string{"query_to_xml", "table_to_xml", "schema_to_xml", "database_to_xml", "cursor_to_xml", "dblink", "crosstab"}
+)
 
 func gateError(err error) error {
 	var refusal *sqlgate.Refusal

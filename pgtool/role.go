@@ -22,7 +22,16 @@ const maxFaults = 200
 // faults returns what the role can do beyond reading, itself or as another role
 // that it can become.
 func (db *DB) faults(ctx context.Context) ([]string, error) {
-	r, err := db.query(ctx, &query{sql: faultsSQL, own: true, maxRows: maxFaults, maxBytes: 256 << 10})
+	r, err := db.query(ctx, &query{sql: parameterACLSQL, own: true, maxRows: 1, maxBytes: 1 << 10})
+	if err != nil {
+		return nil, err
+	}
+	sql := strings.Replace(faultsSQL, "{parameters}", "", 1)
+	r.each(func([][]byte) bool {
+		sql = strings.Replace(faultsSQL, "{parameters}", parameterFaults, 1)
+		return true
+	})
+	r, err = db.query(ctx, &query{sql: sql, own: true, maxRows: maxFaults, maxBytes: 256 << 10})
 	if err != nil {
 		return nil, err
 	}
@@ -46,18 +55,30 @@ func (db *DB) faults(ctx context.Context) ([]string, error) {
 // included, and connection strings. What a role owns is what pg_shdepend says,
 // which covers every kind of object, in all databases if it is shared. For a
 // superuser, who is a member of everything, the one fault says it all.
+//
+// The role is who logs in: from a role that a setting has put in its place, any
+// statement returns with set_config('role', 'none', true). What PostgreSQL keeps
+// from everybody when a server is made stands in pg_init_privs: functions that
+// read files or change the server, and catalogs with passwords and values of
+// rows.
 const faultsSQL = `
 WITH me AS (
-	SELECT oid, rolname, rolsuper FROM pg_roles WHERE rolname = current_user
+	SELECT oid, rolname, rolsuper FROM pg_roles WHERE rolname = session_user
 ), r AS (
 	SELECT x.*, CASE WHEN x.oid = me.oid THEN 'the role' ELSE 'the role can become ' || quote_ident(x.rolname) || ', which' END AS who,
 		x.oid < 16384 AND x.rolname LIKE 'pg\_%' AS predefined
 	FROM pg_roles x, me
-	WHERE x.oid = me.oid OR NOT me.rolsuper AND pg_has_role(me.oid, x.oid, 'MEMBER')
+	WHERE x.oid = me.oid OR x.rolname = current_user OR NOT me.rolsuper AND pg_has_role(me.oid, x.oid, 'MEMBER')
 ), own AS (
 	SELECT r.*, me.rolsuper AS super FROM r, me WHERE NOT r.predefined AND NOT me.rolsuper
+), kept AS (
+	SELECT i.classoid, i.objoid FROM pg_init_privs i
+	WHERE i.objoid < 16384 AND i.objsubid = 0 AND i.privtype = 'i' AND NOT EXISTS (
+		SELECT 1 FROM aclexplode(i.initprivs) a WHERE a.grantee = 0 AND a.privilege_type IN ('EXECUTE', 'SELECT'))
 ), f(rank, fault, object) AS (
-	SELECT 1, who || ' is a superuser', NULL FROM r WHERE rolsuper
+	SELECT 0, 'the role is not the one that logs in, and can return to it: ', quote_ident(session_user) || ' has a setting of role, ' || quote_ident(current_user)
+		WHERE session_user <> current_user
+	UNION ALL SELECT 1, who || ' is a superuser', NULL FROM r WHERE rolsuper
 	UNION ALL SELECT 2, who || ' has BYPASSRLS: row security does not hold for it', NULL FROM r, me WHERE rolbypassrls AND NOT r.rolsuper
 	UNION ALL SELECT 3, who || ' has REPLICATION: it can read every byte of the server', NULL FROM r WHERE rolreplication AND NOT r.rolsuper
 	UNION ALL SELECT 4, who || ' has CREATEROLE', NULL FROM r WHERE rolcreaterole AND NOT r.rolsuper
@@ -79,6 +100,23 @@ WITH me AS (
 	UNION ALL SELECT 11, who || ' can change sequence ', quote_ident(n.nspname) || '.' || quote_ident(c.relname)
 		FROM own, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relkind = 'S' AND has_sequence_privilege(own.oid, c.oid, 'UPDATE, USAGE')
+	UNION ALL SELECT 12, who || ' has, by default privileges, more than SELECT on tables to come: ',
+			'those of ' || quote_ident(pg_get_userbyid(d.defaclrole)) || coalesce(' in ' || quote_ident(n.nspname), '')
+		FROM own, pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
+		WHERE d.defaclobjtype = 'r' AND EXISTS (SELECT 1 FROM aclexplode(d.defaclacl) a
+			WHERE a.grantee IN (0, own.oid) AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER'))
+	UNION ALL SELECT 13, who || ' has CREATE on tablespace ', quote_ident(t.spcname)
+		FROM own, pg_tablespace t WHERE has_tablespace_privilege(own.oid, t.oid, 'CREATE')
+	UNION ALL SELECT 14, who || ' can run functions of PostgreSQL that are not for everybody: ', p.oid::regprocedure::text
+		FROM own, kept JOIN pg_proc p ON p.oid = kept.objoid
+		WHERE kept.classoid = 'pg_proc'::regclass AND has_function_privilege(own.oid, p.oid, 'EXECUTE')
+	UNION ALL SELECT 15, who || ' can read catalogs of PostgreSQL that are not for everybody: ', c.relname
+		FROM own, kept JOIN pg_class c ON c.oid = kept.objoid
+		WHERE kept.classoid = 'pg_class'::regclass AND EXISTS (SELECT 1 FROM pg_attribute a
+			WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND has_column_privilege(own.oid, c.oid, a.attnum, 'SELECT')
+				AND NOT EXISTS (SELECT 1 FROM pg_init_privs i, aclexplode(i.initprivs) x WHERE i.classoid = kept.classoid
+					AND i.objoid = c.oid AND i.objsubid = a.attnum AND x.grantee = 0 AND x.privilege_type = 'SELECT'))
+	{parameters}
 ), g AS (
 	SELECT rank, fault, object, row_number() OVER w AS i, count(*) OVER (PARTITION BY rank, fault) AS n
 	FROM f WINDOW w AS (PARTITION BY rank, fault ORDER BY object)
@@ -86,3 +124,10 @@ WITH me AS (
 SELECT fault || coalesce(string_agg(object, ', ' ORDER BY object) FILTER (WHERE i <= 10), '')
 	|| CASE WHEN max(n) > 10 THEN format(' and %s more', max(n) - 10) ELSE '' END
 FROM g GROUP BY rank, fault ORDER BY rank, fault`
+
+// Version 15 has brought privileges on parameters.
+const (
+	parameterACLSQL = `SELECT 1 WHERE to_regclass('pg_catalog.pg_parameter_acl') IS NOT NULL`
+	parameterFaults = `UNION ALL SELECT 16, who || ' may set parameters that are not for everybody: ', p.parname
+		FROM own, pg_parameter_acl p WHERE has_parameter_privilege(own.oid, p.parname, 'SET, ALTER SYSTEM')`
+)

@@ -1,6 +1,7 @@
 package pgtool
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"time"
@@ -62,8 +63,9 @@ func (o Options) startup(c *pgconn.Config) {
 			c.RuntimeParams[s.name] = s.value
 		}
 	}
-	// A row that is larger than all that may be returned need not be read.
-	c.MaxProtocolMessageBodyLen = 2*o.MaxBytes + 64<<10
+	// A row that is larger than all that may be returned, to a caller or to our
+	// own tools, need not be read.
+	c.MaxProtocolMessageBodyLen = max(2*o.MaxBytes, maxCatalog) + 256<<10
 }
 
 // A sessionError has a text that may be shown to the operator.
@@ -84,8 +86,47 @@ func checkSession(c *conn) error {
 			return &sessionError{"the server did not take the setting " + name + " of the session; poolers that share sessions are not supported"}
 		}
 	}
+	if c.pg.ParameterStatus("server_encoding") == "SQL_ASCII" {
+		return &sessionError{"the database has the encoding SQL_ASCII, where the server does not check that text is text; a database with UTF8, or another real encoding, is needed"}
+	}
 	return nil
 }
+
+// roleSQL asks whether the role has become, since Open looked at it, one that
+// can do all: what Open asks for besides is too much for each connection.
+const roleSQL = `
+SELECT session_user = current_user AND NOT (rolsuper OR rolbypassrls OR rolreplication OR rolcreaterole OR rolcreatedb)
+FROM pg_roles WHERE rolname = session_user`
+
+// checkRole makes a trip to ask roleSQL.
+func (c *conn) checkRole(ctx context.Context) error {
+	if err := c.limit(roleLimit); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, c.interrupt)
+	r, err := c.run(&query{sql: roleSQL, own: true, maxRows: 1, maxBytes: 100})
+	if err == nil && !c.settle() {
+		err = errProtocol
+	}
+	if !stop() {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	fit := false
+	r.each(func(v [][]byte) bool {
+		fit = string(v[0]) == "t"
+		return false
+	})
+	if !fit {
+		return &sessionError{"the role can do more than when Open looked at it: it is not the one that logs in, or is a superuser, or has BYPASSRLS, REPLICATION, CREATEROLE or CREATEDB"}
+	}
+	return nil
+}
+
+// roleLimit is how long roleSQL may take.
+const roleLimit = 5 * time.Second
 
 // prologue returns the statement that sets the limits for one transaction.
 func prologue(limits []setting, version int) string {

@@ -69,6 +69,24 @@ ALTER ROLE {role} SET temp_file_limit = '256MB';
 REVOKE CREATE, TEMPORARY ON DATABASE {database} FROM PUBLIC;
 REVOKE CREATE ON SCHEMA {revoked} FROM PUBLIC;
 
+-- Functions that everybody may run, and that do harm in a transaction that only
+-- reads. pg_logical_emit_message writes to the log of the server (WAL), as much
+-- as the caller likes, which ROLLBACK does not undo. The other two end statements
+-- of the same role, and all callers share it. They come in several forms, which
+-- differ between versions.
+DO $$
+DECLARE
+  f regprocedure;
+BEGIN
+  FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
+    WHERE p.pronamespace = 'pg_catalog'::regnamespace
+      AND p.proname IN ('pg_logical_emit_message', 'pg_terminate_backend', 'pg_cancel_backend')
+  LOOP
+    EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', f);
+  END LOOP;
+END
+$$;
+
 -- What may be read. Name tables instead of ALL TABLES if some of them are not
 -- for a model; columns can be named too: GRANT SELECT (id, name) ON staff TO ...
 GRANT CONNECT ON DATABASE {database} TO {role};

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -22,6 +24,7 @@ const (
 type query struct {
 	sql      string
 	own      bool // it is a constant of ours, not a caller's text
+	spoils   bool // it may leave something in the session that DISCARD ALL does not
 	args     [][]byte
 	maxRows  int
 	maxBytes int
@@ -260,6 +263,9 @@ func (p *pool) query(ctx context.Context, q *query, limit time.Duration) (*resul
 	if err != nil && ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	if err == errBusy {
+		return nil, err
+	}
 	if err != nil {
 		return nil, &lostError{err}
 	}
@@ -273,10 +279,11 @@ func (p *pool) query(ctx context.Context, q *query, limit time.Duration) (*resul
 	var reported *pgconn.PgError
 	if alive := err == nil || errors.As(err, &reported) && !fatal(reported); interrupted || !alive {
 		go p.kill(c)
-		if !interrupted {
+		if !interrupted && hungUp(err) {
 			p.drop() // after a restart the others are dead too
 		}
 	} else {
+		c.spoilt = c.spoilt || q.spoils
 		go p.finish(c)
 	}
 	switch {
@@ -289,11 +296,27 @@ func (p *pool) query(ctx context.Context, q *query, limit time.Duration) (*resul
 }
 
 func (p *pool) finish(c *conn) {
-	if c.settle() {
-		p.put(c)
-	} else {
+	c.trips++
+	switch {
+	case !c.settle():
 		p.kill(c)
+	case c.spoilt || c.trips >= maxTrips:
+		p.retire(c)
+	default:
+		p.put(c)
 	}
+}
+
+// hungUp reports whether err, of run, means that the server has ended the
+// session. Anything else, such as a row over the limit, or a statement that is
+// silent for too long, says nothing about other sessions.
+func hungUp(err error) bool {
+	var reported *pgconn.PgError
+	if errors.As(err, &reported) {
+		return fatal(reported)
+	}
+	var network net.Error
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network) && !network.Timeout()
 }
 
 // fatal reports whether the server ends the session with this error.

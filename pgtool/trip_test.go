@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/mcpsec/mcpsec-go/internal/sqllex"
 )
 
 // fake returns a connection and the server at its other end, which a script
@@ -176,4 +178,24 @@ func TestGetEnds(t *testing.T) {
 		t.Errorf("closed: got %v", err)
 	}
 	p.close()
+}
+
+func TestSpoils(t *testing.T) {
+	t.Parallel()
+	for sql, want := range map[string]bool{
+		"SELECT SET_CONFIG('a.b', '', true)":            true,
+		`SELECT pg_catalog."set_config"('a.b', '', $1)`: true,
+		`SELECT U&"set\005fconfig"('a.b', '', true)`:    true,
+		"SELECT setseed(0)":                             true,
+		"SELECT query_to_xml_and_xmlschema('x')":        true,
+		"SELECT * FROM dblink_get_result('x')":          true,
+		`SELECT "shop" . f (1)`:                         true,
+		"SELECT pg_catalog.count(*) FROM shop.orders":   false,
+		"SELECT 'set_config', o.id FROM shop.orders o":  false,
+	} {
+		tokens, err := sqllex.Scan(sql)
+		if got := spoils(tokens); err != nil || got != want {
+			t.Errorf("%s: got %v, %v, want %v", sql, got, err, want)
+		}
+	}
 }

@@ -83,14 +83,19 @@ func (ts *types) add(oid uint32, t typ) {
 }
 
 // typesSQL describes types, and the types of their elements. A domain over an
-// array is not an array here: the server reports a column as of its base type.
+// array is not an array here: the server reports a column as of its base type,
+// also that of a domain over a domain, and so do we for elements.
 const typesSQL = `
 SELECT t.oid, format_type(t.oid, NULL), e.oid, e.typdelim
 FROM unnest($1::oid[]) AS o(oid)
 JOIN pg_type t ON t.oid = o.oid
 LEFT JOIN pg_type a ON a.oid = t.oid AND a.typcategory = 'A' AND a.typelem <> 0
 LEFT JOIN pg_type x ON x.oid = a.typelem
-LEFT JOIN pg_type e ON e.oid = CASE WHEN x.typtype = 'd' THEN x.typbasetype ELSE x.oid END`
+LEFT JOIN pg_type e ON e.oid = (
+	WITH RECURSIVE b AS (
+		SELECT x.oid, x.typtype, x.typbasetype
+		UNION ALL SELECT y.oid, y.typtype, y.typbasetype FROM b JOIN pg_type y ON y.oid = b.typbasetype WHERE b.typtype = 'd'
+	) SELECT b.oid FROM b WHERE b.typtype <> 'd')`
 
 // learn asks for the types of a result that are not known yet, at most twice:
 // an array's element may be one.

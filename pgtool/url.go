@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -74,6 +75,8 @@ func parseURL(text string, ws []mcpsec.Waiver) (*pgconn.Config, error) {
 		return nil, err
 	}
 	c.LookupFunc = lookup(c.LookupFunc)
+	// PGOPTIONS and PGTZ have got in here.
+	c.RuntimeParams = map[string]string{"application_name": c.RuntimeParams["application_name"]}
 	return c, nil
 }
 
@@ -85,7 +88,7 @@ func pinURL(text string) (string, error) {
 	database, rawQuery, _ := strings.Cut(path, "?")
 	query, err := url.ParseQuery(rawQuery)
 	// What could be read in two ways is not read at all.
-	if !ok || err != nil || strings.ContainsAny(authority, "?#") || strings.Count(authority, "@") > 1 || strings.Contains(path, "#") {
+	if !ok || err != nil || strings.ContainsAny(authority, "?#") || strings.Count(authority, "@") > 1 || strings.Contains(path, "#") || hasControl(text) {
 		return "", errURL
 	}
 	if err := checkKeys(query); err != nil {
@@ -101,6 +104,8 @@ func pinURL(text string) (string, error) {
 		return "", errors.New("Options.URL must name the user")
 	case host == "" && query.Get("host") == "":
 		return "", errors.New("Options.URL must name the host")
+	case host != "" && !fullHosts(host):
+		return "", errEmptyHost
 	case database == "" && query.Get("dbname") == "" && query.Get("database") == "":
 		return "", errors.New("Options.URL must name the database")
 	}
@@ -121,7 +126,27 @@ func pinURL(text string) (string, error) {
 	return "postgres://" + authority + "/" + database + "?" + join(rawQuery, strings.ReplaceAll(add.Encode(), "+", "%20")), nil
 }
 
-var brackets = regexp.MustCompile(`\[[^\]]*\]`) // an IPv6 address
+var errEmptyHost = errors.New("Options.URL has an empty host or port, for which a socket or another address of this machine would stand in")
+
+// hasControl reports whether a URL holds a control character, as it is or as %xx.
+func hasControl(text string) bool {
+	plain, err := url.PathUnescape(text)
+	return err != nil || strings.ContainsFunc(text+plain, unicode.IsControl)
+}
+
+// fullHosts reports whether each element of a list has a host, and a port if it
+// has a colon.
+func fullHosts(list string) bool {
+	for _, element := range strings.Split(list, ",") {
+		host, port, colon := strings.Cut(brackets.ReplaceAllString(element, "address"), ":")
+		if host == "" || colon && port == "" {
+			return false
+		}
+	}
+	return true
+}
+
+var brackets = regexp.MustCompile(`\[[^\]]+\]`) // an IPv6 address
 
 func join(query, more string) string {
 	if query == "" {
@@ -137,6 +162,10 @@ func checkKeys(query url.Values) error {
 			return fmt.Errorf("Options.URL must not set %s", strings.ToLower(key))
 		case !slices.Contains(allowedKeys, key):
 			return fmt.Errorf("Options.URL has a parameter that is not allowed; allowed are %s", strings.Join(allowedKeys, ", "))
+		case slices.Contains(values, ""):
+			return fmt.Errorf("Options.URL has an empty %s: leave it out", key)
+		case (key == "host" || key == "port") && slices.ContainsFunc(values, hasEmptyElement):
+			return errEmptyHost
 		case key == "sslmode":
 			for _, v := range values {
 				if v == "allow" || v == "prefer" {
@@ -147,6 +176,8 @@ func checkKeys(query url.Values) error {
 	}
 	return nil
 }
+
+func hasEmptyElement(list string) bool { return slices.Contains(strings.Split(list, ","), "") }
 
 // checkHosts demands of every host that the connection to it cannot be read or
 // changed on the way.

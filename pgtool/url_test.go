@@ -57,6 +57,29 @@ func TestURLRefused(t *testing.T) {
 		{"postgres://u@/d?host=/run,db&sslmode=disable", "must be verify-full"},
 		{"postgres://u@localhost.example.com/d?sslmode=disable", "must be verify-full"},
 		{"postgres://u@0.0.0.0/d?sslmode=disable", "must be verify-full"},
+		{"postgres://u@db/d?host=", "empty host"},
+		{"postgres://u@/d?host=", "empty host"},
+		{"postgres://u@db/d?host=&host=db", "empty host"},
+		{"postgres://u@db/d?host=db,", "empty host or port"},
+		{"postgres://u@,/d", "empty host or port"},
+		{"postgres://u@127.0.0.1,/d?sslmode=disable", "empty host or port"},
+		{"postgres://u@,127.0.0.1/d?sslmode=disable", "empty host or port"},
+		{"postgres://u@:5432/d", "empty host or port"},
+		{"postgres://u@[]:5432/d", "cannot be read"},
+		{"postgres://u@127.0.0.1,:5432/d?sslmode=disable", "empty host or port"},
+		{"postgres://u@db:/d", "empty host or port"},
+		{"postgres://u@db/d?port=5432,", "empty host or port"},
+		{"postgres://u@db/d?port=", "empty port"},
+		{"postgres://u@db/d?user=", "empty user"},
+		{"postgres://@db/d?user=", "empty user"},
+		{"postgres://u@db/?dbname=", "empty dbname"},
+		{"postgres://u@db/d?dbname=&database=x", "empty dbname"},
+		{"postgres://u@db/d?sslrootcert=", "empty sslrootcert"},
+		{"postgres://u@db/d?password", "empty password"},
+		{"postgres://u@db\n/d", "cannot be read"},
+		{"postgres://u@d%0ab/d", "cannot be read"},
+		{"postgres://u@db/d\x7f", "cannot be read"},
+		{"postgres://u@db/d?application_name=%00", "cannot be read"},
 		{"postgres://u:" + canary + "@db/d?sslrootcert=" + ca, "cannot be read"},
 	} {
 		_, err := parseURL(test.url, nil)
@@ -133,6 +156,9 @@ func TestEnvironment(t *testing.T) {
 	c, err := parseURL("postgres://u@db/d", nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(c.RuntimeParams) != 1 || c.RuntimeParams["application_name"] != applicationName {
+		t.Errorf("the environment sets %v", c.RuntimeParams)
 	}
 	Options{}.startup(c)
 	if c.Host != "db" || c.Port != 5432 || c.User != "u" || c.Database != "d" || c.Password != "" || c.ValidateConnect != nil ||

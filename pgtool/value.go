@@ -32,7 +32,7 @@ func (ts *types) appendValue(b []byte, oid uint32, text []byte) []byte {
 		}
 	case jsonKind:
 		if embeddable(text) {
-			return append(b, text...)
+			return appendJSON(b, text)
 		}
 	case byteaKind:
 		if out, ok := appendBytea(b, text); ok {
@@ -121,6 +121,19 @@ func embeddable(text []byte) bool {
 	}
 	_, err := d.ReadToken()
 	return errors.Is(err, io.EOF)
+}
+
+// appendJSON embeds a JSON value that is valid. Those who write JSON line by line
+// take a line break in a json for the end of the answer.
+func appendJSON(b, text []byte) []byte {
+	if bytes.ContainsFunc(text, func(r rune) bool { return r < ' ' }) {
+		v := jsontext.Value(bytes.Clone(text))
+		if v.Compact() != nil {
+			return appendString(b, text)
+		}
+		text = v
+	}
+	return append(b, text...)
 }
 
 func appendBytea(b, text []byte) ([]byte, bool) {

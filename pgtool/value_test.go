@@ -20,6 +20,7 @@ func TestAppendValue(t *testing.T) {
 		{20, "9007199254740993", `"9007199254740993"`}, {1700, "1.50", `"1.50"`}, {26, "26", `"26"`},
 		{701, "1e+300", `1e+300`}, {701, "0.1", `0.1`}, {701, "NaN", `"NaN"`}, {700, "-Infinity", `"-Infinity"`}, {701, "1.", `"1."`}, {701, "1e", `"1e"`}, {701, ".5", `".5"`}, {701, "0x1", `"0x1"`},
 		{114, `{"a": [1, 2.50]}`, `{"a": [1, 2.50]}`}, {114, `{"a":1,"a":2}`, `"{\"a\":1,\"a\":2}"`}, {3802, `{`, `"{"`}, {3802, `1 2`, `"1 2"`}, {3802, ``, `""`},
+		{114, "{\n\t\"a\" :\r[1, 2.50, 12345678901234567890, \"x  \\n\\u00e9\"]}", `{"a":[1,2.50,12345678901234567890,"x  \n\u00e9"]}`}, {199, "{\"[1,\n2]\"}", `[[1,2]]`},
 		{114, strings.Repeat("[", 32) + strings.Repeat("]", 32), strings.Repeat("[", 32) + strings.Repeat("]", 32)},
 		{114, strings.Repeat("[", 33) + strings.Repeat("]", 33), `"` + strings.Repeat("[", 33) + strings.Repeat("]", 33) + `"`},
 		{17, `\x00ff`, `"AP8="`}, {17, `\000`, `"\\000"`}, {17, `\xzz`, `"\\xzz"`}, {17, `\x0`, `"\\x0"`},
@@ -51,6 +52,9 @@ func FuzzAppendValue(f *testing.F) {
 	ts := &types{}
 	f.Fuzz(func(t *testing.T, oid uint16, text string) {
 		got := ts.appendValue(nil, uint32(oid), []byte(text))
+		if bytes.ContainsFunc(got, func(r rune) bool { return r < ' ' }) {
+			t.Errorf("%d %q: got %q, with a line break", oid, text, got)
+		}
 		if !json.Valid(got) || !utf8.Valid(got) && utf8.ValidString(text) {
 			t.Errorf("%d %q: got %q", oid, text, got)
 		}

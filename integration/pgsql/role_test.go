@@ -2,6 +2,7 @@ package pgsql
 
 import (
 	"context"
+	osexec "os/exec"
 	"strings"
 	"testing"
 
@@ -63,6 +64,18 @@ func TestRoleFaults(t *testing.T) {
 		{"LOGIN", "GRANT UPDATE (a) ON public.t TO {r}", "can write to public.t"},
 		{"LOGIN", "GRANT TRUNCATE ON public.t TO PUBLIC", "can write to public.t"},
 		{"LOGIN", "GRANT USAGE ON SEQUENCE public.s TO {r}", "can change sequence public.s"},
+		{"LOGIN", "ALTER DEFAULT PRIVILEGES GRANT INSERT ON TABLES TO {r}", "has, by default privileges, more than SELECT on tables to come: those of "},
+		{"LOGIN", "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT DELETE ON TABLES TO PUBLIC", " in public"},
+		{"LOGIN", "GRANT CREATE ON TABLESPACE pg_default TO {r}", "has CREATE on tablespace pg_default"},
+		{"LOGIN", "GRANT EXECUTE ON FUNCTION lo_export(oid, text) TO {r}", "functions of PostgreSQL that are not for everybody: lo_export(oid,text)"},
+		{"LOGIN", "GRANT EXECUTE ON FUNCTION pg_read_file(text) TO PUBLIC", "pg_read_file(text)"},
+		{"LOGIN NOINHERIT", "CREATE ROLE {r}_2 NOLOGIN; GRANT {r}_2 TO {r}; GRANT EXECUTE ON FUNCTION pg_reload_conf() TO {r}_2", "{r}_2, which can run functions of PostgreSQL that are not for everybody: pg_reload_conf()"},
+		{"LOGIN", "GRANT SELECT ON pg_authid TO {r}", "catalogs of PostgreSQL that are not for everybody: pg_authid"},
+		{"LOGIN", "GRANT SELECT (rolpassword) ON pg_authid TO {r}", "for everybody: pg_authid"},
+		{"LOGIN", "GRANT SELECT (subconninfo) ON pg_subscription TO {r}", "for everybody: pg_subscription"},
+		{"LOGIN", "GRANT SELECT ON pg_statistic TO PUBLIC", "for everybody: pg_statistic"},
+		{"LOGIN", "GRANT SET ON PARAMETER log_statement TO {r}", "parameters that are not for everybody: log_statement"},
+		{"LOGIN", "GRANT ALTER SYSTEM ON PARAMETER work_mem TO {r}", "parameters that are not for everybody: work_mem"},
 	} {
 		t.Run(test.want+test.attributes, func(t *testing.T) {
 			t.Parallel()
@@ -74,6 +87,9 @@ func TestRoleFaults(t *testing.T) {
 			role(t, conn, name, "LOGIN")
 			if strings.Contains(test.grant, "{r}_2") {
 				dropRole(t, conn, name+"_2")
+			}
+			if strings.Contains(test.grant, "PARAMETER") && ask[int](t, conn, "SELECT current_setting('server_version_num')::int") < 150_000 {
+				t.Skip("the server has no privileges on parameters")
 			}
 			if err := openAs(t, name, name); err != nil {
 				t.Fatalf("before: %v", err)
@@ -88,6 +104,29 @@ func TestRoleFaults(t *testing.T) {
 			}
 			if err := openAs(t, name, name, insecure.OverprivilegedRole("test")); err != nil {
 				t.Errorf("waived: %v", err)
+			}
+		})
+	}
+}
+
+// TestRoleIsWhoLogsIn logs in as a superuser whom a setting makes look like the
+// reader, until a statement sets it back.
+func TestRoleIsWhoLogsIn(t *testing.T) {
+	t.Parallel()
+	for setting, want := range map[string]string{
+		"role":                  "can return to it",
+		"session_authorization": "the role is a superuser", // which has no effect
+	} {
+		t.Run(setting, func(t *testing.T) {
+			t.Parallel()
+			name := postgres.Database(t, "")
+			conn := admin(t, name)
+			exec(t, conn, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+			role(t, conn, name, "LOGIN SUPERUSER")
+			role(t, conn, name+"_2", "LOGIN")
+			exec(t, conn, "ALTER ROLE "+name+" SET "+setting+" = '"+name+"_2'")
+			if err := openAs(t, name, name); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %q", err, want)
 			}
 		})
 	}
@@ -128,6 +167,35 @@ func TestSetupSQL(t *testing.T) {
 	}
 	if got := row(t, db, "SELECT current_setting('temp_file_limit')"); got != `["256MB"]` {
 		t.Errorf("temp_file_limit: %s", got)
+	}
+	for _, sql := range []string{
+		"SELECT pg_logical_emit_message(false, '', 'x')", "SELECT pg_logical_emit_message(true, '', 'x'::bytea)",
+		"SELECT pg_terminate_backend(0)", "SELECT pg_cancel_backend(0)",
+	} {
+		if _, err := db.ReadOnly(t.Context(), sql); err == nil || !strings.Contains(err.Error(), "42501") {
+			t.Errorf("%s: got %v, want permission denied", sql, err)
+		}
+	}
+}
+
+// TestSetupSQLWithPsql runs it as an operator does.
+func TestSetupSQLWithPsql(t *testing.T) {
+	t.Parallel()
+	psql, err := osexec.LookPath("psql")
+	if err != nil {
+		t.Skip("psql is not installed")
+	}
+	name := postgres.Database(t, "")
+	conn := admin(t, name)
+	cmd := osexec.CommandContext(t.Context(), psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", postgres.Server(t).URL(name, ""))
+	cmd.Stdin = strings.NewReader(pgtool.SetupSQL(pgtool.SetupOptions{Database: name, Role: name}))
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Fatalf("%v: %s", err, out)
+	}
+	dropRole(t, conn, name)
+	exec(t, conn, "ALTER ROLE "+name+" PASSWORD '"+postgres.Server(t).Password()+"'")
+	if err := openAs(t, name, name); err != nil {
+		t.Error(err)
 	}
 }
 

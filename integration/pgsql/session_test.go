@@ -14,7 +14,7 @@ CREATE FUNCTION public.plant(statement text) RETURNS text LANGUAGE plpgsql AS $$
 CREATE SEQUENCE public.seq; GRANT SELECT ON public.seq TO PUBLIC`
 
 // TestSessionAsNew plants something in the session by one call, and looks for
-// it by the next, which has the same session.
+// it by the next, which has the same session where a reset undoes it all.
 func TestSessionAsNew(t *testing.T) {
 	t.Parallel()
 	name := database(t)
@@ -22,30 +22,66 @@ func TestSessionAsNew(t *testing.T) {
 	exec(t, conn, plant)
 	db := open(t, name, one)
 	pid := row(t, db, "SELECT pg_backend_pid()")
-	for _, test := range []struct{ plant, look, want string }{
-		{"SELECT set_config('work_mem', '77MB', false)", "SELECT current_setting('work_mem')", `["16MB"]`},
-		{"SELECT set_config('bytea_output', 'escape', false)", `SELECT '\x00'::bytea::text`, `["\\x00"]`},
-		{"SELECT set_config('statement_timeout', '0', false)", "SELECT current_setting('statement_timeout')", `["10s"]`},
-		{"SELECT set_config('search_path', 'evil', false)", "SELECT current_setting('search_path')", `["pg_catalog, public, pg_temp"]`},
-		{"SELECT set_config('role', '" + reader + "', false)", "SELECT current_setting('role')", `["none"]`},
-		{"SELECT set_config('session_authorization', '" + reader + "', false)", "SELECT session_user = current_user", `[true]`},
-		{"SELECT set_config('default_transaction_read_only', 'off', false)", "SELECT current_setting('default_transaction_read_only')", `["on"]`},
-		{"SELECT set_config('shop.planted', 'x', false)", "SELECT coalesce(current_setting('shop.planted', true), '')", `[""]`},
-		{"SELECT pg_advisory_lock(4242)", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", `["0"]`},
-		{"SELECT pg_advisory_lock(g) FROM generate_series(1, 500) g", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", `["0"]`},
-		{"SELECT plant('PREPARE atk AS SELECT 1')", "SELECT count(*) FROM pg_prepared_statements WHERE name <> ''", `["0"]`},
-		{"SELECT plant('LISTEN atk')", "SELECT count(*) FROM pg_listening_channels()", `["0"]`},
-		{"SELECT plant('DECLARE atk CURSOR WITH HOLD FOR SELECT 1')", "SELECT count(*) FROM pg_cursors WHERE is_holdable", `["0"]`},
-		{"SELECT plant('CREATE TEMP TABLE atk (a int)')", "SELECT to_regclass('pg_temp.atk') IS NULL", `[true]`},
-		{"SELECT 1/0 FROM pg_advisory_lock(4242)", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", `["0"]`},
+	for _, test := range []struct {
+		plant, look, want string
+		fresh             bool // the session is another one, as the reset does not undo this
+	}{
+		{"SELECT set_config('work_mem', '77MB', false)", "SELECT current_setting('work_mem')", `["16MB"]`, true},
+		{"SELECT set_config('bytea_output', 'escape', false)", `SELECT '\x00'::bytea::text`, `["\\x00"]`, true},
+		{"SELECT set_config('statement_timeout', '0', false)", "SELECT current_setting('statement_timeout')", `["10s"]`, true},
+		{"SELECT set_config('search_path', 'evil', false)", "SELECT current_setting('search_path')", `["pg_catalog, public, pg_temp"]`, true},
+		{"SELECT set_config('role', '" + reader + "', false)", "SELECT current_setting('role')", `["none"]`, true},
+		{"SELECT set_config('session_authorization', '" + reader + "', false)", "SELECT session_user = current_user", `[true]`, true},
+		{"SELECT set_config('default_transaction_read_only', 'off', false)", "SELECT current_setting('default_transaction_read_only')", `["on"]`, true},
+		{"SELECT set_config('shop.planted', 'x', false)", "SELECT current_setting('shop.planted', true) IS NULL", `[true]`, true},
+		{"SELECT pg_catalog.\"set_config\"('shop.planted', 'x', true)", "SELECT current_setting('shop.planted', true) IS NULL", `[true]`, true},
+		{"SELECT set_config('shop.planted', 'x', false), 1/0", "SELECT current_setting('shop.planted', true) IS NULL", `[true]`, true},
+		{"SELECT query_to_xml('SELECT set_config(''shop.planted'', ''x'', false)', true, true, '')", "SELECT current_setting('shop.planted', true) IS NULL", `[true]`, true},
+		{"SELECT public.plant('SET shop.planted = 1')", "SELECT current_setting('shop.planted', true) IS NULL", `[true]`, true},
+		{"SELECT setseed(0.5)", "SELECT 1", `[1]`, true},
+		{"SELECT pg_advisory_lock(4242)", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", `["0"]`, false},
+		{"SELECT pg_advisory_lock(g) FROM generate_series(1, 500) g", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", `["0"]`, false},
+		{"SELECT plant('PREPARE atk AS SELECT 1')", "SELECT count(*) FROM pg_prepared_statements WHERE name <> ''", `["0"]`, false},
+		{"SELECT plant('LISTEN atk')", "SELECT count(*) FROM pg_listening_channels()", `["0"]`, false},
+		{"SELECT plant('DECLARE atk CURSOR WITH HOLD FOR SELECT 1')", "SELECT count(*) FROM pg_cursors WHERE is_holdable", `["0"]`, false},
+		{"SELECT plant('CREATE TEMP TABLE atk (a int)')", "SELECT to_regclass('pg_temp.atk') IS NULL", `[true]`, false},
+		{"SELECT 1/0 FROM pg_advisory_lock(4242)", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", `["0"]`, false},
 	} {
 		_, err := db.ReadOnly(t.Context(), test.plant) // some are refused, which is as good
 		if got := row(t, db, test.look); got != test.want {
 			t.Errorf("after %s (%v): got %s, want %s", test.plant, err, got, test.want)
 		}
-		if got := row(t, db, "SELECT pg_backend_pid()"); got != pid {
-			t.Fatalf("after %s: another session, which proves nothing", test.plant)
+		if got := row(t, db, "SELECT pg_backend_pid()"); (got != pid) != test.fresh {
+			t.Errorf("after %s: another session: %v, want %v", test.plant, got != pid, test.fresh)
 		}
+		pid = row(t, db, "SELECT pg_backend_pid()")
+	}
+}
+
+// TestSeed looks whether the caller before has chosen what is random.
+func TestSeed(t *testing.T) {
+	t.Parallel()
+	db := open(t, database(t), one)
+	var got [2]string
+	for i := range got {
+		rows(t, db, "SELECT setseed(0.5)")
+		got[i] = row(t, db, "SELECT random()")
+	}
+	if got[0] == got[1] {
+		t.Errorf("the same number twice: %s", got[0])
+	}
+}
+
+// TestSessionEnds makes as many trips as one session may.
+func TestSessionEnds(t *testing.T) {
+	t.Parallel()
+	db := open(t, database(t), one)
+	pid := row(t, db, "SELECT pg_backend_pid()")
+	for range 1_000 {
+		rows(t, db, "SELECT 1")
+	}
+	if row(t, db, "SELECT pg_backend_pid()") == pid {
+		t.Error("the same session after 1,000 trips")
 	}
 }
 

@@ -2,6 +2,7 @@ package pgsql
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -99,6 +100,38 @@ func TestListObjects(t *testing.T) {
 	}
 }
 
+// TestListObjectsPages pages over names that are long, or that look alike with
+// their schema.
+func TestListObjectsPages(t *testing.T) {
+	t.Parallel()
+	name := postgres.Database(t, "")
+	conn := admin(t, name)
+	var args []string
+	for i := range 90 {
+		args = append(args, fmt.Sprintf("an_argument_with_a_rather_long_name_of_number_%d int", i))
+	}
+	all := strings.Join(args, ", ")
+	exec(t, conn, `REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE SCHEMA a; CREATE SCHEMA "a.b"; GRANT USAGE ON SCHEMA a, "a.b" TO PUBLIC;
+		CREATE TABLE a."b.c" (x int); CREATE TABLE a."b`+"\x01"+`" (x int); GRANT SELECT ON a."b`+"\x01"+`" TO PUBLIC; CREATE TABLE "a.b".c (x int); GRANT SELECT ON a."b.c", "a.b".c TO PUBLIC;
+		CREATE FUNCTION a.long(`+all+`) RETURNS int LANGUAGE sql AS 'SELECT 1';
+		CREATE FUNCTION a.long(`+all+`, last text) RETURNS int LANGUAGE sql AS 'SELECT 1'`)
+	cs, _ := client(t, open(t, name, nil))
+	var got []string
+	next := ""
+	for range 10 {
+		page := result[objects](t, cs, "pg_list_objects", map[string]any{"limit": 1, "after": next})
+		for _, o := range page.Objects {
+			got = append(got, o.Schema+"/"+o.Name[:min(4, len(o.Name))])
+		}
+		if next = page.Next; next == "" {
+			break
+		}
+	}
+	if s := strings.Join(got, " "); strings.ReplaceAll(s, "\x01", "") != "a/b.c a.b/c a/b a/long a/long" {
+		t.Errorf("got %s", s)
+	}
+}
+
 type description struct {
 	Kind, Comment, Rows, Bytes, Base string
 	RowSecurity                      bool `json:"row_security"`
@@ -153,6 +186,28 @@ func TestDescribe(t *testing.T) {
 	text, _ := call(t, cs, "pg_describe", map[string]any{"schema": "shop", "name": "staff"})
 	if strings.Contains(text, "ssn") || strings.Contains(text, "salary") || !strings.Contains(text, "id_form") || !strings.Contains(text, "staff_name") {
 		t.Errorf("staff, of which two columns are allowed: got %s", text)
+	}
+}
+
+// TestDescribeStaysInSchemas looks at a foreign key to a schema that
+// Options.Schemas does not list, from both ends.
+func TestDescribeStaysInSchemas(t *testing.T) {
+	t.Parallel()
+	name := postgres.Database(t, "")
+	exec(t, admin(t, name), `REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE SCHEMA seen; CREATE SCHEMA other; CREATE SCHEMA closed;
+		CREATE TABLE other.t (id int PRIMARY KEY); CREATE TABLE closed.t (id int PRIMARY KEY);
+		CREATE TABLE seen.t (id int PRIMARY KEY REFERENCES other.t REFERENCES closed.t, up int REFERENCES seen.t);
+		ALTER TABLE other.t ADD FOREIGN KEY (id) REFERENCES seen.t;
+		GRANT USAGE ON SCHEMA seen, other TO PUBLIC; GRANT SELECT ON seen.t, other.t, closed.t TO PUBLIC`)
+	for _, test := range []struct {
+		schemas              []string
+		constraints, inbound int
+	}{{nil, 3, 2}, {[]string{"seen"}, 2, 1}} {
+		cs, _ := client(t, open(t, name, func(o *pgtool.Options) { o.Schemas = test.schemas }))
+		d := result[description](t, cs, "pg_describe", map[string]any{"schema": "seen", "name": "t"})
+		if len(d.Constraints) != test.constraints || len(d.References) != test.inbound {
+			t.Errorf("Schemas %v: got constraints %q and references %q", test.schemas, d.Constraints, d.References)
+		}
 	}
 }
 

@@ -11,7 +11,7 @@ func TestValues(t *testing.T) {
 	t.Parallel()
 	name := database(t)
 	exec(t, admin(t, name), `CREATE TYPE public.mood AS ENUM ('sad', 'so so'); CREATE DOMAIN public.small AS int CHECK (VALUE < 10);
-		CREATE DOMAIN public.smalls AS int[]; CREATE TYPE public.pair AS (a int, b text); CREATE TYPE public.floatrange AS RANGE (subtype = float8)`)
+		CREATE DOMAIN public.smalls AS int[]; CREATE DOMAIN public.smaller AS small CHECK (VALUE < 5); CREATE DOMAIN public.smallest AS smaller; CREATE TYPE public.pair AS (a int, b text); CREATE TYPE public.floatrange AS RANGE (subtype = float8)`)
 	db := open(t, name, nil)
 	for _, test := range []struct{ sql, want string }{
 		{"true, false, NULL::bool", `true,false,null`},
@@ -43,6 +43,8 @@ func TestValues(t *testing.T) {
 		{"ARRAY[9007199254740993], ARRAY[1.5, 'NaN'], ARRAY[0.5::float8, 'NaN'], ARRAY[true, false]", `["9007199254740993"],["1.5","NaN"],[0.5,"NaN"],[true,false]`},
 		{`ARRAY['\x01'::bytea], ARRAY['{"a": [1]}'::jsonb], ARRAY[timestamptz '2024-01-01 00:00:00+00']`, `["AQ=="],[{"a": [1]}],["2024-01-01T00:00:00Z"]`},
 		{"ARRAY['sad', 'so so']::mood[], ARRAY[1, 2]::small[], ARRAY[int4range(1, 5)], ARRAY[(1, 'x')::pair]", `["sad","so so"],[1,2],["[1,5)"],["(1,x)"]`},
+		{"ARRAY[1]::smaller[], ARRAY[2]::smallest[], 3::smallest, ARRAY['{1,2}']::smalls[]", `[1],[2],3,[[1,2]]`},
+		{`E'{"a":\n 1}'::json`, `{"a":1}`},
 		{"ARRAY[box '(1,2),(3,4)', box '(0,0),(1,1)']", `["(3,4),(1,2)","(1,1),(0,0)"]`},
 		{"'<a/>'::xml, to_tsvector('simple', 'a b'), B'101', point '(1,2)', ROW(1, NULL)", `"<a/>","'a':1 'b':2","101","(1,2)","(1,)"`},
 	} {

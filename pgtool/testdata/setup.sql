@@ -14,6 +14,24 @@ ALTER ROLE "mcp_reader" SET temp_file_limit = '256MB';
 REVOKE CREATE, TEMPORARY ON DATABASE "shop" FROM PUBLIC;
 REVOKE CREATE ON SCHEMA "public" FROM PUBLIC;
 
+-- Functions that everybody may run, and that do harm in a transaction that only
+-- reads. pg_logical_emit_message writes to the log of the server (WAL), as much
+-- as the caller likes, which ROLLBACK does not undo. The other two end statements
+-- of the same role, and all callers share it. They come in several forms, which
+-- differ between versions.
+DO $$
+DECLARE
+  f regprocedure;
+BEGIN
+  FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
+    WHERE p.pronamespace = 'pg_catalog'::regnamespace
+      AND p.proname IN ('pg_logical_emit_message', 'pg_terminate_backend', 'pg_cancel_backend')
+  LOOP
+    EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', f);
+  END LOOP;
+END
+$$;
+
 -- What may be read. Name tables instead of ALL TABLES if some of them are not
 -- for a model; columns can be named too: GRANT SELECT (id, name) ON staff TO ...
 GRANT CONNECT ON DATABASE "shop" TO "mcp_reader";
@@ -36,6 +54,24 @@ ALTER ROLE "r" SET temp_file_limit = '256MB';
 -- roles that need it before you take it from PUBLIC.
 REVOKE CREATE, TEMPORARY ON DATABASE "sh""op{role}" FROM PUBLIC;
 REVOKE CREATE ON SCHEMA "a", "public", "b""; DROP" FROM PUBLIC;
+
+-- Functions that everybody may run, and that do harm in a transaction that only
+-- reads. pg_logical_emit_message writes to the log of the server (WAL), as much
+-- as the caller likes, which ROLLBACK does not undo. The other two end statements
+-- of the same role, and all callers share it. They come in several forms, which
+-- differ between versions.
+DO $$
+DECLARE
+  f regprocedure;
+BEGIN
+  FOR f IN SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p
+    WHERE p.pronamespace = 'pg_catalog'::regnamespace
+      AND p.proname IN ('pg_logical_emit_message', 'pg_terminate_backend', 'pg_cancel_backend')
+  LOOP
+    EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', f);
+  END LOOP;
+END
+$$;
 
 -- What may be read. Name tables instead of ALL TABLES if some of them are not
 -- for a model; columns can be named too: GRANT SELECT (id, name) ON staff TO ...
