@@ -47,7 +47,7 @@ func TestOversizeIsAlone(t *testing.T) {
 		}
 		const left = "SELECT count(*) = 3 FROM pg_stat_activity WHERE pid = ANY ($1)"
 		until(t, conn, left, mine)
-		time.Sleep(200 * time.Millisecond)
+		exec(t, conn, "SELECT pg_sleep(0.2)") // time for more to go
 		if !ask[bool](t, conn, left, mine) {
 			t.Errorf("%s: it cost other connections", sql)
 		}
@@ -122,13 +122,14 @@ func muted(t *testing.T, database string) (string, func()) {
 
 func TestSilentNetwork(t *testing.T) {
 	t.Parallel()
-	address, mute := muted(t, database(t))
+	name := database(t)
+	address, mute := muted(t, name)
 	db, err := pgtool.Open(t.Context(), pgtool.Options{URL: redact.NewSecret(address), MaxConns: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
 	fill(t, db, 4)
-	time.Sleep(1200 * time.Millisecond) // then they are pinged
+	exec(t, admin(t, name), "SELECT pg_sleep(1.2)") // then they are pinged
 	mute()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
@@ -162,7 +163,7 @@ func ignore(t *testing.T, conn *pgx.Conn, db *pgtool.DB, sql string) {
 		done <- err
 	}()
 	until(t, conn, running, sql)
-	time.Sleep(300 * time.Millisecond) // until it is deaf
+	exec(t, conn, "SELECT pg_sleep(0.3)") // until it is deaf
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
