@@ -15,6 +15,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
 var impl = &mcp.Implementation{Name: "test", Version: "1.0.0"}
@@ -166,3 +167,5 @@ func echo() *mcpsec.Tool {
 func tool[In, Out any](name string, h func(context.Context, In) (Out, error)) *mcpsec.Tool {
 	return mcpsec.NewTool(mcpsec.ToolSpec{Name: name, Description: "For tests.", Effect: mcpsec.Read}, h)
 }
+
+func newSecret(s string) mcpsec.Secret { return redact.NewSecret(s) }
