@@ -2,6 +2,7 @@ package pgsql
 
 import (
 	"context"
+	"os"
 	osexec "os/exec"
 	"strings"
 	"testing"
@@ -183,6 +184,9 @@ func TestSetupSQLWithPsql(t *testing.T) {
 	t.Parallel()
 	psql, err := osexec.LookPath("psql")
 	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("psql is not installed")
+		}
 		t.Skip("psql is not installed")
 	}
 	name := postgres.Database(t, "")
