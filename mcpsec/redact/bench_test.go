@@ -1,6 +1,9 @@
 package redact_test
 
 import (
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +29,19 @@ func benchmark(b *testing.B, text string) {
 
 func BenchmarkCleanLine(b *testing.B) { benchmark(b, cleanLine) }
 func BenchmarkCleanJSON(b *testing.B) { benchmark(b, cleanJSON) }
+func BenchmarkCode(b *testing.B)      { benchmark(b, goSource(b, "src/net/http/server.go")) }
+func BenchmarkProse(b *testing.B)     { benchmark(b, goSource(b, "doc/go_spec.html")) }
 func BenchmarkOneSecret(b *testing.B) { benchmark(b, dirtyLine) }
+
+// goSource returns 64 KB of a file that comes with Go.
+func goSource(b *testing.B, name string) string {
+	b.Helper()
+	text, err := os.ReadFile(filepath.Join(runtime.GOROOT(), name))
+	if err != nil {
+		b.Skipf("Go's own files are not here: %v", err)
+	}
+	return string(text[:64<<10])
+}
 
 func BenchmarkHostile(b *testing.B) {
 	for name, unit := range hostile {

@@ -7,23 +7,25 @@ const (
 	maxSpan = maxCard + 4 // with separators
 )
 
-// cards looks for card numbers that start near [i, end), where the prefilter
-// saw enough digits. It returns the end of what was masked, or 0.
-func (m *scanner) cards(i, end int) (masked int) {
-	p := max(m.cardEnd, m.pos, i-maxSpan)
-	for end = min(end, len(m.s)); p < end; {
-		if !is(m.s[p], digit) {
-			p++
-			continue
-		}
+// cards looks for a card number around the digits at i. It returns the end of
+// what was masked, or 0.
+func (m *scanner) cards(i int) (masked int) {
+	p, least := i, max(m.cardEnd, m.pos, i-maxSpan)
+	for p > least && (is(m.s[p-1], digit) || p-1 > least && (m.s[p-1] == ' ' || m.s[p-1] == '-') && is(m.s[p-2], digit)) {
+		p--
+	}
+	m.work += i - p + 1
+	for p = max(p, least); p <= i; {
 		n, to := m.cardRun(p)
 		if n >= minCard && n <= maxCard && m.cardAt(p, to) {
 			masked = m.maskCard(p, to)
+		} else if n >= minCard {
+			m.missed = true
 		}
-		p = to
 		m.cardEnd = to
+		for p = to; p <= i && !is(m.s[p], digit); p++ {
+		}
 	}
-	m.work += 16
 	return masked
 }
 

@@ -96,8 +96,18 @@ func kinds(v string) (lower, upper, digits, other int) {
 	return lower, upper, digits, other
 }
 
-// mixed reports whether v holds letters and digits.
+// mixed reports whether v holds letters and digits, in its first 64 bytes.
 func mixed(v string) bool {
-	lower, upper, digits, _ := kinds(v)
-	return digits > 0 && lower+upper > 0
+	var seen class
+	for i := range min(len(v), 64) {
+		if c := classes[v[i]] & (alnum | digit); c == alnum {
+			seen |= alnum
+		} else {
+			seen |= c & digit
+		}
+		if seen == alnum|digit {
+			return true
+		}
+	}
+	return false
 }

@@ -4,20 +4,26 @@ import "strings"
 
 // authorization masks the credentials of an Authorization header whose value
 // starts at v. A scheme with parameters (AWS4, Digest, OAuth) is left to the
-// matchers of their names; Bearer and Basic have their own.
+// matchers of their names.
 func (m *scanner) authorization(v int) int {
 	v = m.headerStart(v)
+	if hasFold(m.s, v, "bearer") {
+		return m.scheme(v, v+len("bearer"))
+	}
+	if hasFold(m.s, v, "basic") {
+		return m.scheme(v, v+len("basic"))
+	}
 	end := m.run(v, opaque)
 	if end == v {
 		return 0
 	}
 	if next := skipBlank(m.s, end); next > end && next < len(m.s) && end-v < 32 {
 		creds := m.run(next, opaque)
-		if c := m.s[next:creds]; credentials(c) && !hasFold(m.s, v, "bearer") && !hasFold(m.s, v, "basic") {
+		if c := m.s[next:creds]; credentials(c) {
 			return m.mask(next, creds)
 		}
 	}
-	if credentials(m.s[v:end]) && !hasFold(m.s, v, "bearer") && !hasFold(m.s, v, "basic") && !strings.HasPrefix(m.s[v:end], "AWS4-") {
+	if credentials(m.s[v:end]) && !strings.HasPrefix(m.s[v:end], "AWS4-") {
 		return m.mask(v, end)
 	}
 	return 0

@@ -64,17 +64,20 @@ func tokenValue(st style, quoted bool, v string) bool {
 // random reports whether v could come out of a generator: letters and digits
 // in turn, no spaces.
 func random(v string) bool {
-	return turns(v) >= 3 && strings.IndexByte(v[:min(len(v), maxPlain)], ' ') < 0
+	return turns(v, 3) && strings.IndexByte(v[:min(len(v), maxPlain)], ' ') < 0
 }
 
-// turns counts the changes between digits and other bytes.
-func turns(v string) (n int) {
+// turns reports whether v changes between digits and other bytes at least n
+// times.
+func turns(v string, n int) bool {
 	for i := 1; i < min(len(v), 64); i++ {
 		if is(v[i], digit) != is(v[i-1], digit) {
-			n++
+			if n--; n == 0 {
+				return true
+			}
 		}
 	}
-	return n
+	return false
 }
 
 // scrambled reports whether v is surely no word of a sentence: letters of both
@@ -84,7 +87,7 @@ func scrambled(v string) bool {
 	if len(v) < 8 || lower < 2 || upper < 2 || digits < 1 || other > 2 || !is(v[0], alnum) {
 		return false
 	}
-	return turns(v) >= 2
+	return turns(v, 2)
 }
 
 // plain reports whether v is made of ordinary words: letters, and marks
@@ -127,20 +130,22 @@ func plainWords(v string) bool {
 
 // masked reports whether v was masked before, by us or by others.
 func masked(v string) bool {
+	if v == "" {
+		return true
+	}
 	if strings.HasPrefix(v, Mask) || strings.HasPrefix(v, "[REDACTED") || strings.HasPrefix(v, "***") || strings.HasPrefix(v, "<redacted") {
 		return true
 	}
-	return len(v) < maxPlain && (strings.Trim(v, "*xX.•#") == "" || strings.Contains(v, "****"))
-}
-
-// words that stand where a value would, and are none.
-var nonValues = map[string]bool{
-	"null": true, "nil": true, "none": true, "true": true, "false": true, "undefined": true, "string": true, "str": true,
-	"text": true, "bool": true, "int": true, "bytes": true, "bytea": true, "object": true, "required": true, "optional": true,
-	"enabled": true, "disabled": true, "yes": true, "no": true, "not": true, "empty": true, "unset": true, "missing": true,
-	"invalid": true, "expired": true, "unknown": true, "redacted": true, "hidden": true, "any": true, "strict": true, "weak": true,
-	"<nil>": true, "nan": true, "var": true, "func": true, "new": true, "self": true, "this": true, "input": true, "changed": true,
-	"incorrect": true, "wrong": true, "default": true, "bearer": true, "basic": true, "xxxxx": true, "prompt": true, "off": true, "on": true,
+	if len(v) >= maxPlain {
+		return false
+	}
+	switch v[0] {
+	case '*', 'x', 'X', '.', '#', "•"[0]:
+		if strings.Trim(v, "*xX.•#") == "" {
+			return true
+		}
+	}
+	return strings.IndexByte(v, '*') >= 0 && strings.Contains(v, "****")
 }
 
 // placeholder reports whether v says where a value comes from or that there is
@@ -169,28 +174,41 @@ func placeholder(v string) bool {
 	case '/':
 		return strings.HasPrefix(v, "/run/") || strings.HasPrefix(v, "/etc/") || strings.HasPrefix(v, "/var/") || strings.HasPrefix(v, "/home/") || strings.HasPrefix(v, "/root") || strings.HasPrefix(v, "/usr/") || strings.HasPrefix(v, "/work") || strings.HasPrefix(v, "/tmp") || strings.HasPrefix(v, "/opt/")
 	}
-	var low [16]byte
-	if len(v) <= len(low) {
-		for i := range len(v) {
-			low[i] = lowered(v[i])
-		}
-		if nonValues[string(low[:len(v)])] {
-			return true
-		}
+	if nonValue(v) {
+		return true
 	}
 	return strings.HasPrefix(v, "YOUR_") || strings.HasPrefix(v, "your-") || strings.HasPrefix(v, "your_") || strings.HasPrefix(v, "process.env") || strings.HasPrefix(v, "os.") || strings.HasPrefix(v, "env.") || strings.HasPrefix(v, "secrets.")
+}
+
+// nonValue reports whether v is a word that stands where a value would, and is
+// none, in any case.
+func nonValue(v string) bool {
+	var low [len("undefined")]byte
+	if len(v) > len(low) {
+		return false
+	}
+	for i := range len(v) {
+		low[i] = lowered(v[i])
+	}
+	switch string(low[:len(v)]) {
+	case "null", "nil", "none", "true", "false", "undefined", "string", "str",
+		"text", "bool", "int", "bytes", "bytea", "object", "required", "optional",
+		"enabled", "disabled", "yes", "no", "not", "empty", "unset", "missing",
+		"invalid", "expired", "unknown", "redacted", "hidden", "any", "strict", "weak",
+		"<nil>", "nan", "var", "func", "new", "self", "this", "input", "changed",
+		"incorrect", "wrong", "default", "bearer", "basic", "xxxxx", "prompt", "off", "on":
+		return true
+	}
+	return false
 }
 
 // reference reports whether v names a secret instead of being one:
 // self.password, MAIN_TLS_PRIVATEKEY.
 func reference(v string) bool {
-	if len(v) > maxKey || !allIdent(v) {
+	if len(v) > maxKey || v == "" || is(v[len(v)-1], digit) || !allIdent(v) || turns(v, 4) {
 		return false
 	}
 	f := fold(v)
-	if f.n > 0 && is(f.buf[f.n-1], digit) {
-		return false
-	}
 	class := f.judge()
 	return class == isPassword || class == isToken || class == isHeader || class == isCookie
 }
@@ -203,8 +221,11 @@ func expression(v string) bool {
 	if strings.HasPrefix(v, "[]") {
 		return true
 	}
-	open := strings.IndexAny(v, "([{")
-	if open > 0 && is(v[open-1], alnum) && allIdent(v[:open]) {
+	open := 0
+	for open < len(v) && v[open] != '(' && v[open] != '[' && v[open] != '{' {
+		open++
+	}
+	if open > 0 && open < len(v) && is(v[open-1], alnum) && allIdent(v[:open]) {
 		if v[open] == '(' || strings.IndexByte("])}", v[len(v)-1]) >= 0 {
 			return true
 		}

@@ -111,7 +111,7 @@ func (f *folded) judge() secrecy {
 		return class
 	}
 	for _, e := range endings {
-		if f.endsWith(e) && f.n > len(e) {
+		if f.n > 0 && f.buf[f.n-1] == e[len(e)-1] && f.endsWith(e) && f.n > len(e) {
 			f.n -= len(e)
 			class, _ := f.rule()
 			if class != isPassword && class != isToken {

@@ -30,17 +30,17 @@ var commonPairs = []struct {
 		"eBe}rWrT jfmglx0g).Ln'.wfdn<e1Ho*Rr{H_bsx<(*d:-4"},
 }
 
-// rarePair is the rate of every other pair.
-const rarePair = 2
+// rarePair is the rate of every other pair, for a million.
+const rarePair = 10
 
-// pairRates spreads commonPairs out for building a table.
+// pairRates spreads commonPairs out for building a table: rates for a million.
 func pairRates() (rates [1 << 16]int32) {
 	for i := range rates {
 		rates[i] = rarePair
 	}
 	for _, tier := range commonPairs {
 		for i := 0; i+1 < len(tier.pairs); i += 2 {
-			rates[pair(tier.pairs, i)] = int32(tier.rate)
+			rates[pair(tier.pairs, i)] = int32(tier.rate * 10)
 		}
 	}
 	return rates

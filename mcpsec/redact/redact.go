@@ -70,9 +70,11 @@ func (r *Redactor) Bytes(b []byte) []byte {
 	return []byte(out)
 }
 
-// passes bounds how often a text is gone over. One pass finds what there is;
-// another one is needed because a mask may bring a key and a value together
-// that were not next to each other before.
+// passes bounds how often a text is gone over. One pass finds what there is.
+// Another is needed where a matcher found nothing because of text that was
+// masked afterwards, or before: a mask may bring a key and a value together that
+// were not next to each other. Where every matcher that ran masked something,
+// the next pass would find their masks and nothing else.
 const passes = 6
 
 func redact(t *table, s string) (out string, dirty bool) {
@@ -83,6 +85,9 @@ func redact(t *table, s string) (out string, dirty bool) {
 			break
 		}
 		s, dirty = m.text(), true
+		if !m.missed && !t.exact {
+			break
+		}
 	}
 	return s, dirty
 }

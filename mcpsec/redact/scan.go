@@ -14,6 +14,9 @@ type scanner struct {
 	out     []byte
 	pos     int // what lies before is in out
 	dirty   bool
+	missed  bool // a matcher masked nothing, and may do otherwise on what is masked now
+	bounded bool // the matcher that masked nothing called missedBefore
+	reach   int  // what such matchers looked at lies before
 	keyEnd  int // key names up to here were judged
 	cardEnd int // digits up to here were judged
 	blobEnd int // base64 up to here was judged
@@ -27,66 +30,54 @@ type scanner struct {
 	runs    [16]struct{ from, to int }
 }
 
-// Pair values of table.hit: a sum over the eight pairs of a block keeps the
-// count of starting points in the low five bits, the count of digit pairs above.
-const (
-	hitLiteral = 1
-	hitDigits  = 1 << 5
-	hitMask    = hitDigits - 1
-	cardPairs  = 6 // digit pairs in two neighbouring blocks from which a card number is possible
-)
-
 // scan walks the text in blocks of sixteen bytes. Every literal is listed in
-// the table under two of its byte pairs, one at an even and one at an odd
+// the table under two windows of its bytes, one at an even and one at an odd
 // offset, so looking at every second pair finds it wherever it starts.
 func (m *scanner) scan() {
-	s, t, i, before := m.s, m.t, 0, uint32(0)
-	for i+16 <= len(s) {
-		b := s[i : i+16]
-		sum := uint32(t.hit[pair(b, 0)]) + uint32(t.hit[pair(b, 2)]) + uint32(t.hit[pair(b, 4)]) + uint32(t.hit[pair(b, 6)]) +
-			uint32(t.hit[pair(b, 8)]) + uint32(t.hit[pair(b, 10)]) + uint32(t.hit[pair(b, 12)]) + uint32(t.hit[pair(b, 14)])
-		next := i + 16
-		if sum&hitMask != 0 {
-			next = m.pairs(i, next)
+	s, near, i := m.s, &m.t.near, 0
+	for i+18 <= len(s) {
+		b := s[i : i+18]
+		p0, p1, p2, p3 := near[pair(b, 0)], near[pair(b, 2)], near[pair(b, 4)], near[pair(b, 6)]
+		p4, p5, p6, p7 := near[pair(b, 8)], near[pair(b, 10)], near[pair(b, 12)], near[pair(b, 14)]
+		first := p0>>8&p1 | p1>>8&p2 | p2>>8&p3 | p3>>8&p4
+		second := p4>>8&p5 | p5>>8&p6 | p6>>8&p7 | p7>>8&near[pair(b, 16)]
+		switch from := i; {
+		case first|second == 0:
+			i += 16
+		case first == 0:
+			i = m.windows(i+8, i+16)
+		case second == 0:
+			if i = m.windows(i, i+8); i == from+8 {
+				i += 8
+			}
+		default:
+			i = m.windows(i, i+16)
 		}
-		digits := sum / hitDigits
-		if digits+before >= cardPairs {
-			next = max(next, m.skip(m.cards(i, i+16)))
-		}
-		if next > i+16 {
-			digits = 0
-		}
-		i, before = next, digits
 	}
-	m.tail(i, int(before))
+	m.windows(i, len(s)-1)
 }
 
 func pair(s string, i int) uint16 { return uint16(s[i]) | uint16(s[i+1])<<8 }
 
-// tail is scan for the last bytes, fewer than a block.
-func (m *scanner) tail(i, digits int) {
-	from := i
-	for i+2 <= len(m.s) {
-		hit := m.t.hit[pair(m.s, i)]
-		digits += int(hit / hitDigits)
-		if hit&hitMask == 0 {
-			i += 2
-			continue
-		}
-		i = max(i+2, m.skip(m.at(i)))
-	}
-	if digits >= cardPairs {
-		m.cards(from, len(m.s))
-	}
-}
-
-// pairs tries the pairs of the block [i, end) and returns where to go on.
-func (m *scanner) pairs(i, end int) int {
+// windows tries the windows that start in [i, end) and returns where to go on.
+func (m *scanner) windows(i, end int) int {
+	near := &m.t.near
 	for ; i < end; i += 2 {
-		if m.t.hit[pair(m.s, i)]&hitMask == 0 {
+		hit := near[pair(m.s, i)] >> 8
+		if i+4 <= len(m.s) {
+			hit &= near[pair(m.s, i+2)]
+		}
+		if hit == 0 {
 			continue
 		}
-		if next := m.skip(m.at(i)); next > i+2 {
+		next := i
+		if hit&^digitGroup != 0 {
+			next = m.skip(m.at(i))
+		}
+		if hit&digitGroup != 0 {
+			next = max(next, m.skip(m.cards(i)))
+		}
+		if next > i+2 {
 			return next
 		}
 	}
@@ -103,7 +94,7 @@ func (m *scanner) skip(end int) int {
 	return end
 }
 
-// at tries the literals listed under the pair at i. It returns the end of what
+// at tries the literals listed under the window at i. It returns the end of what
 // was masked, or 0.
 func (m *scanner) at(i int) int {
 	refs := m.t.refs[m.t.bucket[pair(m.s, i)]]
@@ -117,10 +108,19 @@ func (m *scanner) at(i int) int {
 			continue
 		}
 		m.work += len(lit.text)
+		m.bounded = false
 		if end := m.match(lit, start, start+len(lit.text)); end > i {
 			return end
 		}
+		m.missed = m.missed || !m.bounded
 	}
+	return 0
+}
+
+// missedBefore is what a matcher returns that masked nothing, looked at nothing
+// from i on, and would not do otherwise because of a mask before its literal.
+func (m *scanner) missedBefore(i int) int {
+	m.bounded, m.reach = true, max(m.reach, i)
 	return 0
 }
 
@@ -162,6 +162,7 @@ func (m *scanner) replace(from, to int, with string) int {
 	if to <= from || m.s[from:to] == with {
 		return to
 	}
+	m.missed = m.missed || from < m.reach
 	if m.collect {
 		m.spans = append(m.spans, span{from, to})
 		m.dirty, m.pos = true, to

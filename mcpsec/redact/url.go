@@ -10,12 +10,12 @@ const maxUserinfo = 512
 func (m *scanner) userinfo(start, end int) int {
 	s := m.s
 	if start == 0 || !is(s[start-1], alnum) || end >= len(s) || s[end] == '[' {
-		return 0
+		return m.missedBefore(end + 1)
 	}
 	u := m.authority(end)
 	m.work += u.end - end + 1
 	if u.at < 0 {
-		return 0
+		return m.missedBefore(u.end + 1)
 	}
 	user := u.at
 	if u.colon >= 0 && u.colon < u.at {
@@ -141,7 +141,7 @@ func (m *scanner) pgpass(from int) int {
 	for n := 0; n < 2; i++ {
 		if i >= end || is(m.s[i], white) || m.s[i] == '/' {
 			m.work += i - from + 1
-			return 0
+			return m.missedBefore(i + 1)
 		}
 		if m.s[i] == ':' {
 			colons[n] = i
