@@ -17,11 +17,11 @@ type scanner struct {
 	missed  bool // a matcher masked nothing, and may do otherwise on what is masked now
 	bounded bool // the matcher that masked nothing called missedBefore
 	reach   int  // what such matchers looked at lies before
-	keyEnd  int // key names up to here were judged
-	cardEnd int // digits up to here were judged
-	blobEnd int // base64 up to here was judged
-	jarEnd  int // cookies up to here were judged
-	pemFrom int // from here, the next "-----END" is at pemNext
+	keyEnd  int  // key names up to here were judged
+	cardEnd int  // digits up to here were judged
+	blobEnd int  // base64 up to here was judged
+	jarEnd  int  // cookies up to here were judged
+	pemFrom int  // from here, the next "-----END" is at pemNext
 	pemNext int
 	depth   int // 1 in what was decoded
 	collect bool

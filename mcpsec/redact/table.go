@@ -109,23 +109,29 @@ type table struct {
 	exact  bool     // there are registered values
 }
 
-// The last of the groups is that of digits.
 const (
 	groups     = 7
-	digitGroup = 1 << 7
-	anyGroup   = 1<<8 - 1
+	wildGroup  = 0      // of windows whose second half is nearly any pair
+	digitGroup = 1 << 7 // no literals: digits after digits
+	scarce     = 50     // of a million pairs
 )
 
 // load is how many of a million pairs of ordinary text are a first half, and a
 // second half, of a window in a group.
 type load struct{ first, second int64 }
 
-var builtin = sync.OnceValue(func() *table {
+var builtin = sync.OnceValue(build)
+
+// build makes the table of what every Redactor looks for.
+func build() *table {
 	rates := pairRates()
-	t := &table{refs: make([][]ref, 1), rates: &rates}
+	t := &table{refs: make([][]ref, 1, 1<<12), lits: make([]literal, 0, 1<<10), rates: &rates}
+	for p := range t.near {
+		t.near[p] = 1 << wildGroup
+	}
 	for a := byte('0'); a <= '9'; a++ {
 		for b := byte('0'); b <= '9'; b++ {
-			t.near[uint16(a)|uint16(b)<<8] = digitGroup<<8 | digitGroup
+			t.near[uint16(a)|uint16(b)<<8] |= digitGroup<<8 | digitGroup
 		}
 	}
 	for i := range tokens {
@@ -138,7 +144,7 @@ var builtin = sync.OnceValue(func() *table {
 		t.add(lit)
 	}
 	return t
-})
+}
 
 // clone returns a copy that add may change.
 func (t *table) clone() *table {
@@ -152,11 +158,18 @@ func (t *table) clone() *table {
 	return &c
 }
 
-// window is four bytes of a literal, from off on, and the pairs that its two
-// halves may be. It may reach over the literal's ends, where any byte fits.
+// window is four bytes of a literal, from off on, in two halves. It may reach
+// over the literal's ends, where any byte fits.
 type window struct {
 	off           int
-	first, second []uint16
+	first, second half
+}
+
+// half holds the bytes that may be the first and the second of a pair.
+type half struct{ a, b string }
+
+func (l *literal) window(off int) window {
+	return window{off, half{l.variants(off), l.variants(off + 1)}, half{l.variants(off + 2), l.variants(off + 3)}}
 }
 
 // add lists lit under its rarest windows, one that starts at an even offset and
@@ -165,9 +178,13 @@ func (t *table) add(lit literal) {
 	n := uint16(len(t.lits))
 	t.lits = append(t.lits, lit)
 	for parity := range 2 {
-		best, least := window{}, int64(-1)
-		for off := -parity; off < len(lit.text); off += 2 {
-			w := window{off, lit.pairs(off), lit.pairs(off + 2)}
+		off, last := parity, len(lit.text)-4
+		if last < off && parity == 1 && t.rate(lit.window(off).first) > scarce {
+			off = -1 // better over its beginning than most of it over its end
+		}
+		best, least := lit.window(off), int64(-1)
+		for ; off <= last; off += 2 {
+			w := lit.window(off)
 			if c := t.rate(w.first) * t.rate(w.second); least < 0 || c < least {
 				best, least = w, c
 			}
@@ -179,56 +196,67 @@ func (t *table) add(lit literal) {
 // list enters w into the group in which it adds least to what has to be looked
 // at in vain.
 func (t *table) list(w window, r ref) {
-	best, least, change := 0, int64(-1), load{}
-	for g := range groups {
+	best, least := wildGroup, int64(-1)
+	first, second := t.added(w.first, 8), t.added(w.second, 0)
+	for g := range t.load {
+		if g == wildGroup || w.second.wild() {
+			continue
+		}
 		l := t.load[g]
-		d := load{t.rate(t.lacking(w.first, 8+g)), t.rate(t.lacking(w.second, g))}
-		if c := (l.first+d.first)*(l.second+d.second) - l.first*l.second; least < 0 || c < least {
-			best, least, change = g, c, d
+		if c := (l.first+first[g])*(l.second+second[g]) - l.first*l.second; least < 0 || c < least {
+			best, least = g, c
 		}
 	}
-	t.load[best].first += change.first
-	t.load[best].second += change.second
-	for _, p := range w.second {
-		t.near[p] |= 1 << best
+	t.load[best].first += first[best]
+	t.load[best].second += second[best]
+	if best != wildGroup {
+		w.second.each(func(p uint16) { t.near[p] |= 1 << best })
 	}
-	for _, p := range w.first {
+	w.first.each(func(p uint16) {
 		t.near[p] |= 1 << (8 + best)
 		if t.bucket[p] == 0 {
 			t.refs = append(t.refs, nil)
 			t.bucket[p] = uint16(len(t.refs) - 1)
 		}
 		t.refs[t.bucket[p]] = append(t.refs[t.bucket[p]], r)
-	}
+	})
 }
 
-// lacking returns the pairs without that bit in near.
-func (t *table) lacking(pairs []uint16, bit int) (out []uint16) {
-	for _, p := range pairs {
-		if t.near[p]&(1<<bit) == 0 {
-			out = append(out, p)
+// added estimates, for each group, how many of a million pairs of ordinary text
+// are in h and have no bit for the group in near yet, from that bit on.
+func (t *table) added(h half, bit int) (sum [groups]int64) {
+	if h.wild() {
+		return sum
+	}
+	h.each(func(p uint16) {
+		rate, near := int64(t.rates[p]), t.near[p]>>bit
+		for g := range sum {
+			if near&(1<<g) == 0 {
+				sum[g] += rate
+			}
+		}
+	})
+	return sum
+}
+
+// wild reports whether most pairs are in h.
+func (h half) wild() bool { return len(h.a)*len(h.b) > 1<<12 }
+
+func (h half) each(f func(p uint16)) {
+	for i := range len(h.a) {
+		for j := range len(h.b) {
+			f(uint16(h.a[i]) | uint16(h.b[j])<<8)
 		}
 	}
-	return out
 }
 
-// rate estimates how many of a million pairs of ordinary text are among pairs.
-func (t *table) rate(pairs []uint16) (sum int64) {
-	for _, p := range pairs {
-		sum += int64(t.rates[p])
+// rate estimates how many of a million pairs of ordinary text are in h.
+func (t *table) rate(h half) (sum int64) {
+	if h.wild() {
+		return 1_000_000
 	}
+	h.each(func(p uint16) { sum += int64(t.rates[p]) })
 	return min(sum, 1_000_000)
-}
-
-// pairs returns the pairs that may stand at offset i.
-func (l *literal) pairs(i int) (out []uint16) {
-	first, second := l.variants(i), l.variants(i+1)
-	for i := range len(first) {
-		for j := range len(second) {
-			out = append(out, uint16(first[i])|uint16(second[j])<<8)
-		}
-	}
-	return out
 }
 
 // reference returns the entry for the window at offset off.
