@@ -23,7 +23,7 @@ func (m *scanner) authorization(v int) int {
 			return m.mask(next, creds)
 		}
 	}
-	if credentials(m.s[v:end]) && !strings.HasPrefix(m.s[v:end], "AWS4-") {
+	if credentials(m.s[v:end]) && (end == len(m.s) || m.s[end] != '(') && !strings.HasPrefix(m.s[v:end], "AWS4-") {
 		return m.mask(v, end)
 	}
 	return 0
@@ -77,7 +77,7 @@ func (m *scanner) scheme(start, end int) int {
 		to--
 	}
 	c := s[v:to]
-	if !credentials(c) || hasFold(s, start, "basic") && !userPassword(c) {
+	if !credentials(c) || (hasFold(s, start, "basic") || hasFold(s, start, "negotiate")) && !userPassword(c) {
 		return 0
 	}
 	if strings.HasPrefix(c, "eyJ") {
@@ -88,9 +88,9 @@ func (m *scanner) scheme(start, end int) int {
 	return m.mask(v, to)
 }
 
-// userPassword reports whether c may be the base64 of user:password.
+// userPassword reports whether c may be base64, not a word like http/1.1.
 func userPassword(c string) bool {
-	return c[len(c)-1] == '=' || mixed(c)
+	return (c[len(c)-1] == '=' || mixed(c)) && all(c[:min(len(c), maxPlain)], b64)
 }
 
 // cookies masks the values of the header that starts at v that look like
@@ -187,6 +187,15 @@ func (m *scanner) smtpGap(i int) int {
 	return i
 }
 
+// statement reports whether words of SQL stand before i: identified by "x" is
+// found in prose too.
+func (m *scanner) statement(i int) bool {
+	const near = 96
+	m.work += near
+	before := strings.ToLower(m.s[max(0, i-near):i])
+	return strings.Contains(before, "user ") || strings.Contains(before, "grant ") || strings.Contains(before, "role ")
+}
+
 // argument masks the secret among the arguments of a known command: sshpass -p
 // secret, curl -u user:secret, IDENTIFIED BY 'secret'.
 func (m *scanner) argument(what uint16, end int) int {
@@ -203,7 +212,13 @@ func (m *scanner) argument(what uint16, end int) int {
 		if colon < 1 {
 			return 0
 		}
+		if user := m.s[start : start+colon]; port(m.s[start+colon+1:to]) && (user == "localhost" || strings.IndexByte(user, '.') >= 0) {
+			return 0 // host:port
+		}
 		start += colon + 1
+	}
+	if what == atIdentified && m.s[v] == '"' && !m.statement(v) {
+		return 0
 	}
 	if start >= to || masked(m.s[start:to]) || placeholder(m.s[start:to]) {
 		return 0

@@ -11,13 +11,16 @@ func secretValue(class secrecy, st style, quoted bool, v string) bool {
 	if len(v) >= maxPlain && (class == isPassword || class == isToken) {
 		return true
 	}
+	if quoted && (code(v) || len(v) < 4 && !anyOf(v, alnum)) {
+		return false
+	}
 	switch class {
 	case isPassword:
 		return passwordValue(st, quoted, v)
 	case isToken:
 		return tokenValue(st, quoted, v)
 	case isRandom:
-		return st != styleProse && st != styleCode && len(v) >= 16 && random(v)
+		return st != styleProse && st != styleCode && len(v) >= 16 && random(v) && !assigns(v)
 	case isDigits:
 		return st != styleProse && len(v) >= 3 && len(v) <= 8 && strings.Trim(v, "0123456789") == ""
 	}
@@ -34,10 +37,12 @@ func passwordValue(st style, quoted bool, v string) bool {
 		return !prose(v)
 	case st == styleCode:
 		return false
+	case st == styleMember && !anyOf(v, digit): // JSON quotes its strings: a variable
+		return false
 	case st == styleEqual || st == styleMember || st == styleLine:
-		return !expression(v)
+		return !expression(v) && !(number(v) && len(v) < 3)
 	}
-	return len(v) >= 3 && (!plain(v) || st == styleEntry && len(v) >= 6) && !expression(v)
+	return len(v) >= 3 && !constant(v) && (!plain(v) || st == styleEntry && len(v) >= 6) && !expression(v)
 }
 
 func tokenValue(st style, quoted bool, v string) bool {
@@ -47,8 +52,10 @@ func tokenValue(st style, quoted bool, v string) bool {
 		return len(v) >= 12 && scrambled(v)
 	case st == styleIs:
 		return len(v) >= 8 && mixed(v) && !prose(v)
+	case number(v) && (len(v) < 4 || quoted && len(v) < 8 && strings.IndexByte(v, '.') >= 0): // a count, a version
+		return false
 	case quoted && st == styleMember:
-		return !prose(v)
+		return len(v) >= 4 && !prose(v)
 	case quoted:
 		return !prose(v) && (len(v) >= 8 && mixed(v) || long)
 	case st == styleCode:
@@ -58,7 +65,30 @@ func tokenValue(st style, quoted bool, v string) bool {
 	case st == styleEqual || st == styleLine:
 		return (len(v) >= 6 && mixed(v) || long) && !expression(v)
 	}
-	return len(v) >= 8 && mixed(v) && !plain(v) && !expression(v)
+	return len(v) >= 8 && mixed(v) && !plain(v) && !expression(v) && !constant(v)
+}
+
+// code reports whether v, found between quotes, is what stands between two
+// strings of source code: + name +, or the rest of a call.
+func code(v string) bool {
+	switch v[0] {
+	case '"', '\'', '`':
+		return len(v) > 2 && strings.IndexByte(" +.,)", v[1]) >= 0 && v[len(v)-1] == v[0]
+	case ')', ',', ';':
+		return len(v) == 1 || is(v[1], blank) || v[1] == ')'
+	case ' ':
+		return len(v) > 2 && strings.IndexByte("+.%", v[1]) >= 0 && v[2] == ' '
+	}
+	return false
+}
+
+// assigns reports whether v holds an equals sign that is no padding.
+func assigns(v string) bool {
+	if len(v) >= maxPlain {
+		return false
+	}
+	eq := strings.IndexByte(v, '=')
+	return eq >= 0 && eq < len(v)-2
 }
 
 // random reports whether v could come out of a generator: letters and digits
@@ -120,7 +150,7 @@ func prose(v string) bool {
 			return true
 		}
 	}
-	return spaces >= 4 && plainWords(v)
+	return (spaces >= 4 || v[len(v)-1] == '.') && plainWords(v)
 }
 
 func plainWords(v string) bool {
@@ -128,114 +158,13 @@ func plainWords(v string) bool {
 	return digits == 0 && lower > 4*upper && lower > 3*other
 }
 
-// masked reports whether v was masked before, by us or by others.
-func masked(v string) bool {
-	if v == "" {
-		return true
-	}
-	if strings.HasPrefix(v, Mask) || strings.HasPrefix(v, "[REDACTED") || strings.HasPrefix(v, "***") || strings.HasPrefix(v, "<redacted") {
-		return true
-	}
-	if len(v) >= maxPlain {
-		return false
-	}
-	switch v[0] {
-	case '*', 'x', 'X', '.', '#', "•"[0]:
-		if strings.Trim(v, "*xX.•#") == "" {
-			return true
-		}
-	}
-	return strings.IndexByte(v, '*') >= 0 && strings.Contains(v, "****")
-}
-
-// placeholder reports whether v says where a value comes from or that there is
-// none: ${X}, %X%, {{x}}, <your token>, null, a path to a secret.
-func placeholder(v string) bool {
-	if v == "" {
-		return true
-	}
-	if len(v) >= maxPlain {
-		return false
-	}
-	last := v[len(v)-1]
-	switch v[0] {
-	case '$':
-		if len(v) > 1 && (v[1] == '{' || v[1] == '(') || allWord(v[1:]) && strings.ToUpper(v) == v {
-			return true
-		}
-	case '%':
-		if last == '%' && len(v) > 1 || len(v) <= 4 { // %X%, %s, %#v
-			return true
-		}
-	case '{', '(':
-		return true
-	case '<':
-		return last == '>'
-	case '/':
-		return strings.HasPrefix(v, "/run/") || strings.HasPrefix(v, "/etc/") || strings.HasPrefix(v, "/var/") || strings.HasPrefix(v, "/home/") || strings.HasPrefix(v, "/root") || strings.HasPrefix(v, "/usr/") || strings.HasPrefix(v, "/work") || strings.HasPrefix(v, "/tmp") || strings.HasPrefix(v, "/opt/")
-	}
-	if nonValue(v) {
-		return true
-	}
-	return strings.HasPrefix(v, "YOUR_") || strings.HasPrefix(v, "your-") || strings.HasPrefix(v, "your_") || strings.HasPrefix(v, "process.env") || strings.HasPrefix(v, "os.") || strings.HasPrefix(v, "env.") || strings.HasPrefix(v, "secrets.")
-}
-
-// nonValue reports whether v is a word that stands where a value would, and is
-// none, in any case.
-func nonValue(v string) bool {
-	var low [len("undefined")]byte
-	if len(v) > len(low) {
-		return false
-	}
+func anyOf(v string, c class) bool {
 	for i := range len(v) {
-		low[i] = lowered(v[i])
-	}
-	switch string(low[:len(v)]) {
-	case "null", "nil", "none", "true", "false", "undefined", "string", "str",
-		"text", "bool", "int", "bytes", "bytea", "object", "required", "optional",
-		"enabled", "disabled", "yes", "no", "not", "empty", "unset", "missing",
-		"invalid", "expired", "unknown", "redacted", "hidden", "any", "strict", "weak",
-		"<nil>", "nan", "var", "func", "new", "self", "this", "input", "changed",
-		"incorrect", "wrong", "default", "bearer", "basic", "xxxxx", "prompt", "off", "on":
-		return true
+		if is(v[i], c) {
+			return true
+		}
 	}
 	return false
-}
-
-// reference reports whether v names a secret instead of being one:
-// self.password, MAIN_TLS_PRIVATEKEY.
-func reference(v string) bool {
-	if len(v) > maxKey || v == "" || is(v[len(v)-1], digit) || !allIdent(v) || turns(v, 4) {
-		return false
-	}
-	f := fold(v)
-	class := f.judge()
-	return class == isPassword || class == isToken || class == isHeader || class == isCookie
-}
-
-// expression reports whether v is source code: a call, an index, a selector.
-func expression(v string) bool {
-	if len(v) >= maxPlain {
-		return false
-	}
-	if strings.HasPrefix(v, "[]") {
-		return true
-	}
-	open := 0
-	for open < len(v) && v[open] != '(' && v[open] != '[' && v[open] != '{' {
-		open++
-	}
-	if open > 0 && open < len(v) && is(v[open-1], alnum) && allIdent(v[:open]) {
-		if v[open] == '(' || strings.IndexByte("])}", v[len(v)-1]) >= 0 {
-			return true
-		}
-	}
-	dot := strings.IndexByte(v, '.')
-	if dot <= 0 || !allIdent(v) || strings.IndexByte(v, '-') >= 0 {
-		return false
-	}
-	_, _, digits, _ := kinds(v)
-	return digits == 0 && is(v[dot-1], alnum)
 }
 
 func allIdent(v string) bool { return all(v, ident) }

@@ -107,8 +107,8 @@ func (m *scanner) separator(from, to int) (style, int) {
 	}
 	k := skipBlank(s, j)
 	m.work += k - to + 1
-	if k >= len(s) || quoted && from > 0 && s[from-1] == '/' { // "https://host/password": not found
-		return styleNone, 0
+	if k >= len(s) || quoted && from > 0 && (s[from-1] == '/' || hasAt(s, from-2, "::")) {
+		return styleNone, 0 // "https://host/password": not found, 'Parser::Token' => '1.2'
 	}
 	switch s[k] {
 	case ':', '=':
@@ -118,7 +118,7 @@ func (m *scanner) separator(from, to int) (style, int) {
 			return st, v
 		}
 	case '>':
-		if k == to && from > 0 && s[from-1] == '<' {
+		if k == to && from > 0 && s[from-1] == '<' && k+1 < len(s) && !is(s[k+1], blank) {
 			return styleEqual, k + 1
 		}
 	}

@@ -212,7 +212,20 @@ func (m *scanner) startsWord(i int) bool {
 	if i == 0 || !is(s[i-1], alnum) {
 		return true
 	}
-	return m.escapeBefore(i) > 0
+	return m.escapeBefore(i) > 0 || m.colourBefore(i)
+}
+
+// colourBefore reports whether a terminal's colour sequence ends before i:
+// ESC [ 1 ; 32 m, ESC itself or as JSON writes it.
+func (m *scanner) colourBefore(i int) bool {
+	s, j := m.s, i-1
+	if s[j] != 'm' {
+		return false
+	}
+	for j > 0 && i-j < 16 && (is(s[j-1], digit) || s[j-1] == ';') {
+		j--
+	}
+	return j > 1 && s[j-1] == '[' && (s[j-2] == 0x1b || hasFold(s, j-7, `\u001b`) || hasFold(s, j-5, `\x1b`) || hasAt(s, j-5, `\033`))
 }
 
 // escapeBefore returns the length of the escape that ends before i, of the

@@ -196,6 +196,7 @@ func (m *scanner) bareEnd(st style, from, i int) int {
 	s, start := m.s, i
 	query := from > 0 && (s[from-1] == '?' || s[from-1] == '&' || s[from-1] == '#')
 	escaped := from >= 3 && s[from-3] == '%' && !query
+	open := 0 // brackets that the value opened itself
 	for ; i < len(s); i++ {
 		switch c := s[i]; c {
 		case ' ', '\t', '\r', '\n', '"', '\'', '`', '<', '>':
@@ -211,7 +212,13 @@ func (m *scanner) bareEnd(st style, from, i int) int {
 				m.work += i - start
 				return i
 			}
+		case '(', '[', '{':
+			open++
 		case ')', ']', '}':
+			if open > 0 {
+				open--
+				continue
+			}
 			if i+1 == len(s) || !is(s[i+1], alnum) {
 				if hasAt(s, i-len(Mask)+1, Mask) {
 					continue

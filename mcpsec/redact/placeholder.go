@@ -1,0 +1,170 @@
+package redact
+
+import "strings"
+
+// masked reports whether v was masked before, by us or by others.
+func masked(v string) bool {
+	if v == "" {
+		return true
+	}
+	if strings.HasPrefix(v, Mask) || strings.HasPrefix(v, "[REDACTED") || strings.HasPrefix(v, "***") || strings.HasPrefix(v, "<redacted") {
+		return true
+	}
+	if len(v) >= maxPlain {
+		return false
+	}
+	switch v[0] {
+	case '*', 'x', 'X', '.', '#', "•"[0]:
+		if strings.Trim(v, "*xX.•#") == "" {
+			return true
+		}
+	}
+	return strings.IndexByte(v, '*') >= 0 && strings.Contains(v, "****")
+}
+
+// placeholder reports whether v says where a value comes from or that there is
+// none: ${X}, %X%, {{x}}, <your token>, null, a path to a secret.
+func placeholder(v string) bool {
+	if v == "" {
+		return true
+	}
+	if len(v) >= maxPlain {
+		return false
+	}
+	last := v[len(v)-1]
+	switch v[0] {
+	case '$':
+		if len(v) > 1 && (v[1] == '{' || v[1] == '(') || allWord(v[1:]) && strings.ToUpper(v) == v {
+			return true
+		}
+	case '%':
+		if last == '%' && len(v) > 1 || len(v) <= 4 || format(v) { // %X%, %s, %#v, %s:%s
+			return true
+		}
+	case '{', '(':
+		return true
+	case '<':
+		return last == '>'
+	case '/':
+		return strings.HasPrefix(v, "/run/") || strings.HasPrefix(v, "/etc/") || strings.HasPrefix(v, "/var/") || strings.HasPrefix(v, "/home/") || strings.HasPrefix(v, "/root") || strings.HasPrefix(v, "/usr/") || strings.HasPrefix(v, "/work") || strings.HasPrefix(v, "/tmp") || strings.HasPrefix(v, "/opt/")
+	}
+	if nonValue(v) {
+		return true
+	}
+	return strings.HasPrefix(v, "YOUR_") || strings.HasPrefix(v, "your-") || strings.HasPrefix(v, "your_") || strings.HasPrefix(v, "process.env") || strings.HasPrefix(v, "os.") || strings.HasPrefix(v, "env.") || strings.HasPrefix(v, "secrets.")
+}
+
+// nonValue reports whether v is a word that stands where a value would, and is
+// none, in any case.
+func nonValue(v string) bool {
+	var low [len("undefined")]byte
+	if len(v) > len(low) {
+		return false
+	}
+	for i := range len(v) {
+		low[i] = lowered(v[i])
+	}
+	switch string(low[:len(v)]) {
+	case "null", "nil", "none", "true", "false", "undefined", "string", "str",
+		"text", "bool", "int", "bytes", "bytea", "object", "required", "optional",
+		"enabled", "disabled", "yes", "no", "not", "empty", "unset", "missing",
+		"invalid", "expired", "unknown", "redacted", "hidden", "any", "strict", "weak",
+		"<nil>", "nan", "var", "func", "new", "self", "this", "input", "changed",
+		"incorrect", "wrong", "default", "bearer", "basic", "xxxxx", "prompt", "off", "on":
+		return true
+	}
+	return false
+}
+
+// reference reports whether v names a secret instead of being one:
+// self.password, MAIN_TLS_PRIVATEKEY.
+func reference(v string) bool {
+	if len(v) > maxKey || v == "" || is(v[len(v)-1], digit) || !allIdent(v) || turns(v, 4) {
+		return false
+	}
+	f := fold(v)
+	class := f.judge()
+	return class == isPassword || class == isToken || class == isHeader || class == isCookie
+}
+
+// expression reports whether v is source code: a call, an index, a selector, a
+// variable, strings put together.
+func expression(v string) bool {
+	switch {
+	case len(v) >= maxPlain:
+		return false
+	case strings.HasPrefix(v, "[]"):
+		return true
+	case v[0] == '$' && len(v) > 1:
+		return reference(v[1:]) || strings.Contains(v, "::") || v[len(v)-1] == '-' // $x->{y}
+	}
+	open := 0
+	for open < len(v) && v[open] != '(' && v[open] != '[' && v[open] != '{' {
+		open++
+	}
+	if open == len(v) {
+		return selector(v)
+	}
+	if open == 0 || !is(v[open-1], alnum) || !callee(v[:open]) {
+		return false
+	}
+	last := v[len(v)-1]
+	return v[open] == '(' || open == len(v)-1 || last == ']' || last == ')' || last == '}' ||
+		v[open] == '[' && strings.IndexByte(v[open:], ':') > 0
+}
+
+// selector reports whether v is written a.b.c, or a.b2 with a number at the end.
+func selector(v string) bool {
+	dot := strings.IndexByte(v, '.')
+	if dot <= 0 || !allIdent(v) || strings.IndexByte(v, '-') >= 0 {
+		return false
+	}
+	end := len(v)
+	for end > dot+2 && is(v[end-1], digit) {
+		end--
+	}
+	_, _, digits, _ := kinds(v[:end])
+	return digits == 0 && is(v[dot-1], alnum)
+}
+
+// callee reports whether v may name a function: identifiers, with dots or
+// double colons between them.
+func callee(v string) bool {
+	for i := range len(v) {
+		if !is(v[i], ident) && v[i] != ':' {
+			return false
+		}
+	}
+	return true
+}
+
+// format reports whether v is made of verbs of printf, and what stands between
+// them.
+func format(v string) bool {
+	verbs := 0
+	for i := 0; i < len(v); i++ {
+		switch {
+		case v[i] == '%' && i+1 < len(v) && strings.IndexByte("sdvqxr", v[i+1]) >= 0:
+			verbs++
+			i++
+		case is(v[i], alnum):
+			return false
+		}
+	}
+	return verbs > 0
+}
+
+// constant reports whether v is a short number in hexadecimal, as flags and
+// handles are written.
+func constant(v string) bool {
+	v = strings.TrimPrefix(v, "-")
+	if !strings.HasPrefix(v, "0x") || len(v) > 18 {
+		return false
+	}
+	for i := 2; i < len(v); i++ {
+		if !is(v[i], hexa) && v[i] != '_' {
+			return false
+		}
+	}
+	return true
+}
