@@ -26,6 +26,11 @@ const (
 	atEscapedURL
 	atTwoWords
 	atPuTTY
+	atAzure
+	atAdyen
+	atSuffix
+	atSSH2
+	atZapier
 )
 
 // specials are the literals other than token prefixes and key names.
@@ -45,7 +50,8 @@ func buildSpecials() (list []literal) {
 	add(kindSpecial, atPgpass, ":5432:")
 	add(kindSpecial, atSlackHook, "hooks.slack.com/")
 	add(kindSpecial, atDiscordHook, "/webhooks/")
-	add(kindSpecial, atWebhook, "outlook.office.com/webhook/", "hooks.zapier.com/hooks/catch/", "hook.eu1.make.com/", "hook.us1.make.com/",
+	add(kindSpecial, atZapier, "hooks.zapier.com/hooks/catch/")
+	add(kindSpecial, atWebhook, "outlook.office.com/webhook/", "hook.eu1.make.com/", "hook.us1.make.com/",
 		"events.pagerduty.com/integration/", "/with/key/", "chat.googleapis.com/v1/spaces/")
 	add(kindSpecial, atTeamsHook, "webhook.office.com/")
 	add(kindSpecial, atTelegram, ":AA")
@@ -64,6 +70,10 @@ func buildSpecials() (list []literal) {
 	add(kindSpecial, atURLStruct, " User:", "{User:")
 	// "password", "secret", "-----BEGIN" in base64, at each of three alignments.
 	add(kindSpecial, atBase64, "cGFzc3dvcm", "Bhc3N3b3Jk", "wYXNzd29yZ", "c2VjcmV0", "zZWNyZX", "NlY3Jld", "LS0tLS1CRUdJTi", "0tLS0tQkVHSU", "tLS0tLUJFR0lO")
+	add(kindSpecial, atAzure, "+ASt", "ACDb", "AZDO", "AzFu", "AzSe", "+ACR", "+AEh", "JQQJ99")
+	add(kindSpecial, atAdyen, "AQE\x02")
+	add(kindSpecial, atSuffix, "msh", "_mmk", ":APA91b", "AAAAAAAAAAAAAAAAAAAAA")
+	add(kindSpecial, atSSH2, "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----")
 	add(kindSpecial, atUserFlag, " -u ", " --user ")
 	fold := func(k kind, arg uint16, texts ...string) {
 		for _, text := range texts {
@@ -88,6 +98,8 @@ func (m *scanner) special(what uint16, start, end int) int {
 		return m.pgpass(end)
 	case atSlackHook, atWebhook:
 		return m.pathSecret(end, 20)
+	case atZapier:
+		return m.pathSecret(end, 12)
 	case atTeamsHook:
 		return m.mask(start, m.run(end, urlPath))
 	case atDiscordHook:
@@ -118,91 +130,17 @@ func (m *scanner) special(what uint16, start, end int) int {
 		return m.twoWords(start, end)
 	case atPuTTY:
 		return m.putty(end)
+	case atAzure:
+		return m.azure(start, end)
+	case atAdyen:
+		return m.adyen(start)
+	case atSuffix:
+		return m.inner(start, end)
+	case atSSH2:
+		return m.keyBody(end, m.run(end, pemBody))
 	default:
 		return m.argument(what, end)
 	}
-}
-
-// pathSecret masks the rest of a URL whose path is the secret.
-func (m *scanner) pathSecret(from, least int) int {
-	if strings.HasPrefix(m.s[from:], "services/") {
-		from += len("services/")
-	}
-	if to := m.run(from, urlPath); to-from >= least {
-		return m.mask(from, to)
-	}
-	return 0
-}
-
-func (m *scanner) discordHook(from int) int {
-	id := m.run(from, alnum)
-	if id-from < 16 || id >= len(m.s) || m.s[id] != '/' {
-		return 0
-	}
-	if to := m.run(id+1, b64url); to-id > 40 {
-		return m.mask(id+1, to)
-	}
-	return 0
-}
-
-// telegram finds 123456789:AA… at its colon.
-func (m *scanner) telegram(colon int) int {
-	if id := m.runBack(colon, digit, 12); colon-id < 8 {
-		return 0
-	}
-	if to := m.run(colon+1, b64url); to-colon > 30 {
-		return m.mask(colon+1, to)
-	}
-	return 0
-}
-
-// mailchimp finds thirty-two hex digits before -us21.
-func (m *scanner) mailchimp(dash, end int) int {
-	from := m.runBack(dash, hexa, 33)
-	if dash-from != 32 || end-dash > 5 {
-		return 0
-	}
-	return m.mask(from, dash)
-}
-
-func (m *scanner) terraform(start, end int) int {
-	from, to := m.runBack(start, alnum, 32), m.run(end, b64url)
-	if start-from < 8 || to-end < 32 {
-		return 0
-	}
-	return m.mask(from, to)
-}
-
-// airtable finds pat, fourteen letters or digits, a dot and 64 hex digits.
-func (m *scanner) airtable(start, end int) int {
-	const id = 14
-	if end+id >= len(m.s) || m.s[end+id] != '.' || !m.startsWord(start) || m.run(end, alnum) != end+id {
-		return 0
-	}
-	if to := m.run(end+id+1, hexa); to-end-id > 60 {
-		return m.mask(end, to)
-	}
-	return 0
-}
-
-// discordBot finds the three parts of a bot token; the first is the base64 of
-// a decimal number.
-func (m *scanner) discordBot(start int) int {
-	if !m.startsWord(start) {
-		return 0
-	}
-	id := m.run(start, b64url)
-	if n := id - start; n < 23 || n > 30 || id+7 >= len(m.s) || m.s[id] != '.' {
-		return 0
-	}
-	stamp := m.run(id+1, b64url)
-	if stamp-id != 7 || stamp >= len(m.s) || m.s[stamp] != '.' {
-		return 0
-	}
-	if to := m.run(stamp+1, b64url); to-stamp > 27 {
-		return m.mask(start, to)
-	}
-	return 0
 }
 
 // jwk finds the private members of a JSON Web Key: long base64url and nothing

@@ -9,11 +9,16 @@ func (m *scanner) pem(begin int) int {
 	label := s[begin:min(len(s), begin+64)]
 	m.work += len(label)
 	end := strings.Index(label, "-----")
-	if end < 0 || !strings.Contains(label[:end], "PRIVATE KEY") {
+	if end < 0 || !strings.Contains(label[:end], "PRIVATE KEY") && !strings.Contains(label[:end], "Static key") {
 		return 0
 	}
 	from := begin + end + len("-----")
-	to := m.pemBodyEnd(from)
+	return m.keyBody(from, m.pemBodyEnd(from))
+}
+
+// keyBody masks the body [from, to) of a key block.
+func (m *scanner) keyBody(from, to int) int {
+	s := m.s
 	// The line breaks around the body stay.
 	for from < to && pemEdge(s, from) > 0 {
 		from += pemEdge(s, from)
