@@ -95,6 +95,8 @@ func issued(d []byte) bool {
 		head = head*10 + int(c)
 	}
 	switch n := len(d); {
+	case n >= 16 && maestro(head):
+		return true
 	case n == 14:
 		return head >= 3000 && head <= 3059 || head/100 == 36 || head/100 == 38
 	case n == 15:
@@ -106,6 +108,10 @@ func issued(d []byte) bool {
 		return head/1000 == 4 || head/100 == 62
 	}
 	return false
+}
+
+func maestro(head int) bool {
+	return head == 5018 || head == 5020 || head == 5038 || head == 5893 || head == 6304 || head == 6759 || head >= 6761 && head <= 6763
 }
 
 func luhn(d []byte) bool {

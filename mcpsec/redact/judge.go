@@ -31,18 +31,18 @@ func passwordValue(st style, quoted bool, v string) bool {
 	switch {
 	case st == styleProse && !quoted:
 		return scrambled(v)
-	case st == styleProse || st == styleIs:
-		return len(v) >= 6 && mixed(v) && !prose(v)
+	case st == styleProse || st == styleIs || st == stylePair:
+		return len(v) >= 6 && mixed(v) && !prose(v) && !dated(v)
 	case quoted:
 		return !prose(v)
 	case st == styleCode:
 		return false
 	case st == styleMember && !anyOf(v, digit): // JSON quotes its strings: a variable
 		return false
-	case st == styleEqual || st == styleMember || st == styleLine:
+	case st == styleEqual || st == styleMember || st == styleLine || st == styleXML:
 		return !expression(v) && !(number(v) && len(v) < 3)
 	}
-	return len(v) >= 3 && !constant(v) && (!plain(v) || st == styleEntry && len(v) >= 6) && !expression(v)
+	return len(v) >= 3 && !constant(v) && (!plain(v) || st == styleEntry && len(v) >= 6 || passphrase(v)) && !expression(v)
 }
 
 func tokenValue(st style, quoted bool, v string) bool {
@@ -50,19 +50,19 @@ func tokenValue(st style, quoted bool, v string) bool {
 	switch {
 	case st == styleProse:
 		return len(v) >= 12 && scrambled(v)
-	case st == styleIs:
-		return len(v) >= 8 && mixed(v) && !prose(v)
+	case st == styleIs || st == stylePair:
+		return len(v) >= 8 && mixed(v) && !prose(v) && !dated(v)
 	case number(v) && (len(v) < 4 || quoted && len(v) < 8 && strings.IndexByte(v, '.') >= 0): // a count, a version
 		return false
 	case quoted && st == styleMember:
-		return len(v) >= 4 && !prose(v)
+		return len(v) >= 4 && !prose(v) && !(plain(v) && len(v) < 12) // a word is what a language model calls a token
 	case quoted:
 		return !prose(v) && (len(v) >= 8 && mixed(v) || long)
 	case st == styleCode:
 		return false
 	case st == styleMember && number(v):
 		return true
-	case st == styleEqual || st == styleLine:
+	case st == styleEqual || st == styleLine || st == styleXML:
 		return (len(v) >= 6 && mixed(v) || long) && !expression(v)
 	}
 	return len(v) >= 8 && mixed(v) && !plain(v) && !expression(v) && !constant(v)
@@ -95,6 +95,29 @@ func assigns(v string) bool {
 // in turn, no spaces.
 func random(v string) bool {
 	return turns(v, 3) && strings.IndexByte(v[:min(len(v), maxPlain)], ' ') < 0
+}
+
+// passphrase reports whether v is four words and more with hyphens between them
+// that do not speak of passwords.
+func passphrase(v string) bool {
+	if strings.Count(v, "-") < 3 || len(v) < 16 || len(v) >= maxPlain || strings.Contains(v, "assword") {
+		return false
+	}
+	for i := range len(v) {
+		if v[i] != '-' && (v[i] < 'a' || v[i] > 'z') {
+			return false
+		}
+	}
+	return true
+}
+
+// dated reports whether v begins like a date or a version: digits and marks.
+func dated(v string) bool {
+	i := 0
+	for i < len(v) && is(v[i], digit) {
+		i++
+	}
+	return i > 0 && i <= 4 && i < len(v) && (v[i] == '-' || v[i] == '.' || v[i] == '/' || v[i] == ':')
 }
 
 // turns reports whether v changes between digits and other bytes at least n

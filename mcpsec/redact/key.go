@@ -17,6 +17,8 @@ const (
 	styleIs           // k is v
 	styleEntry        // k: v on a line of its own, {A:a k:v B:b}
 	styleLine         // a value that goes on to the end of its line
+	stylePair         // ('k', 'v')
+	styleXML          // <k>v</k>
 )
 
 // keyed judges the key name around [start, end) and masks its value.
@@ -42,7 +44,7 @@ func (m *scanner) keyed(start, end int) int {
 		return 0
 	}
 	st, v := m.separator(from, to)
-	if st == styleNone || v >= len(m.s) || otherwise(name, st) {
+	if st == styleNone || v >= len(m.s) || m.otherwise(name, st, from, v) {
 		return 0
 	}
 	switch class {
@@ -71,12 +73,19 @@ func (m *scanner) twoWords(start, end int) int {
 
 // otherwise reports the usual other meanings of two short names: a test that
 // passed ("--- PASS: TestX"), and the working directory.
-func otherwise(name string, st style) bool {
+func (m *scanner) otherwise(name string, st style, from, v int) bool {
 	switch name {
-	case "PWD", "OLDPWD":
+	case "OLDPWD":
 		return true
-	case "PASS", "pass", "Pass":
-		return st == styleSpaced || st == styleColon || st == styleProse
+	case "PWD": // but in a connection string it is the password
+		return from == 0 || m.s[from-1] != ';' && m.s[from-1] != '&' && m.s[from-1] != '?'
+	case "pass":
+		if v = skipBlank(m.s, v); v < len(m.s) && m.s[v] == '\'' {
+			return false
+		}
+		fallthrough
+	case "PASS", "Pass":
+		return st == styleSpaced || st == styleColon || st == styleProse || st == styleIs
 	}
 	return false
 }
@@ -98,6 +107,9 @@ func (m *scanner) nameEnd(start int) int {
 func (m *scanner) separator(from, to int) (style, int) {
 	s := m.s
 	j := skipZeroWidth(s, to)
+	if st, v := bracketed(s, from, j); st != styleNone {
+		return st, v
+	}
 	q, quoted := skipQuote(s, j)
 	if quoted {
 		j = q
@@ -107,7 +119,10 @@ func (m *scanner) separator(from, to int) (style, int) {
 	}
 	k := skipBlank(s, j)
 	m.work += k - to + 1
-	if k >= len(s) || quoted && from > 0 && (s[from-1] == '/' || hasAt(s, from-2, "::")) {
+	if k >= len(s) {
+		return styleNone, 0
+	}
+	if quoted && from > 0 && (s[from-1] == '/' && s[k] != ',' || hasAt(s, from-2, "::")) {
 		return styleNone, 0 // "https://host/password": not found, 'Parser::Token' => '1.2'
 	}
 	switch s[k] {
@@ -117,12 +132,15 @@ func (m *scanner) separator(from, to int) (style, int) {
 		if st, v := escapedSeparator(s, k); st != styleNone {
 			return st, v
 		}
-	case '>':
-		if k == to && from > 0 && s[from-1] == '<' && k+1 < len(s) && !is(s[k+1], blank) {
-			return styleEqual, k + 1
+	case ';':
+		return m.serialized(k)
+	}
+	if !quoted && (s[to] == '>' || s[to] == '<' || is(s[to], white)) {
+		if st, v := m.element(from, to); st != styleNone {
+			return st, v
 		}
 	}
-	return elsewhere(s, from, to, j, k, quoted)
+	return m.elsewhere(from, to, j, k, quoted)
 }
 
 // assignment reads the operator at k; j is the end of the key.
@@ -135,6 +153,8 @@ func assignment(s string, j, k int, quoted bool) (style, int) {
 	switch {
 	case next == '=' && s[k] == ':':
 		return styleCode, v + 1
+	case next == ':' && s[k] == ':' && v+1 < len(s) && is(s[v+1], blank): // LDIF: base64 follows
+		return styleSpaced, v + 1
 	case next == '=' || next == '~' || next == ':' || strings.HasPrefix(s[k:], "://"):
 		return styleNone, 0
 	case next == '>':
@@ -165,45 +185,90 @@ func escapedSeparator(s string, k int) (style, int) {
 
 // elsewhere reads the ways in which a value follows without a separator; the
 // key name is [from, to), its closing quote ends at j, blanks after it at k.
-func elsewhere(s string, from, to, j, k int, quoted bool) (style, int) {
+func (m *scanner) elsewhere(from, to, j, k int, quoted bool) (style, int) {
+	s := m.s
+	if quoted {
+		return m.afterQuote(from, j, k)
+	}
 	flag := s[from] == '-' && from+2 < to
 	switch {
-	case quoted && s[k] == ',' && flag: // "--password", "v"
-		return styleEqual, skipBlank(s, k+1)
-	case quoted && s[k] == ',':
-		return valueMember(s, k+1)
-	case quoted && hasAt(s, k, "value="):
-		return styleEqual, k + len("value=")
-	case quoted:
-		return formPart(s, from, j)
 	case k > j && flag && s[k] != '-':
 		return styleEqual, k
-	case k > j && s[k] == '\'' && hasFold(s, to-len("password"), "password"):
+	case k > j && hasFold(s, to-len("password"), "password") && (s[k] == '\'' || hasAt(s, k, "E'")):
 		return styleEqual, k
 	case is(s[k], white):
 		return valueLine(s, k)
+	case s[k] == '|' && k > j && (from == 0 || s[from-1] == '\n'): // psql's expanded rows
+		return styleEntry, k + 1
+	case s[k] == '(' && k == to && k+1 < len(s) && isQuote(s[k+1]) && s[from] < 'a':
+		return stylePair, k + 1 // ApiToken("v")
 	case k == j+1 && (hasAt(s, k, "is ") || hasAt(s, k, "is: ") || hasAt(s, k, "was ")):
 		return styleIs, k + strings.IndexByte(s[k:], ' ') + 1
+	case k == j+1 && (directive(s[from:to]) || m.afterLogin(from)):
+		return styleEqual, k
+	case k > j+2, k == j+1 && shouted(s[from:to]):
+		return styleIs, k
 	case k == j+1:
 		return styleProse, k
 	}
 	return styleNone, 0
 }
 
-// valueMember reads {"name":"PASSWORD","value":"v"} from its second comma on.
+// afterQuote is elsewhere for a quoted name.
+func (m *scanner) afterQuote(from, j, k int) (style, int) {
+	s := m.s
+	switch {
+	case s[k] == ',' && s[from] == '-': // "--password", "v"
+		if v := skipBlank(s, k+1); v < len(s) && isQuote(s[v]) {
+			return styleEqual, v
+		}
+		return styleNone, 0
+	case s[k] == ',':
+		if st, v := valueMember(s, k+1); st != styleNone {
+			return st, v
+		}
+		return pair(s, from, k)
+	case hasAt(s, k, "value="):
+		return styleEqual, k + len("value=")
+	case hasAt(s, k, "content="):
+		return styleEqual, k + len("content=")
+	case s[k] == '>' && k == j && m.nameAttribute(from):
+		return styleXML, m.skipWhite(k + 1)
+	}
+	return formPart(s, from, j)
+}
+
+// nameAttribute reports whether the quoted text around from is an attribute
+// name="…" or key="…" of XML.
+func (m *scanner) nameAttribute(from int) bool {
+	return hasAt(m.s, from-len(`name="`), `name="`) || hasAt(m.s, from-len(`key="`), `key="`)
+}
+
+// valueMember reads {"name":"PASSWORD","value":"v"} from its second comma on,
+// and how Go prints it. One member may stand between the two.
 func valueMember(s string, i int) (style, int) {
-	i = skipBlank(s, i)
-	for i < len(s) && s[i] == '\\' {
-		i++
+	for range 2 {
+		i = skipBlank(s, i)
+		for i < len(s) && (s[i] == '\\' || s[i] == '"') {
+			i++
+		}
+		if hasFold(s, i, "value") {
+			i, _ = skipQuote(s, i+len("value"))
+			if i = skipBlank(s, i); i >= len(s) || s[i] != ':' {
+				return styleNone, 0
+			}
+			return styleMember, i + 1
+		}
+		if !hasFold(s, i, "type") {
+			return styleNone, 0
+		}
+		comma := strings.IndexByte(s[i:min(len(s), i+64)], ',')
+		if comma < 0 {
+			return styleNone, 0
+		}
+		i += comma + 1
 	}
-	if !hasAt(s, i, `"value`) {
-		return styleNone, 0
-	}
-	i, quoted := skipQuote(s, i+len(`"value`))
-	if i = skipBlank(s, i); !quoted || i >= len(s) || s[i] != ':' {
-		return styleNone, 0
-	}
-	return styleMember, i + 1
+	return styleNone, 0
 }
 
 // valueLine reads the YAML form of that: name: PASSWORD, then value: v.

@@ -19,7 +19,7 @@ var keyParts = []string{
 	"apikey", "api_key", "api-key", "_key", "-key", "accesskey", "privatekey", "privkey", "accountkey", "authkey", "secretkey", "signingkey", "signkey", "encryptionkey", "cryptkey",
 	"masterkey", "sharedkey", "licensekey", "storagekey", "deploykey", "servicekey", "rolekey", "anonkey", "clientkey", "serverkey", "userkey", "appkey", "jwtkey", "sshkey", "webhookkey", "writekey", "adminkey", "hmackey", "passkey", "sessionkey",
 	"key=", `"key`, "code=\x02", "sig=", `"sig`, "signature=", "-signature", "_auth", "auth=", `"auth"`, "verifier", "_assertion", "samlresponse", "initial_response", "id_token_hint",
-	"cvc", "cvv", "_otp=", `_otp"`, "_otp:", `"otp"`, "otp=\x00", "pin=\x00", "pin:\x00", "pin: \x00", `"pin`, "_pin", "mnemonic=", `mnemonic"`, "mnemonic:", "seed_phrase", "seedphrase", "sid=", ".sid", "sid%", `"sid`, "_jwt", `"jwt`, "jwt=", "jwt:", `"pw`, "pw=", "pw:", "userpw", "security_code",
+	"cvc", "cvv", "_otp=", `_otp"`, "_otp:", `"otp"`, "otp=\x00", "pin=\x00", "pin:\x00", "pin: \x00", `"pin`, "_pin", "mnemonic=", `mnemonic"`, "mnemonic:", "seed_phrase", "seedphrase", "sid=", ".sid", "sid%", `"sid`, "_jwt", `"jwt`, "jwt=", "jwt:", `"pw`, "pw=", "pw:", "userpw", "security_code", "psk=", "psk:", `"psk`, "requirepass", "masterauth", "applicationkey", "consumerkey", "kagglekey", "unsealkey", "validationkey", "decryptionkey", "response=", "senha", "mot_de_passe", "motdepasse", "contrasena",
 }
 
 // nameRule judges key names by their end, in lower case and without separators.
@@ -39,14 +39,14 @@ func buildNameRules() (byLast [256][]nameRule) {
 		}
 	}
 	// First the exceptions: these end like secrets and are none.
-	add(notSecret, false, "progresstoken", "nexttoken", "pagetoken", "continuationtoken", "synctoken", "canceltoken", "cursortoken", "csstoken", "nopassword", "haspassword", "ispassword", "publicapikey", "usepassword", "requirepassword", "resetpassword", "forgotpassword", "showpassword", "hidepassword")
-	add(isPassword, false, "password", "passwd", "passwort", "passphrase", "passcode", "kennwort", "wachtwoord", "contraseña", "passw", "userpw", "seedphrase", "mnemonic", "passwords")
-	add(isPassword, true, "pass", "pwd", "pw")
+	add(notSecret, false, "progresstoken", "nexttoken", "pagetoken", "continuationtoken", "synctoken", "canceltoken", "cursortoken", "csstoken", "nopassword", "haspassword", "ispassword", "publicapikey", "publickeytoken", "usepassword", "requirepassword", "resetpassword", "forgotpassword", "showpassword", "hidepassword")
+	add(isPassword, false, "password", "passwd", "passwort", "passphrase", "passcode", "kennwort", "wachtwoord", "contraseña", "passw", "userpw", "seedphrase", "mnemonic", "passwords", "requirepass", "masterauth", "storepass", "keypass", "passworddigest", "senha", "motdepasse", "contrasena")
+	add(isPassword, true, "pass", "pwd", "pw", "psk")
 	add(isPassword, false, "userpwd", "dbpwd", "dbpass", "userpass", "smtppass", "mailpass", "rootpass", "adminpass", "authpass")
 	add(isToken, false, "token", "secret", "apikey", "accesskey", "secretkey", "privatekey", "privkey", "encryptionkey", "signingkey", "signkey", "authkey", "masterkey", "sharedkey", "accountkey",
 		"storagekey", "subscriptionkey", "deploykey", "servicekey", "rolekey", "appkey", "cryptkey", "jwtkey", "sshkey", "webhookkey", "adminkey", "sessionkey", "keybase", "credential", "credentials", "jwt", "codeverifier", "clientassertion",
-		"idtokenhint", "samlresponse", "initialresponse", "apikeys", "secrets", "licensekey", "hmackey", "tokensecret", "passkey", "presharedkey", "serverkey", "clientkey", "writekey", "anonkey", "userkey", "apitokens", "accesstokens")
-	add(isRandom, true, "key", "code", "sig", "signature", "auth", "sid", "session", "sess", "hmac", "assertion")
+		"idtokenhint", "samlresponse", "initialresponse", "apikeys", "secrets", "licensekey", "hmackey", "tokensecret", "passkey", "presharedkey", "serverkey", "clientkey", "writekey", "anonkey", "userkey", "apitokens", "accesstokens", "applicationkey", "consumerkey", "kagglekey", "unsealkey", "recoverykey", "validationkey", "decryptionkey", "erlangcookie")
+	add(isRandom, true, "key", "code", "sig", "signature", "auth", "sid", "session", "sess", "hmac", "assertion", "response")
 	add(isRandom, false, "sessionid", "sessid", "connectsid", "phpsessid", "laravelsession", "authcode", "devicecode", "authsession", "amzsignature", "googsignature")
 	add(isDigits, true, "cvc", "cvv", "cvc2", "cvv2", "otp", "pin", "totp", "otpcode", "mfacode", "pincode", "cardpin", "securitycode")
 	add(isHeader, false, "authorization")
@@ -55,7 +55,7 @@ func buildNameRules() (byLast [256][]nameRule) {
 }
 
 // endings may follow a secret name and leave it one.
-var endings = []string{"hash", "base64", "b64", "hex", "value", "raw", "plain", "plaintext", "encrypted", "prod", "live", "test", "dev", "old", "new", "current", "previous", "primary", "secondary", "hint"}
+var endings = []string{"hash", "base64", "b64", "hex", "value", "raw", "plain", "plaintext", "encrypted", "prod", "live", "test", "dev", "old", "new", "current", "previous", "primary", "secondary", "string"}
 
 const maxKey = 64
 

@@ -40,7 +40,7 @@ func pairRates() (rates [1 << 16]int32) {
 	}
 	for _, tier := range commonPairs {
 		for i := 0; i+1 < len(tier.pairs); i += 2 {
-			rates[pair(tier.pairs, i)] = int32(tier.rate * 10)
+			rates[couple(tier.pairs, i)] = int32(tier.rate * 10)
 		}
 	}
 	return rates

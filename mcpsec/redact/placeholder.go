@@ -14,6 +14,10 @@ func masked(v string) bool {
 		return false
 	}
 	switch v[0] {
+	case '[', '<': // [FILTERED], <redacted>, <password>
+		if last := v[len(v)-1]; (last == ']' || last == '>') && all(v[1:len(v)-1], word) {
+			return true
+		}
 	case '*', 'x', 'X', '.', '#', "•"[0]:
 		if strings.Trim(v, "*xX.•#") == "" {
 			return true
@@ -70,7 +74,7 @@ func nonValue(v string) bool {
 		"enabled", "disabled", "yes", "no", "not", "empty", "unset", "missing",
 		"invalid", "expired", "unknown", "redacted", "hidden", "any", "strict", "weak",
 		"<nil>", "nan", "var", "func", "new", "self", "this", "input", "changed",
-		"incorrect", "wrong", "default", "bearer", "basic", "xxxxx", "prompt", "off", "on":
+		"incorrect", "wrong", "array", "via", "and", "or", "for", "with", "from", "option", "flag", "argument", "field", "column", "here", "default", "bearer", "basic", "xxxxx", "prompt", "off", "on":
 		return true
 	}
 	return false

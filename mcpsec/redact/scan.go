@@ -37,10 +37,10 @@ func (m *scanner) scan() {
 	s, near, i := m.s, &m.t.near, 0
 	for i+18 <= len(s) {
 		b := s[i : i+18]
-		p0, p1, p2, p3 := near[pair(b, 0)], near[pair(b, 2)], near[pair(b, 4)], near[pair(b, 6)]
-		p4, p5, p6, p7 := near[pair(b, 8)], near[pair(b, 10)], near[pair(b, 12)], near[pair(b, 14)]
+		p0, p1, p2, p3 := near[couple(b, 0)], near[couple(b, 2)], near[couple(b, 4)], near[couple(b, 6)]
+		p4, p5, p6, p7 := near[couple(b, 8)], near[couple(b, 10)], near[couple(b, 12)], near[couple(b, 14)]
 		first := p0>>8&p1 | p1>>8&p2 | p2>>8&p3 | p3>>8&p4
-		second := p4>>8&p5 | p5>>8&p6 | p6>>8&p7 | p7>>8&near[pair(b, 16)]
+		second := p4>>8&p5 | p5>>8&p6 | p6>>8&p7 | p7>>8&near[couple(b, 16)]
 		switch from := i; {
 		case first|second == 0:
 			i += 16
@@ -57,15 +57,15 @@ func (m *scanner) scan() {
 	m.windows(i, len(s)-1)
 }
 
-func pair(s string, i int) uint16 { return uint16(s[i]) | uint16(s[i+1])<<8 }
+func couple(s string, i int) uint16 { return uint16(s[i]) | uint16(s[i+1])<<8 }
 
 // windows tries the windows that start in [i, end) and returns where to go on.
 func (m *scanner) windows(i, end int) int {
 	near := &m.t.near
 	for ; i < end; i += 2 {
-		hit := near[pair(m.s, i)] >> 8
+		hit := near[couple(m.s, i)] >> 8
 		if i+4 <= len(m.s) {
-			hit &= near[pair(m.s, i+2)]
+			hit &= near[couple(m.s, i+2)]
 		}
 		if hit == 0 {
 			continue
@@ -97,7 +97,7 @@ func (m *scanner) skip(end int) int {
 // at tries the literals listed under the window at i. It returns the end of what
 // was masked, or 0.
 func (m *scanner) at(i int) int {
-	refs := m.t.refs[m.t.bucket[pair(m.s, i)]]
+	refs := m.t.refs[m.t.bucket[couple(m.s, i)]]
 	for k := range refs {
 		ref := &refs[k]
 		if !ref.fits(m.s, i) {

@@ -20,7 +20,10 @@ func (m *scanner) value(class secrecy, st style, from, v int) int {
 	if v > gap && st == styleSpaced && s[gap-1] == '=' && !is(s[gap-2], blank) && m.startsPair(v) {
 		return 0 // password= user=bob
 	}
-	array := v < len(s) && s[v] == '[' && !hasAt(s, v, Mask) && !hasAt(s, v, "[]")
+	if v = m.unwrap(v); v >= len(s) {
+		return 0
+	}
+	array := s[v] == '[' && !hasAt(s, v, Mask) && !hasAt(s, v, "[]")
 	if array {
 		v = skipBlank(s, v+1)
 	}
@@ -28,6 +31,9 @@ func (m *scanner) value(class secrecy, st style, from, v int) int {
 		return 0
 	}
 	to, start, quoted := m.bounds(st, from, v)
+	if st == stylePair && (!quoted || !closed(s, to)) {
+		return 0
+	}
 	if !quoted && m.entry(st, from, to) {
 		st = styleEntry
 	}
@@ -40,6 +46,10 @@ func (m *scanner) value(class secrecy, st style, from, v int) int {
 	end := m.mask(start, to)
 	if array && quoted {
 		end = m.elements(class, end)
+	}
+	if quoted && hasAt(s, end, `" -> "`) { // a plan's old value and its new one
+		next := end + len(`" -> "`)
+		end = m.mask(next, m.quoteEnd(next, '"', 0))
 	}
 	return end
 }
@@ -80,7 +90,7 @@ func (m *scanner) entry(st style, from, to int) bool {
 		for i > 0 && from-i < 32 && (is(s[i-1], blank) || s[i-1] == '-') {
 			i--
 		}
-		return i > 0 && s[i-1] == '\n' && (to == len(s) || s[to] == '\n' || s[to] == '\r')
+		return (i > 0 && s[i-1] == '\n' || shouted(s[from:m.run(from, ident)])) && (to == len(s) || s[to] == '\n' || s[to] == '\r')
 	case styleColon:
 		if from == 0 || s[from-1] != ' ' && s[from-1] != '{' && s[from-1] != '[' || to == len(s) {
 			return false
@@ -124,6 +134,12 @@ func (m *scanner) bounds(st style, from, v int) (to, start int, quoted bool) {
 		m.work += to - v
 		return to, v, false
 	}
+	if st == styleXML {
+		return m.textEnd(v), v, false
+	}
+	if s[v] == '{' && from > 0 && s[from-1] == ';' { // a connection string's {v}
+		return m.braceEnd(v + 1), v + 1, true
+	}
 	if start, quoted = skipQuote(s, v); quoted {
 		if s[start-1] == '2' || s[start-1] == ';' { // %22, \u0022, &quot;
 			return m.escapedEnd(start), start, true
@@ -131,6 +147,22 @@ func (m *scanner) bounds(st style, from, v int) (to, start int, quoted bool) {
 		return m.quoteEnd(start, s[start-1], start-1-v), start, true
 	}
 	return m.bareEnd(st, from, v), v, false
+}
+
+// braceEnd returns the end of a value in braces; }} stands for one of them.
+func (m *scanner) braceEnd(i int) int {
+	from := i
+	for i < len(m.s) && !is(m.s[i], white) && m.s[i] != '"' {
+		if m.s[i] == '}' {
+			if i+1 == len(m.s) || m.s[i+1] != '}' {
+				break
+			}
+			i++
+		}
+		i++
+	}
+	m.work += i - from
+	return min(i, len(m.s))
 }
 
 // quoteEnd returns the end of the string that starts at i, opened by the quote
@@ -196,14 +228,25 @@ func (m *scanner) bareEnd(st style, from, i int) int {
 	s, start := m.s, i
 	query := from > 0 && (s[from-1] == '?' || s[from-1] == '&' || s[from-1] == '#')
 	escaped := from >= 3 && s[from-3] == '%' && !query
-	open := 0 // brackets that the value opened itself
+	path := hasFold(s, from, "jsessionid")
+	open, escapes := 0, false // brackets that the value opened itself; a\ b, a\:b
 	for ; i < len(s); i++ {
 		switch c := s[i]; c {
 		case ' ', '\t', '\r', '\n', '"', '\'', '`', '<', '>':
 			m.work += i - start
 			return trimEnd(s, start, i)
 		case '\\':
+			if i+1 < len(s) && (s[i+1] == ' ' || s[i+1] == ':' || s[i+1] == '=' || s[i+1] == '\'' && escapes) {
+				escapes = true
+				i++
+				continue
+			}
 			if i+1 < len(s) && !is(s[i+1], alnum) || escapeAt(s, i) {
+				m.work += i - start
+				return i
+			}
+		case '?':
+			if path {
 				m.work += i - start
 				return i
 			}
