@@ -2,24 +2,25 @@ package redact
 
 // class is a set of bytes, one bit each, so that a byte is tested with one
 // load. Each set has its own bit, because runs are remembered by set.
-type class uint16
+type class uint32
 
 const (
-	alnum   class = 1 << iota // letters and digits
-	digit                     // 0-9
-	hexa                      // 0-9 a-f A-F
-	b32                       // A-Z 0-9
-	b64                       // alnum + / =
-	b64url                    // alnum _ -
-	word                      // alnum _
-	ident                     // alnum _ - . : the bytes of a key name
-	opaque                    // ident + / = ~ + %: the bytes of a credential
-	blank                     // space and tab
-	white                     // space, tab, CR, LF
-	pemBody                   // b64, white space and escapes: what a PEM block holds
-	urlPath                   // what goes on in a URL
-	crypt                     // the bytes of a password hash
-	b64any                    // alnum + / - _
+	alnum    class = 1 << iota // letters and digits
+	digit                      // 0-9
+	hexa                       // 0-9 a-f A-F
+	b32                        // A-Z 0-9
+	b64                        // alnum + / =
+	b64url                     // alnum _ -
+	word                       // alnum _
+	ident                      // alnum _ - . : the bytes of a key name
+	opaque                     // ident + / = ~ + %: the bytes of a credential
+	blank                      // space and tab
+	white                      // space, tab, CR, LF
+	pemBody                    // b64, white space and escapes: what a PEM block holds
+	urlPath                    // what goes on in a URL
+	crypt                      // the bytes of a password hash
+	b64any                     // alnum + / - _
+	notWhite                   // all but white space and quotes
 )
 
 var classes = buildClasses()
@@ -48,6 +49,11 @@ func buildClasses() (t [256]class) {
 	set(urlPath, "_-.~%!$*+,;=:@/?&#")
 	set(crypt, "./$,=+-_")
 	set(b64any, "+/-_")
+	for c := range t {
+		if t[c]&white == 0 && c != '"' && c != '\'' && c != '`' {
+			t[c] |= notWhite
+		}
+	}
 	return t
 }
 

@@ -1,6 +1,10 @@
 package redact
 
-import "strings"
+import (
+	"bytes"
+	"encoding/base64"
+	"strings"
+)
 
 // authorization masks the credentials of an Authorization header whose value
 // starts at v. A scheme with parameters (AWS4, Digest, OAuth) is left to the
@@ -19,6 +23,9 @@ func (m *scanner) authorization(v int) int {
 	}
 	if next := skipBlank(m.s, end); next > end && next < len(m.s) && end-v < 32 {
 		creds := m.run(next, opaque)
+		if end := m.run(creds+1, b64); creds < len(m.s) && m.s[creds] == ':' && end-creds > 16 { // id:signature
+			return m.mask(creds+1, end)
+		}
 		if c := m.s[next:creds]; credentials(c) {
 			return m.mask(next, creds)
 		}
@@ -88,9 +95,17 @@ func (m *scanner) scheme(start, end int) int {
 	return m.mask(v, to)
 }
 
-// userPassword reports whether c may be base64, not a word like http/1.1.
+// userPassword reports whether c may be the base64 of user:password, not a word
+// like http/1.1.
 func userPassword(c string) bool {
-	return (c[len(c)-1] == '=' || mixed(c)) && all(c[:min(len(c), maxPlain)], b64)
+	if !all(c[:min(len(c), maxPlain)], b64) {
+		return false
+	}
+	if c[len(c)-1] == '=' || mixed(c) {
+		return true
+	}
+	plain, err := base64.RawStdEncoding.DecodeString(c[:min(len(c)/4*4, maxPlain)])
+	return err == nil && bytes.IndexByte(plain, ':') > 0
 }
 
 // cookies masks the values of the header that starts at v that look like
@@ -178,50 +193,11 @@ func (m *scanner) smtpGap(i int) int {
 		case hasAt(s, i, "334 "):
 			i = m.run(i+4, b64)
 			end = min(len(s), i+64)
-		case hasAt(s, i, "C: "), hasAt(s, i, "S: "):
+		case hasAt(s, i, "C: "), hasAt(s, i, "S: "), hasAt(s, i, "-> "), hasAt(s, i, "<- "):
 			i += 3
 		default:
 			return i
 		}
 	}
 	return i
-}
-
-// statement reports whether words of SQL stand before i: identified by "x" is
-// found in prose too.
-func (m *scanner) statement(i int) bool {
-	const near = 96
-	m.work += near
-	before := strings.ToLower(m.s[max(0, i-near):i])
-	return strings.Contains(before, "user ") || strings.Contains(before, "grant ") || strings.Contains(before, "role ")
-}
-
-// argument masks the secret among the arguments of a known command: sshpass -p
-// secret, curl -u user:secret, IDENTIFIED BY 'secret'.
-func (m *scanner) argument(what uint16, end int) int {
-	v := skipBlank(m.s, end)
-	if what == atIdentified {
-		v = end - 1 // the quote belongs to the literal
-	}
-	if v >= len(m.s) || m.hopeless(isPassword, styleEqual, v) {
-		return 0
-	}
-	to, start, _ := m.bounds(styleEqual, end, v)
-	if what == atUserFlag {
-		colon := strings.IndexByte(m.s[start:min(to, start+maxPlain)], ':')
-		if colon < 1 {
-			return 0
-		}
-		if user := m.s[start : start+colon]; port(m.s[start+colon+1:to]) && (user == "localhost" || strings.IndexByte(user, '.') >= 0) {
-			return 0 // host:port
-		}
-		start += colon + 1
-	}
-	if what == atIdentified && m.s[v] == '"' && !m.statement(v) {
-		return 0
-	}
-	if start >= to || masked(m.s[start:to]) || placeholder(m.s[start:to]) {
-		return 0
-	}
-	return m.mask(start, to)
 }

@@ -34,7 +34,7 @@ func (m *scanner) keyed(start, end int) int {
 	m.keyEnd = max(end, to)
 	if n := m.escapeBefore(from + 1); n > 0 && from < start { // \nTOKEN, %22token
 		from++
-	} else if from+2 < start && m.escapeBefore(from+2) == 3 {
+	} else if from+2 <= start && m.escapeBefore(from+2) == 3 {
 		from += 2
 	}
 	name := m.s[from:to]
@@ -49,7 +49,7 @@ func (m *scanner) keyed(start, end int) int {
 	}
 	switch class {
 	case isHeader:
-		return m.authorization(v)
+		return m.authorization(m.unwrap(skipBlank(m.s, v)))
 	case isCookie:
 		return m.cookies(v, strings.HasPrefix(m.s[from:], "Set-") || strings.HasPrefix(m.s[from:], "set-"))
 	}
@@ -63,6 +63,8 @@ func (m *scanner) twoWords(start, end int) int {
 	}
 	if hasAt(m.s, end, " provided") {
 		end += len(" provided")
+	} else if n := m.run(end+1, digit); end < len(m.s) && m.s[end] == ' ' && n > end+1 { // Unseal Key 1
+		end = n
 	}
 	st, v := m.separator(start, end)
 	if st == styleNone || v >= len(m.s) {
@@ -157,8 +159,10 @@ func assignment(s string, j, k int, quoted bool) (style, int) {
 		return styleSpaced, v + 1
 	case next == '=' || next == '~' || next == ':' || strings.HasPrefix(s[k:], "://"):
 		return styleNone, 0
-	case next == '>':
+	case next == '>' && quoted:
 		return styleMember, v + 1
+	case next == '>':
+		return styleSpaced, v + 1
 	case quoted && (s[k] == ':' || k == j):
 		return styleMember, v
 	case k > j || is(next, blank):

@@ -6,6 +6,7 @@ import "strings"
 const (
 	atMySQL uint16 = iota + 1
 	atPgpass
+	atPgpassAny
 	atSlackHook
 	atDiscordHook
 	atWebhook
@@ -19,10 +20,20 @@ const (
 	atJWKPoint
 	atURLStruct
 	atBase64
-	atSSHPass
 	atUserFlag
 	atSMTP
 	atIdentified
+	atIdentifiedWith
+	atSetPassword
+	atPgcrypto
+	atSalt
+	atHtpasswd
+	atSecureString
+	atLogin
+	atPass
+	atRedisAuth
+	atOracle
+	atThin
 	atEscapedURL
 	atTwoWords
 	atPuTTY
@@ -45,9 +56,10 @@ func buildSpecials() (list []literal) {
 	add(kindURL, 0, "://", `:\/\/`)
 	add(kindJWT, 0, "eyJ")
 	add(kindPEM, 0, "-----BEGIN ")
-	add(kindHash, 0, "$2a$", "$2b$", "$2y$", "$argon2", "$apr1$", "$scrypt$", "$pbkdf2", "$5$", "$6$", "$y$", "$7$", "{SSHA}", "{SSHA256}", "{SSHA512}", "{SHA}", "{CRYPT}", "SCRAM-SHA-256$", "SCRAM-SHA-1$", "pbkdf2_sha256$")
-	add(kindSpecial, atMySQL, "@tcp(", "@unix(")
+	add(kindHash, 0, "$2a$", "$2b$", "$2y$", "$argon2", "$apr1$", "$1$", "$scrypt$", "$pbkdf2", "$5$", "$6$", "$y$", "$7$", "{SSHA}", "{SSHA256}", "{SSHA512}", "{SHA}", "{CRYPT}", "SCRAM-SHA-256$", "SCRAM-SHA-1$", "pbkdf2_sha256$")
+	add(kindSpecial, atMySQL, "@tcp(", "@unix(", "@cloudsql(")
 	add(kindSpecial, atPgpass, ":5432:")
+	add(kindSpecial, atPgpassAny, ":*:*:")
 	add(kindSpecial, atSlackHook, "hooks.slack.com/")
 	add(kindSpecial, atDiscordHook, "/webhooks/")
 	add(kindSpecial, atZapier, "hooks.zapier.com/hooks/catch/")
@@ -68,13 +80,24 @@ func buildSpecials() (list []literal) {
 	add(kindSpecial, atJWK, `"d":"`, `"p":"`, `"q":"`, `"dp":"`, `"dq":"`, `"qi":"`, `"k":"`, `"d": "`, `\"d\":\"`, `\"k\":\"`)
 	add(kindSpecial, atJWKPoint, `"x":"`, `"y":"`)
 	add(kindSpecial, atURLStruct, " User:", "{User:")
-	// "password", "secret", "-----BEGIN" in base64, at each of three alignments.
-	add(kindSpecial, atBase64, "cGFzc3dvcm", "Bhc3N3b3Jk", "wYXNzd29yZ", "c2VjcmV0", "zZWNyZX", "NlY3Jld", "LS0tLS1CRUdJTi", "0tLS0tQkVHSU", "tLS0tLUJFR0lO")
+	// "password", "secret", "-----BEGIN", "://", "Bearer ", "PASSWORD", "_KEY="
+	// and "TOKEN" in base64, at each of three alignments.
+	add(kindSpecial, atBase64, "cGFzc3dvcm", "Bhc3N3b3Jk", "wYXNzd29yZ", "c2VjcmV0", "zZWNyZX", "NlY3Jld", "LS0tLS1CRUdJTi", "0tLS0tQkVHSU", "tLS0tLUJFR0lO",
+		"Oi8v", "o6Ly", "M6Ly", "ovL", "QmVhcmVy", "JlYXJlci", "CZWFyZXIg", "UEFTU1dPUk", "BBU1NXT1JE", "QQVNTV09SR", "X0tFWT", "9LRVk9", "fS0VZP", "VE9LRU", "RPS0VO", "UT0tFT")
 	add(kindSpecial, atAzure, "+ASt", "ACDb", "AZDO", "AzFu", "AzSe", "+ACR", "+AEh", "JQQJ99")
 	add(kindSpecial, atAdyen, "AQE\x02")
 	add(kindSpecial, atSuffix, "msh", "_mmk", ":APA91b", "AAAAAAAAAAAAAAAAAAAAA")
 	add(kindSpecial, atSSH2, "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----")
-	add(kindSpecial, atUserFlag, " -u ", " --user ")
+	add(kindSpecial, atUserFlag, " -u ", " -u\x02", " --user ", " --proxy-user ")
+	add(kindSpecial, atHtpasswd, "htpasswd ")
+	add(kindSpecial, atLogin, " LOGIN ")
+	add(kindSpecial, atPass, "PASS ")
+	add(kindSpecial, atRedisAuth, "AUTH ", `"AUTH" `)
+	add(kindSpecial, atOracle, "@//")
+	add(kindSpecial, atThin, ":thin:")
+	for i := range commands {
+		add(kindCommand, uint16(i), commands[i].name)
+	}
 	fold := func(k kind, arg uint16, texts ...string) {
 		for _, text := range texts {
 			list = append(list, literal{text: text, fold: true, kind: k, arg: arg})
@@ -82,11 +105,15 @@ func buildSpecials() (list []literal) {
 	}
 	fold(kindScheme, 0, "bearer", "basic", "apikey ", "ssws ", "negotiate ")
 	fold(kindSpecial, atEscapedURL, "%3a%2f%2f")
-	fold(kindSpecial, atSSHPass, "sshpass -p", "redis-cli -a")
-	fold(kindSpecial, atTwoWords, "api key", "access key", "secret key", "auth key")
+	fold(kindSpecial, atSecureString, "-securestring ")
+	fold(kindSpecial, atTwoWords, "api key", "access key", "secret key", "auth key", "unseal key")
 	fold(kindSpecial, atPuTTY, "private-lines: ")
-	fold(kindSpecial, atSMTP, "auth plain", "auth login", "auth xoauth2", "334 ugfzc3dvcmq6")
-	fold(kindSpecial, atIdentified, "identified by '", "identified by \"")
+	fold(kindSpecial, atSMTP, "auth plain", "auth login", "auth xoauth2", "auth cram-md5", "authenticate plain", "authenticate login", "authenticate xoauth2", "authenticate oauthbearer", "334 ugfzc3dvcmq6")
+	fold(kindSpecial, atIdentified, "identified by ")
+	fold(kindSpecial, atIdentifiedWith, "identified with ")
+	fold(kindSpecial, atSetPassword, "set password for ")
+	fold(kindSpecial, atPgcrypto, "pgp_sym_encrypt", "pgp_sym_decrypt")
+	fold(kindSpecial, atSalt, ", gen_salt(")
 	return list
 }
 
@@ -96,6 +123,8 @@ func (m *scanner) special(what uint16, start, end int) int {
 		return m.mysql(start)
 	case atPgpass:
 		return m.pgpass(end)
+	case atPgpassAny:
+		return m.pgpassAny(end)
 	case atSlackHook, atWebhook:
 		return m.pathSecret(end, 20)
 	case atZapier:
@@ -137,9 +166,34 @@ func (m *scanner) special(what uint16, start, end int) int {
 	case atSuffix:
 		return m.inner(start, end)
 	case atSSH2:
-		return m.keyBody(end, m.run(end, pemBody))
-	default:
-		return m.argument(what, end)
+		return m.ssh2(end)
+	case atUserFlag:
+		return m.userFlag(end)
+	case atHtpasswd:
+		return m.htpasswd(end)
+	case atSecureString:
+		return m.securely(end)
+	case atIdentified:
+		return m.identified(end)
+	case atIdentifiedWith:
+		return m.literalAfter(end, " by '", " as '")
+	case atSetPassword:
+		return m.literalAfter(end, " = '", "='")
+	case atPgcrypto:
+		return m.literalAfter(end, ", '")
+	case atSalt:
+		return m.salted(start)
+	case atLogin:
+		return m.login(start, end)
+	case atPass:
+		return m.passCommand(start, end)
+	case atRedisAuth:
+		return m.redisAuth(start, end)
+	case atOracle:
+		return m.oracle(m.runBack(start, notWhite, 96), start)
+	default: // atThin
+		at := m.run(end, notWhite)
+		return m.oracle(end, end+strings.LastIndexByte(m.s[end:min(at, end+96)], '@'))
 	}
 }
 

@@ -39,7 +39,8 @@ func buildNameRules() (byLast [256][]nameRule) {
 		}
 	}
 	// First the exceptions: these end like secrets and are none.
-	add(notSecret, false, "progresstoken", "nexttoken", "pagetoken", "continuationtoken", "synctoken", "canceltoken", "cursortoken", "csstoken", "nopassword", "haspassword", "ispassword", "publicapikey", "publickeytoken", "usepassword", "requirepassword", "resetpassword", "forgotpassword", "showpassword", "hidepassword")
+	add(notSecret, false, "progresstoken", "nexttoken", "pagetoken", "continuationtoken", "synctoken", "canceltoken", "cursortoken", "csstoken", "publicapikey", "publickeytoken")
+	add(notSecret, true, "nopassword", "haspassword", "ispassword", "usepassword", "requirepassword", "resetpassword", "forgotpassword", "showpassword", "hidepassword")
 	add(isPassword, false, "password", "passwd", "passwort", "passphrase", "passcode", "kennwort", "wachtwoord", "contraseña", "passw", "userpw", "seedphrase", "mnemonic", "passwords", "requirepass", "masterauth", "storepass", "keypass", "passworddigest", "senha", "motdepasse", "contrasena")
 	add(isPassword, true, "pass", "pwd", "pw", "psk")
 	add(isPassword, false, "userpwd", "dbpwd", "dbpass", "userpass", "smtppass", "mailpass", "rootpass", "adminpass", "authpass")

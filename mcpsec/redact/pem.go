@@ -35,6 +35,23 @@ func (m *scanner) keyBody(from, to int) int {
 	return m.mask(from, to)
 }
 
+// ssh2 masks the body of a key in the format of RFC 4716, whose headers stand
+// before it.
+func (m *scanner) ssh2(from int) int {
+	for range 4 {
+		line := m.skipWhite(from)
+		colon := m.run(line, ident)
+		if !hasAt(m.s, colon, ": ") {
+			break
+		}
+		for from = colon; from < len(m.s) && from-colon < maxPlain && m.s[from] != '\n'; {
+			from++
+		}
+		m.work += from - colon
+	}
+	return m.keyBody(from, m.run(from, pemBody))
+}
+
 // putty masks the private lines of a PuTTY key; from is at their number.
 func (m *scanner) putty(from int) int {
 	from = m.run(from, digit)

@@ -100,7 +100,7 @@ func expression(v string) bool {
 	case strings.HasPrefix(v, "[]"):
 		return true
 	case v[0] == '$' && len(v) > 1:
-		return reference(v[1:]) || strings.Contains(v, "::") || v[len(v)-1] == '-' // $x->{y}
+		return reference(v[1:]) || strings.Contains(v, "::") || strings.IndexByte("-[({", v[len(v)-1]) >= 0 // $x->{y}, $x['y']
 	}
 	open := 0
 	for open < len(v) && v[open] != '(' && v[open] != '[' && v[open] != '{' {

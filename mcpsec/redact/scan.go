@@ -17,6 +17,7 @@ type scanner struct {
 	missed  bool // a matcher masked nothing, and may do otherwise on what is masked now
 	bounded bool // the matcher that masked nothing called missedBefore
 	reach   int  // what such matchers looked at lies before
+	first   int  // where the first mask of the matcher that runs starts, or -1
 	keyEnd  int  // key names up to here were judged
 	cardEnd int  // digits up to here were judged
 	blobEnd int  // base64 up to here was judged
@@ -27,7 +28,7 @@ type scanner struct {
 	collect bool
 	spans   []span // what is masked, when collect is set, in place of out
 	work    int    // bytes looked at by matchers, for the test of linear time
-	runs    [16]struct{ from, to int }
+	runs    [32]struct{ from, to int }
 }
 
 // scan walks the text in blocks of sixteen bytes. Every literal is listed in
@@ -94,6 +95,9 @@ func (m *scanner) skip(end int) int {
 	return end
 }
 
+// maxGap is shorter than what is masked without the name of a key.
+const maxGap = 12
+
 // at tries the literals listed under the window at i. It returns the end of what
 // was masked, or 0.
 func (m *scanner) at(i int) int {
@@ -108,8 +112,10 @@ func (m *scanner) at(i int) int {
 			continue
 		}
 		m.work += len(lit.text)
-		m.bounded = false
+		m.bounded, m.first = false, -1
 		if end := m.match(lit, start, start+len(lit.text)); end > i {
+			// What lies between the literal and the mask was not looked at.
+			m.missed = m.missed || m.first-start-len(lit.text) > maxGap
 			return end
 		}
 		m.missed = m.missed || !m.bounded
@@ -144,6 +150,8 @@ func (m *scanner) match(lit *literal, start, end int) int {
 		return m.scheme(start, end)
 	case kindHash:
 		return m.hash(start, end)
+	case kindCommand:
+		return m.flagged(&commands[lit.arg], end)
 	case kindPII:
 		return m.personal(start, end)
 	default:
@@ -163,6 +171,9 @@ func (m *scanner) replace(from, to int, with string) int {
 		return to
 	}
 	m.missed = m.missed || from < m.reach
+	if m.first < 0 {
+		m.first = from
+	}
 	if m.collect {
 		m.spans = append(m.spans, span{from, to})
 		m.dirty, m.pos = true, to
@@ -181,7 +192,7 @@ func (m *scanner) replace(from, to int, with string) int {
 
 // run returns the end of the run of c that i is in, or i.
 func (m *scanner) run(i int, c class) int {
-	memo := &m.runs[bits.TrailingZeros16(uint16(c))]
+	memo := &m.runs[bits.TrailingZeros32(uint32(c))]
 	if memo.from <= i && i < memo.to {
 		return memo.to
 	}

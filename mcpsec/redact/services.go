@@ -105,15 +105,24 @@ func (m *scanner) azure(start, end int) int {
 	default:
 		before, whole = 52, 84
 	}
-	from := m.runBack(start, b64any, before+1)
-	to := m.run(end, b64any)
-	if start-from != before || to-from < whole || to-from > whole+2 {
+	from, to := start-before, m.run(end, b64any)
+	if !m.exactly(before, b64any, start) || to-from < whole || to-from > whole+2 {
 		return 0
 	}
 	for to < len(m.s) && m.s[to] == '=' {
 		to++
 	}
 	return m.mask(from, to)
+}
+
+// exactly reports whether n bytes of c, and no more, stand before i.
+func (m *scanner) exactly(n int, c class, i int) bool {
+	m.work += n + 1
+	from := i - n
+	if from < m.pos || !all(m.s[from:i], c) {
+		return false
+	}
+	return from == 0 || !is(m.s[from-1], c) || m.startsWord(from)
 }
 
 // adyen finds AQE, base64, a hyphen, base64, a hyphen and sixteen bytes of any
@@ -139,13 +148,13 @@ func (m *scanner) adyen(start int) int {
 // inner finds credentials by what stands within them or at their end.
 func (m *scanner) inner(start, end int) int {
 	switch m.s[start:end] {
-	case "msh": // RapidAPI: ten, msh, and on to fifty
-		if from := m.runBack(start, alnum, 11); start-from == 10 && m.run(end, alnum)-from == 50 {
-			return m.mask(from, from+50)
+	case "msh": // RapidAPI: ten, msh, and some forty
+		if to := m.run(end, alnum); m.exactly(10, alnum, start) && to-start >= 40 && to-start <= 41 {
+			return m.mask(start-10, to)
 		}
 	case "_mmk": // MaxMind
-		if from := m.runBack(start, word, 37); start-from == 36 {
-			return m.mask(from, start)
+		if m.exactly(36, word, start) {
+			return m.mask(start-36, start)
 		}
 	case ":APA91b": // Firebase Cloud Messaging
 		if to := m.run(end, b64url); to-end >= 100 {

@@ -22,6 +22,7 @@ const (
 	kindPEM                 // -----BEGIN
 	kindScheme              // Bearer, Basic
 	kindHash                // $2a$, $argon2
+	kindCommand             // a program with a flag that takes a secret
 	kindPII                 // @, +, country codes
 	kindSpecial             // the rest, told apart by arg
 )

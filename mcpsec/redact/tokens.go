@@ -1,5 +1,7 @@
 package redact
 
+import "strings"
+
 // token describes credentials that name themselves by a prefix: the prefix
 // stays, so that a reader sees what was there, and the body goes.
 type token struct {
@@ -89,7 +91,7 @@ func clouds(add, addMixed adder) {
 	add(b64url, 30, "cflt")
 	add(ident, 60, "dt0c01.", "dt0s01.", "dt0s16.")
 	add(b32, 50, "AGE-SECRET-KEY-1", "AGE-PLUGIN-")
-	add(b64, 80, "RWRTY0Iy", "RWRCSw") // minisign, signify
+	add(b64, 80, "RWRTY0Iy", "RWRCS") // minisign, signify
 	add(ident, 60, "SWMTKN-1-")
 	addMixed(ident, 36, "A3-")
 }
@@ -152,8 +154,8 @@ func models(add, addMixed adder) {
 	add(alnum, 30, "hf_", "api_org_", "gsk_", "r8_", "pplx-", "fc-")
 	addMixed(alnum, 22, "fw_")
 	add(alnum, 40, "xai-")
-	add(word, 30, "pcsk_", "lsv2_pt_", "lsv2_sk_", "tgp_v1_", "wandb_v1_", "bb_live_", "bb_test_")
-	add(b64url, 40, "nvapi-")
+	add(word, 30, "pcsk_", "lsv2_pt_", "lsv2_sk_", "wandb_v1_", "bb_live_", "bb_test_")
+	add(b64url, 40, "nvapi-", "tgp_v1_")
 	add(b64url, 20, "tvly-")
 	addMixed(hexa, 30, "e2b_", "n8n_api_", "sk_")
 }
@@ -185,7 +187,24 @@ func (m *scanner) token(t *token, start int) int {
 	if to-end < t.least || t.mixed && !mixed(m.s[end:to]) {
 		return 0
 	}
-	return m.mask(end, m.tokenEnd(to, t.prefix))
+	to = m.mask(end, m.tokenEnd(to, t.prefix))
+	if t.prefix == "AKIA" || t.prefix == "ASIA" {
+		return m.awsSecret(to)
+	}
+	return to
+}
+
+// awsSecret masks the secret key that stands next to an access key's id, which
+// ends at id: forty bytes of base64.
+func (m *scanner) awsSecret(id int) int {
+	i := id
+	for end := min(len(m.s), id+5); i < end && strings.IndexByte(" ,:;|/'\"\t", m.s[i]) >= 0; {
+		i++
+	}
+	if to := m.run(i, b64); i > id && to-i == 40 && mixed(m.s[i:to]) {
+		return m.mask(i, to)
+	}
+	return id
 }
 
 // tokenEnd returns where a token ends whose body goes on to i: also behind

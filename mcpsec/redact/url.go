@@ -134,6 +134,19 @@ func (m *scanner) mysql(at int) int {
 	return m.password(colon+1, at)
 }
 
+// oracle finds the password of user/password@, which starts at from; its @ is
+// at at.
+func (m *scanner) oracle(from, at int) int {
+	slash := -1
+	if at > from {
+		slash = strings.IndexByte(m.s[from:at], '/')
+	}
+	if slash < 1 || from+slash+1 == at || !all(m.s[from:from+slash], word) {
+		return 0
+	}
+	return m.password(from+slash+1, at)
+}
+
 // pgpass finds the last field of host:5432:database:user:password.
 func (m *scanner) pgpass(from int) int {
 	i, end := from, min(len(m.s), from+256)
@@ -157,4 +170,14 @@ func (m *scanner) pgpass(from int) int {
 		return 0
 	}
 	return m.mask(i, to)
+}
+
+// pgpassAny finds the last field of host:*:*:user:password.
+func (m *scanner) pgpassAny(from int) int {
+	to := m.run(from, notWhite)
+	colon := strings.IndexByte(m.s[from:min(to, from+maxPlain)], ':')
+	if colon < 1 || masked(m.s[from+colon+1:to]) {
+		return 0
+	}
+	return m.mask(from+colon+1, to)
 }

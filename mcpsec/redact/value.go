@@ -31,7 +31,10 @@ func (m *scanner) value(class secrecy, st style, from, v int) int {
 		return 0
 	}
 	to, start, quoted := m.bounds(st, from, v)
-	if st == stylePair && (!quoted || !closed(s, to)) {
+	if quoted && start < to && is(s[start], blank) && (to == len(s) || s[to] == '\n') {
+		return 0 // the quote closes a string that held the name
+	}
+	if st == stylePair && (!quoted || !closed(s, to)) || st == styleXML && to+1 < len(s) && s[to] == '<' && s[to+1] != '/' {
 		return 0
 	}
 	if !quoted && m.entry(st, from, to) {
@@ -300,13 +303,14 @@ func separates(s string, i int) bool {
 		return true
 	}
 	spaced := s[i] == ';' // User Id=
+	query := s[i] == '&'
 	i++
 	if i >= len(s) || !is(s[i], ident) {
 		return i >= len(s) || is(s[i], white) || isQuote(s[i]) || s[i] == '\\' || s[i] == '}' || s[i] == ']' || s[i] == ')'
 	}
 	for end := min(len(s), i+32); i < end; i++ {
 		if !is(s[i], ident) && !(spaced && s[i] == ' ') {
-			return s[i] == '=' || s[i] == ':'
+			return s[i] == '=' || s[i] == ':' || query && (s[i] == '[' || hasFold(s, i, "%5b"))
 		}
 	}
 	return false
