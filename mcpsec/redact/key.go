@@ -56,8 +56,9 @@ func (m *scanner) keyed(start, end int) int {
 	return m.value(class, st, from, v)
 }
 
-// twoWords judges "API key: v", the name written as prose writes it.
-func (m *scanner) twoWords(start, end int) int {
+// twoWords judges "API key: v", the name written as prose writes it, and names
+// in other alphabets.
+func (m *scanner) twoWords(class secrecy, start, end int) int {
 	if !m.startsWord(start) {
 		return 0
 	}
@@ -70,7 +71,7 @@ func (m *scanner) twoWords(start, end int) int {
 	if st == styleNone || v >= len(m.s) {
 		return 0
 	}
-	return m.value(isToken, st, start, v)
+	return m.value(class, st, start, v)
 }
 
 // otherwise reports the usual other meanings of two short names: a test that
@@ -108,7 +109,7 @@ func (m *scanner) nameEnd(start int) int {
 // separator reads what stands between the key name [from, to) and its value.
 func (m *scanner) separator(from, to int) (style, int) {
 	s := m.s
-	j := skipZeroWidth(s, to)
+	j := skipColour(s, skipZeroWidth(s, to))
 	if st, v := bracketed(s, from, j); st != styleNone {
 		return st, v
 	}
@@ -153,6 +154,10 @@ func assignment(s string, j, k int, quoted bool) (style, int) {
 	}
 	v := k + 1
 	switch {
+	case next == '=' && v+1 < len(s) && (isQuote(s[v+1]) || hasAt(s, v+1, ` "`) || hasAt(s, v+1, " '")): // password == "v"
+		return styleIs, v + 1
+	case hasAt(s, v, "** "): // **Password:** v
+		return styleSpaced, v + len("** ")
 	case next == '=' && s[k] == ':':
 		return styleCode, v + 1
 	case next == ':' && s[k] == ':' && v+1 < len(s) && is(s[v+1], blank): // LDIF: base64 follows
@@ -210,6 +215,8 @@ func (m *scanner) elsewhere(from, to, j, k int, quoted bool) (style, int) {
 		return styleIs, k + strings.IndexByte(s[k:], ' ') + 1
 	case k == j+1 && (directive(s[from:to]) || m.afterLogin(from)):
 		return styleEqual, k
+	case hasAt(s, k, "-> "), hasAt(s, k, "\u2192 "):
+		return styleIs, k + strings.IndexByte(s[k:], ' ') + 1
 	case k > j+2, k == j+1 && shouted(s[from:to]):
 		return styleIs, k
 	case k == j+1:
@@ -326,6 +333,27 @@ func isQuote(c byte) bool { return c == '"' || c == '\'' || c == '`' }
 func skipBlank(s string, i int) int {
 	for end := min(len(s), i+32); i < end && is(s[i], blank); {
 		i++
+	}
+	return i
+}
+
+// skipColour skips a colour sequence of a terminal, ESC [ 1 ; 32 m, also as JSON
+// writes it.
+func skipColour(s string, i int) int {
+	j := i
+	switch {
+	case hasAt(s, i, "\x1b["):
+		j += len("\x1b[")
+	case hasAt(s, i, `\u001b[`):
+		j += len(`\u001b[`)
+	default:
+		return i
+	}
+	for end := min(len(s), j+12); j < end && (is(s[j], digit) || s[j] == ';'); {
+		j++
+	}
+	if j < len(s) && s[j] == 'm' {
+		return j + 1
 	}
 	return i
 }

@@ -36,6 +36,7 @@ const (
 	atThin
 	atEscapedURL
 	atTwoWords
+	atForeign
 	atPuTTY
 	atAzure
 	atAdyen
@@ -78,7 +79,7 @@ func buildSpecials() (list []literal) {
 		}
 	}
 	add(kindSpecial, atJWK, `"d":"`, `"p":"`, `"q":"`, `"dp":"`, `"dq":"`, `"qi":"`, `"k":"`, `"d": "`, `\"d\":\"`, `\"k\":\"`)
-	add(kindSpecial, atJWKPoint, `"x":"`, `"y":"`)
+	add(kindSpecial, atJWKPoint, `"crv":`, `"crv" :`)
 	add(kindSpecial, atURLStruct, " User:", "{User:")
 	// "password", "secret", "-----BEGIN", "://", "Bearer ", "PASSWORD", "_KEY="
 	// and "TOKEN" in base64, at each of three alignments.
@@ -107,6 +108,7 @@ func buildSpecials() (list []literal) {
 	fold(kindSpecial, atEscapedURL, "%3a%2f%2f")
 	fold(kindSpecial, atSecureString, "-securestring ")
 	fold(kindSpecial, atTwoWords, "api key", "access key", "secret key", "auth key", "unseal key")
+	add(kindSpecial, atForeign, foreign...)
 	fold(kindSpecial, atPuTTY, "private-lines: ")
 	fold(kindSpecial, atSMTP, "auth plain", "auth login", "auth xoauth2", "auth cram-md5", "authenticate plain", "authenticate login", "authenticate xoauth2", "authenticate oauthbearer", "334 ugfzc3dvcmq6")
 	fold(kindSpecial, atIdentified, "identified by ")
@@ -146,7 +148,7 @@ func (m *scanner) special(what uint16, start, end int) int {
 	case atJWK:
 		return m.jwk(end)
 	case atJWKPoint:
-		return m.jwkPoint(start, end)
+		return m.jwkPoint(end)
 	case atURLStruct:
 		return m.urlStruct(end)
 	case atBase64:
@@ -156,7 +158,9 @@ func (m *scanner) special(what uint16, start, end int) int {
 	case atEscapedURL:
 		return m.escapedUserinfo(end)
 	case atTwoWords:
-		return m.twoWords(start, end)
+		return m.twoWords(isToken, start, end)
+	case atForeign:
+		return m.twoWords(isPassword, start, end)
 	case atPuTTY:
 		return m.putty(end)
 	case atAzure:
@@ -207,18 +211,21 @@ func (m *scanner) jwk(from int) int {
 	return m.mask(from, to)
 }
 
-// jwkPoint finds the public point of a JSON Web Key that has its private
-// member beside it: such a key goes as a whole.
-func (m *scanner) jwkPoint(start, end int) int {
-	const near = 256
-	if m.run(end, b64url)-end < 40 {
+// jwkPoint masks the public point of a JSON Web Key on a curve that has its
+// private member beside it: such a key goes as a whole.
+func (m *scanner) jwkPoint(from int) int {
+	near := m.s[from:min(len(m.s), from+512)]
+	m.work += len(near)
+	if !strings.Contains(near, `"d":"`) {
 		return 0
 	}
-	m.work += 2 * near
-	if !strings.Contains(m.s[max(0, start-near):min(len(m.s), end+near)], `"d":"`) {
-		return 0
+	end := 0
+	for _, name := range []string{`"x":"`, `"y":"`} {
+		if i := strings.Index(near, name); i >= 0 && from+i > end {
+			end = max(end, m.jwk(from+i+len(name)))
+		}
 	}
-	return m.jwk(end)
+	return end
 }
 
 // urlStruct finds the password in a url.URL printed with %+v.

@@ -15,11 +15,20 @@ const (
 
 // keyParts are the texts at which a key name is recognised, anywhere in it.
 var keyParts = []string{
-	"pass", "pwd", "secret", "token", "credential", "cookie", "authorization", "session", "sessid", "kennwort", "contrase\xc3\xb1", "wachtwoord",
+	"pass", "pwd", "secret", "token", "credential", "cookie", "authorization", "session", "sessid", "kennwort", "wachtwoord",
 	"apikey", "api_key", "api-key", "_key", "-key", "accesskey", "privatekey", "privkey", "accountkey", "authkey", "secretkey", "signingkey", "signkey", "encryptionkey", "cryptkey",
 	"masterkey", "sharedkey", "licensekey", "storagekey", "deploykey", "servicekey", "rolekey", "anonkey", "clientkey", "serverkey", "userkey", "appkey", "jwtkey", "sshkey", "webhookkey", "writekey", "adminkey", "hmackey", "passkey", "sessionkey",
 	"key=", `"key`, "code=\x02", "sig=", `"sig`, "signature=", "-signature", "_auth", "auth=", `"auth"`, "verifier", "_assertion", "samlresponse", "initial_response", "id_token_hint",
 	"cvc", "cvv", "_otp=", `_otp"`, "_otp:", `"otp"`, "otp=\x00", "pin=\x00", "pin:\x00", "pin: \x00", `"pin`, "_pin", "mnemonic=", `mnemonic"`, "mnemonic:", "seed_phrase", "seedphrase", "sid=", ".sid", "sid%", `"sid`, "_jwt", `"jwt`, "jwt=", "jwt:", `"pw`, "pw=", "pw:", "userpw", "security_code", "psk=", "psk:", `"psk`, "requirepass", "masterauth", "applicationkey", "consumerkey", "kagglekey", "unsealkey", "validationkey", "decryptionkey", "response=", "senha", "mot_de_passe", "motdepasse", "contrasena",
+}
+
+// foreign are words for password that have no other use, or letters that key
+// names are not made of.
+var foreign = []string{
+	"contrase\u00f1a", "Contrase\u00f1a", "clave_secreta", "mot de passe", "Mot de passe", "has\u0142o", "Has\u0142o", "haslo", "l\u00f6senord", "L\u00f6senord", "losenord",
+	"adgangskode", "Adgangskode", "passord", "Passord", "salasana", "Salasana", "jelsz\u00f3", "Jelsz\u00f3", "jelszo", "heslo", "Heslo", "parola", "Parola", "\u015fifre", "\u015eifre", "sifre",
+	"\u043f\u0430\u0440\u043e\u043b\u044c", "\u041f\u0430\u0440\u043e\u043b\u044c", "\u03ba\u03c9\u03b4\u03b9\u03ba\u03cc\u03c2", "\u05e1\u05d9\u05e1\u05de\u05d4",
+	"\u5bc6\u7801", "\u5bc6\u78bc", "\u53e3\u4ee4", "\u30d1\u30b9\u30ef\u30fc\u30c9", "\ube44\ubc00\ubc88\ud638",
 }
 
 // nameRule judges key names by their end, in lower case and without separators.
@@ -41,7 +50,7 @@ func buildNameRules() (byLast [256][]nameRule) {
 	// First the exceptions: these end like secrets and are none.
 	add(notSecret, false, "progresstoken", "nexttoken", "pagetoken", "continuationtoken", "synctoken", "canceltoken", "cursortoken", "csstoken", "publicapikey", "publickeytoken")
 	add(notSecret, true, "nopassword", "haspassword", "ispassword", "usepassword", "requirepassword", "resetpassword", "forgotpassword", "showpassword", "hidepassword")
-	add(isPassword, false, "password", "passwd", "passwort", "passphrase", "passcode", "kennwort", "wachtwoord", "contraseña", "passw", "userpw", "seedphrase", "mnemonic", "passwords", "requirepass", "masterauth", "storepass", "keypass", "passworddigest", "senha", "motdepasse", "contrasena")
+	add(isPassword, false, "password", "passwd", "passwort", "passphrase", "passcode", "kennwort", "wachtwoord", "passw", "userpw", "seedphrase", "mnemonic", "passwords", "requirepass", "masterauth", "storepass", "keypass", "passworddigest", "senha", "motdepasse", "contrasena")
 	add(isPassword, true, "pass", "pwd", "pw", "psk")
 	add(isPassword, false, "userpwd", "dbpwd", "dbpass", "userpass", "smtppass", "mailpass", "rootpass", "adminpass", "authpass")
 	add(isToken, false, "token", "secret", "apikey", "accesskey", "secretkey", "privatekey", "privkey", "encryptionkey", "signingkey", "signkey", "authkey", "masterkey", "sharedkey", "accountkey",

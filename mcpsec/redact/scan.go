@@ -40,8 +40,8 @@ func (m *scanner) scan() {
 		b := s[i : i+18]
 		p0, p1, p2, p3 := near[couple(b, 0)], near[couple(b, 2)], near[couple(b, 4)], near[couple(b, 6)]
 		p4, p5, p6, p7 := near[couple(b, 8)], near[couple(b, 10)], near[couple(b, 12)], near[couple(b, 14)]
-		first := p0>>8&p1 | p1>>8&p2 | p2>>8&p3 | p3>>8&p4
-		second := p4>>8&p5 | p5>>8&p6 | p6>>8&p7 | p7>>8&near[couple(b, 16)]
+		first := p0>>16&p1 | p1>>16&p2 | p2>>16&p3 | p3>>16&p4
+		second := p4>>16&p5 | p5>>16&p6 | p6>>16&p7 | p7>>16&near[couple(b, 16)]
 		switch from := i; {
 		case first|second == 0:
 			i += 16
@@ -64,7 +64,7 @@ func couple(s string, i int) uint16 { return uint16(s[i]) | uint16(s[i+1])<<8 }
 func (m *scanner) windows(i, end int) int {
 	near := &m.t.near
 	for ; i < end; i += 2 {
-		hit := near[couple(m.s, i)] >> 8
+		hit := near[couple(m.s, i)] >> 16
 		if i+4 <= len(m.s) {
 			hit &= near[couple(m.s, i+2)]
 		}
@@ -73,7 +73,7 @@ func (m *scanner) windows(i, end int) int {
 		}
 		next := i
 		if hit&^digitGroup != 0 {
-			next = m.skip(m.at(i))
+			next = m.skip(m.at(i, hit))
 		}
 		if hit&digitGroup != 0 {
 			next = max(next, m.skip(m.cards(i)))
@@ -98,13 +98,13 @@ func (m *scanner) skip(end int) int {
 // maxGap is shorter than what is masked without the name of a key.
 const maxGap = 12
 
-// at tries the literals listed under the window at i. It returns the end of what
+// at tries the literals listed under the window at i, of the groups hit. It returns the end of what
 // was masked, or 0.
-func (m *scanner) at(i int) int {
+func (m *scanner) at(i int, hit uint32) int {
 	refs := m.t.refs[m.t.bucket[couple(m.s, i)]]
 	for k := range refs {
 		ref := &refs[k]
-		if !ref.fits(m.s, i) {
+		if hit&(1<<ref.group) == 0 || !ref.fits(m.s, i) {
 			continue
 		}
 		start, lit := i-int(ref.off), &m.t.lits[ref.lit]

@@ -1,5 +1,7 @@
 package redact
 
+import "strings"
+
 // The functions here read the shapes in which languages, formats and protocols
 // print a name and its value.
 
@@ -89,12 +91,17 @@ func (m *scanner) skipWhite(i int) int {
 // bracketed reads what follows a name in brackets: [password] => v, a[password]=v,
 // (password)=(v).
 func bracketed(s string, from, j int) (style, int) {
+	if j+3 < len(s) && s[j] == '[' && is(s[j+1], digit) && s[j+2] == ']' && s[j+3] == '=' { // key[0]=v
+		return styleEqual, j + 4
+	}
 	if from == 0 || j >= len(s) {
 		return styleNone, 0
 	}
 	switch {
 	case s[from-1] == '[' && hasAt(s, j, "] => "):
 		return styleLine, j + len("] => ")
+	case s[from-1] == '[' && (hasAt(s, j, ":protected] => ") || hasAt(s, j, ":private] => ")):
+		return styleLine, j + strings.IndexByte(s[j:], '>') + 2
 	case s[from-1] == '[' && hasAt(s, j, "]=") && !hasAt(s, j, "]=="):
 		return styleEqual, j + len("]=")
 	case hasFold(s, from-3, "%5b") && hasFold(s, j, "%5d="):

@@ -80,6 +80,7 @@ func (l *literal) variants(i int) string {
 type ref struct {
 	lit        uint16
 	off        int16
+	group      uint8
 	want, mask uint32
 }
 
@@ -97,10 +98,10 @@ func (r *ref) fits(s string, i int) bool {
 //
 // A literal is found by a window: four bytes of it, as two pairs. The literals
 // are spread over groups, and near holds, for each pair, a bit for each group
-// in which it is the second half of a window and, eight bits higher, for each
+// in which it is the second half of a window and, sixteen bits higher, for each
 // in which it is the first.
 type table struct {
-	near   [1 << 16]uint16
+	near   [1 << 16]uint32
 	bucket [1 << 16]uint16 // of a first half: its place in refs
 	refs   [][]ref
 	lits   []literal
@@ -111,10 +112,10 @@ type table struct {
 }
 
 const (
-	groups     = 7
-	wildGroup  = 0      // of windows whose second half is nearly any pair
-	digitGroup = 1 << 7 // no literals: digits after digits
-	scarce     = 50     // of a million pairs
+	groups     = 15
+	wildGroup  = 0       // of windows whose second half is nearly any pair
+	digitGroup = 1 << 15 // no literals: digits after digits
+	scarce     = 50      // of a million pairs
 )
 
 // load is how many of a million pairs of ordinary text are a first half, and a
@@ -132,7 +133,7 @@ func build() *table {
 	}
 	for a := byte('0'); a <= '9'; a++ {
 		for b := byte('0'); b <= '9'; b++ {
-			t.near[uint16(a)|uint16(b)<<8] |= digitGroup<<8 | digitGroup
+			t.near[uint16(a)|uint16(b)<<8] |= digitGroup<<16 | digitGroup
 		}
 	}
 	for i := range tokens {
@@ -198,7 +199,7 @@ func (t *table) add(lit literal) {
 // at in vain.
 func (t *table) list(w window, r ref) {
 	best, least := wildGroup, int64(-1)
-	first, second := t.added(w.first, 8), t.added(w.second, 0)
+	first, second := t.added(w.first, 16), t.added(w.second, 0)
 	for g := range t.load {
 		if g == wildGroup || w.second.wild() {
 			continue
@@ -210,11 +211,12 @@ func (t *table) list(w window, r ref) {
 	}
 	t.load[best].first += first[best]
 	t.load[best].second += second[best]
+	r.group = uint8(best)
 	if best != wildGroup {
 		w.second.each(func(p uint16) { t.near[p] |= 1 << best })
 	}
 	w.first.each(func(p uint16) {
-		t.near[p] |= 1 << (8 + best)
+		t.near[p] |= 1 << (16 + best)
 		if t.bucket[p] == 0 {
 			t.refs = append(t.refs, nil)
 			t.bucket[p] = uint16(len(t.refs) - 1)

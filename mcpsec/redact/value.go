@@ -16,7 +16,7 @@ const (
 func (m *scanner) value(class secrecy, st style, from, v int) int {
 	s := m.s
 	gap := v
-	v = skipBlank(s, v)
+	v = skipColour(s, skipBlank(s, skipColour(s, v)))
 	if v > gap && st == styleSpaced && s[gap-1] == '=' && !is(s[gap-2], blank) && m.startsPair(v) {
 		return 0 // password= user=bob
 	}
@@ -235,7 +235,7 @@ func (m *scanner) bareEnd(st style, from, i int) int {
 	open, escapes := 0, false // brackets that the value opened itself; a\ b, a\:b
 	for ; i < len(s); i++ {
 		switch c := s[i]; c {
-		case ' ', '\t', '\r', '\n', '"', '\'', '`', '<', '>':
+		case ' ', '\t', '\r', '\n', '"', '\'', '`', '<', '>', 0x1b:
 			m.work += i - start
 			return trimEnd(s, start, i)
 		case '\\':
