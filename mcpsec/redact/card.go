@@ -16,42 +16,99 @@ func (m *scanner) cards(i int) (masked int) {
 	}
 	m.work += i - p + 1
 	for p = max(p, least); p <= i; {
-		n, to := m.cardRun(p)
-		if n >= minCard && n <= maxCard && m.cardAt(p, to) {
-			masked = m.maskCard(p, to)
-		} else if n >= minCard {
-			m.missed = true
+		r := m.digitRun(p)
+		if r.digits >= minCard {
+			masked = max(masked, m.cardIn(r))
 		}
-		m.cardEnd = to
-		for p = to; p <= i && !is(m.s[p], digit); p++ {
+		p = max(r.end(), p+1)
+		m.cardEnd = p
+		for p <= i && !is(m.s[p], digit) {
+			p++
 		}
 	}
 	return masked
 }
 
-// cardRun returns how many digits start at i, in groups of three and more with
-// one space or hyphen between them, and where they end.
-func (m *scanner) cardRun(i int) (n, to int) {
+// digitRun is digits in groups of three and more, one space or hyphen between.
+type digitRun struct {
+	from, to [6]int
+	n        int // groups
+	digits   int
+	long     bool // there are more groups: a table
+}
+
+func (r *digitRun) end() int {
+	if r.n == 0 {
+		return 0
+	}
+	return r.to[r.n-1]
+}
+
+func (m *scanner) digitRun(i int) (r digitRun) {
 	s := m.s
 	for {
-		group := m.run(i, digit)
-		n += group - i
-		to = group
-		if n > maxCard || group-i < 3 || group+3 >= len(s) || s[group] != ' ' && s[group] != '-' || !is(s[group+1], digit) {
-			return n, to
+		to := m.run(i, digit)
+		if r.n > 0 && to-i < 3 || to == i {
+			return r
 		}
-		i = group + 1
+		if r.n == len(r.from) {
+			r.long = true
+			r.to[r.n-1] = to
+		} else {
+			r.from[r.n], r.to[r.n] = i, to
+			r.n++
+		}
+		r.digits += to - i
+		if to-i < 3 || to+1 >= len(s) || s[to] != ' ' && s[to] != '-' || !is(s[to+1], digit) {
+			return r
+		}
+		i = to + 1
 	}
 }
 
-// cardAt reports whether the digits in [from, to) stand alone, have the
-// issuer's prefix and length, and pass the Luhn check.
-func (m *scanner) cardAt(from, to int) bool {
-	s := m.s
-	if from > 0 && (is(s[from-1], word) || s[from-1] == '-' || s[from-1] == '.' || s[from-1] == '+' || s[from-1] == '/') {
+// cardIn masks the first card number among the groups of r.
+func (m *scanner) cardIn(r digitRun) int {
+	for i := 0; i < r.n && !r.long && !m.inTable(r); i++ {
+		digits := 0
+		for j := i; j < r.n; j++ {
+			if digits += r.to[j] - r.from[j]; digits > maxCard {
+				break
+			}
+			if digits >= minCard && m.cardAt(r.from[i], r.to[j], i > 0, j+1 < r.n) {
+				return m.maskCard(r.from[i], r.to[j])
+			}
+		}
+	}
+	m.missed = true
+	return 0
+}
+
+// inTable reports whether a word of hexadecimal with letters stands beside r: a
+// table of code points, say.
+func (m *scanner) inTable(r digitRun) bool {
+	from, to := r.from[0]-1, r.end()
+	if r.n < 2 {
 		return false
 	}
-	if to < len(s) && (is(s[to], word) || s[to] == '-' || s[to] == '.' && to+1 < len(s) && is(s[to+1], digit)) {
+	if from > 0 && m.s[from] == ' ' {
+		from = m.runBack(from, hexa, 6)
+	}
+	end := to
+	if to < len(m.s) && m.s[to] == ' ' {
+		end = m.run(to+1, hexa)
+	}
+	hexWord := func(w string) bool { return len(w) >= 4 && len(w) <= 6 && mixed(w) }
+	return from >= 0 && hexWord(m.s[from:max(from, r.from[0]-1)]) || end > to && hexWord(m.s[to+1:end])
+}
+
+// cardAt reports whether the digits in [from, to) stand alone, or beside other
+// groups, have the issuer's prefix and length, and pass the Luhn check.
+func (m *scanner) cardAt(from, to int, before, after bool) bool {
+	s := m.s
+	if !before && from > 0 && (is(s[from-1], word) || s[from-1] == '-' || s[from-1] == '.' || s[from-1] == '+' || s[from-1] == '/') {
+		return false
+	}
+	if !after && to < len(s) && (is(s[to], word) || s[to] == '-' || s[to] == '.' && to+1 < len(s) && is(s[to+1], digit)) {
 		return false
 	}
 	var digits [maxCard]byte

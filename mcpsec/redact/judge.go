@@ -11,6 +11,12 @@ func secretValue(class secrecy, st style, quoted bool, v string) bool {
 	if len(v) >= maxPlain && (class == isPassword || class == isToken) {
 		return true
 	}
+	if st == styleTable {
+		return (class == isPassword || class == isToken) && len(v) >= 8 && is(v[0], alnum) && turns(v, 2) && !prose(v) && !dated(v) && !expression(v)
+	}
+	if class == isToken && reference(strings.TrimRight(v, "0123456789")) {
+		return false
+	}
 	if quoted && (code(v) || len(v) < 4 && !anyOf(v, alnum)) {
 		return false
 	}

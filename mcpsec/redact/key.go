@@ -19,6 +19,7 @@ const (
 	styleLine         // a value that goes on to the end of its line
 	stylePair         // ('k', 'v')
 	styleXML          // <k>v</k>
+	styleTable        // k    v
 )
 
 // keyed judges the key name around [start, end) and masks its value.
@@ -217,7 +218,9 @@ func (m *scanner) elsewhere(from, to, j, k int, quoted bool) (style, int) {
 		return styleEqual, k
 	case hasAt(s, k, "-> "), hasAt(s, k, "\u2192 "):
 		return styleIs, k + strings.IndexByte(s[k:], ' ') + 1
-	case k > j+2, k == j+1 && shouted(s[from:to]):
+	case k > j+2:
+		return styleTable, k
+	case k == j+1 && shouted(s[from:to]):
 		return styleIs, k
 	case k == j+1:
 		return styleProse, k

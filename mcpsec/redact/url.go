@@ -176,7 +176,7 @@ func (m *scanner) pgpass(from int) int {
 func (m *scanner) pgpassAny(from int) int {
 	to := m.run(from, notWhite)
 	colon := strings.IndexByte(m.s[from:min(to, from+maxPlain)], ':')
-	if colon < 1 || masked(m.s[from+colon+1:to]) {
+	if colon < 1 || !all(m.s[from:from+colon], ident) || masked(m.s[from+colon+1:to]) {
 		return 0
 	}
 	return m.mask(from+colon+1, to)

@@ -20,7 +20,7 @@ func (m *scanner) value(class secrecy, st style, from, v int) int {
 	if v > gap && st == styleSpaced && s[gap-1] == '=' && !is(s[gap-2], blank) && m.startsPair(v) {
 		return 0 // password= user=bob
 	}
-	if v = m.unwrap(v); v >= len(s) {
+	if v = m.unwrap(v); v >= len(s) || st == styleTable && !is(s[v], alnum) {
 		return 0
 	}
 	array := s[v] == '[' && !hasAt(s, v, Mask) && !hasAt(s, v, "[]")
@@ -34,7 +34,7 @@ func (m *scanner) value(class secrecy, st style, from, v int) int {
 	if quoted && start < to && is(s[start], blank) && (to == len(s) || s[to] == '\n') {
 		return 0 // the quote closes a string that held the name
 	}
-	if st == stylePair && (!quoted || !closed(s, to)) || st == styleXML && to+1 < len(s) && s[to] == '<' && s[to+1] != '/' {
+	if st == stylePair && (!quoted || !closed(s, to)) || st == styleXML && !hasAt(s, m.skipWhite(to), "</") && !hasAt(s, to, "]]>") {
 		return 0
 	}
 	if !quoted && m.entry(st, from, to) {
