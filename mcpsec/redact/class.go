@@ -2,7 +2,7 @@ package redact
 
 // class is a set of bytes, one bit each, so that a byte is tested with one
 // load. Each set has its own bit, because runs are remembered by set.
-type class uint32
+type class uint16
 
 const (
 	alnum    class = 1 << iota // letters and digits

@@ -9,26 +9,28 @@ import "math/bits"
 // a look ahead that may come to nothing, is bounded by a constant; and what is
 // masked is not looked at again.
 type scanner struct {
-	t       *table
-	s       string
-	out     []byte
-	pos     int // what lies before is in out
-	dirty   bool
-	missed  bool // a matcher masked nothing, and may do otherwise on what is masked now
-	bounded bool // the matcher that masked nothing called missedBefore
-	reach   int  // what such matchers looked at lies before
-	first   int  // where the first mask of the matcher that runs starts, or -1
-	keyEnd  int  // key names up to here were judged
-	cardEnd int  // digits up to here were judged
-	blobEnd int  // base64 up to here was judged
-	jarEnd  int  // cookies up to here were judged
-	pemFrom int  // from here, the next "-----END" is at pemNext
-	pemNext int
-	depth   int // 1 in what was decoded
-	collect bool
-	spans   []span // what is masked, when collect is set, in place of out
-	work    int    // bytes looked at by matchers, for the test of linear time
-	runs    [32]struct{ from, to int }
+	t          *table
+	s          string
+	out        []byte
+	pos        int // what lies before is in out
+	dirty      bool
+	missed     bool     // a matcher masked nothing, and may do otherwise on what is masked now
+	bounded    bool     // the matcher that masked nothing called missedBefore
+	reach      int      // what such matchers looked at lies before
+	first      int      // where the first mask of the matcher that runs starts, or -1
+	keyEnd     int      // key names up to here were judged
+	cardEnd    int      // digits up to here were judged
+	blobEnd    int      // base64 up to here was judged
+	jarEnd     int      // cookies up to here were judged
+	command    *command // the last one that was looked for
+	commandEnd int      // the end of its line
+	pemFrom    int      // from here, the next "-----END" is at pemNext
+	pemNext    int
+	depth      int // 1 in what was decoded
+	collect    bool
+	spans      []span // what is masked, when collect is set, in place of out
+	work       int    // bytes looked at by matchers, for the test of linear time
+	runs       [16]struct{ from, to int }
 }
 
 // scan walks the text in blocks of sixteen bytes. Every literal is listed in
@@ -192,7 +194,7 @@ func (m *scanner) replace(from, to int, with string) int {
 
 // run returns the end of the run of c that i is in, or i.
 func (m *scanner) run(i int, c class) int {
-	memo := &m.runs[bits.TrailingZeros32(uint32(c))]
+	memo := &m.runs[bits.TrailingZeros16(uint16(c))]
 	if memo.from <= i && i < memo.to {
 		return memo.to
 	}

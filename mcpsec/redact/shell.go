@@ -18,37 +18,46 @@ var commands = []command{
 	{"mongosh ", "-p", false}, {"mongo ", "-p", false}, {"mongodump ", "-p", false}, {"mongorestore ", "-p", false}, {"mongoexport ", "-p", false},
 	{"ncftpput ", "-p", false}, {"ncftpget ", "-p", false}, {"sshpass ", "-p", false}, {"xfreerdp ", "/p:", true},
 	{"smbclient ", "%", true}, {"lftp ", ",", true},
-	{"openssl ", "-passin pass:", true}, {"openssl ", "-passout pass:", true}, {"openssl ", "-pass pass:", true},
+	{"openssl ", "pass:", true},
 }
 
 // maxCommand bounds how far behind a command's name its flag may be.
 const maxCommand = 160
 
-// flagged masks what follows the flag of c on the line that goes on at i.
-func (m *scanner) flagged(c *command, i int) int {
-	s, end := m.s, min(len(m.s), i+maxCommand)
-	if eol := strings.IndexAny(s[i:end], "\n|"); eol >= 0 {
+// rest returns the end of the command line that goes on at i.
+func (m *scanner) rest(i int) int {
+	end := min(len(m.s), i+maxCommand)
+	if eol := strings.IndexByte(m.s[i:end], '\n'); eol >= 0 {
 		end = i + eol
 	}
 	m.work += end - i
+	return end
+}
+
+// flagged masks what follows the flags of c on the line that goes on at i.
+func (m *scanner) flagged(c *command, i int) (masked int) {
+	if i < m.commandEnd && m.command == c { // its name again, on the same line
+		return 0
+	}
+	s, end := m.s, m.rest(i)
+	m.command, m.commandEnd = c, end
 	inside := c.flag == "%" || c.flag == "," // user%password
 	for {
 		at := strings.Index(s[i:end], c.flag)
 		if at < 0 {
-			return 0
+			return masked
 		}
 		i += at + len(c.flag)
-		if inside || is(s[i-len(c.flag)-1], blank) {
-			break
+		if !inside && !is(s[i-len(c.flag)-1], blank) || i >= end || is(s[i], blank) && c.joined {
+			continue
+		}
+		if s[i] == '=' {
+			i++
+		}
+		if to := m.word(skipBlank(s, i), end); to > 0 {
+			masked, i = to, max(i, min(to, end))
 		}
 	}
-	switch {
-	case i < end && s[i] == '=':
-		i++
-	case i < end && is(s[i], blank) && c.joined:
-		return 0
-	}
-	return m.word(skipBlank(s, i), end)
 }
 
 // word masks the argument that starts at v, before end.
@@ -64,19 +73,26 @@ func (m *scanner) word(v, end int) int {
 }
 
 // htpasswd masks the password that -b takes from the command line: the last
-// argument.
+// argument, behind the file or the user's name.
 func (m *scanner) htpasswd(i int) int {
-	s, end := m.s, min(len(m.s), i+maxCommand)
-	if eol := strings.IndexAny(s[i:end], "\n|;&"); eol >= 0 {
-		end = i + eol
+	s, end := m.s, m.rest(i)
+	flags := i
+	for flags < end && !is(s[flags], blank) {
+		flags++
 	}
-	m.work += end - i
-	words := strings.Fields(s[i:end])
-	if len(words) < 3 || words[0][0] != '-' || !strings.Contains(words[0], "b") {
+	if flags == i || s[i] != '-' || strings.IndexByte(s[i:flags], 'b') < 0 {
 		return 0
 	}
-	last := words[len(words)-1]
-	v := i + strings.LastIndex(s[i:end], last)
+	for end > flags && is(s[end-1], white) {
+		end--
+	}
+	v := end
+	for v > flags && !is(s[v-1], blank) {
+		v--
+	}
+	if v <= skipBlank(s, flags) {
+		return 0
+	}
 	return m.word(v, end)
 }
 
