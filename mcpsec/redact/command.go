@@ -42,7 +42,11 @@ func SecretFromCommand(ctx context.Context, argv ...string) (Secret, error) {
 	if err != nil {
 		return Secret{}, fmt.Errorf("secret from command %s: %w", argv[0], err)
 	}
-	return checked("secret from command "+argv[0], out)
+	s, err := checked(out)
+	if err != nil {
+		return Secret{}, fmt.Errorf("secret from command %s: output %w", argv[0], err)
+	}
+	return s, nil
 }
 
 func commandOutput(ctx context.Context, argv []string) ([]byte, error) {

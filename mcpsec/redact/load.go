@@ -26,15 +26,19 @@ func SecretFromEnv(name string) (Secret, error) {
 	case value != "" && path != "":
 		return Secret{}, fmt.Errorf("environment variables %s and %[1]s_FILE are both set: unset one", name)
 	case path != "":
-		s, err := SecretFromFile(path)
-		if err != nil {
-			return Secret{}, fmt.Errorf("environment variable %s_FILE: %w", name, err)
+		s, err := loadFile(path)
+		if err != nil { // without the path: it may be the secret itself, by a slip
+			return Secret{}, fmt.Errorf("file that the environment variable %s_FILE names: %w", name, err)
 		}
 		return s, nil
 	case !ok:
 		return Secret{}, fmt.Errorf("environment variable %s is not set: set it, or %[1]s_FILE to the path of a file", name)
 	}
-	return checked("environment variable "+name, []byte(value))
+	s, err := checked([]byte(value))
+	if err != nil {
+		return Secret{}, fmt.Errorf("environment variable %s: %w", name, err)
+	}
+	return s, nil
 }
 
 // SecretFromFile returns the content of the file at path, as Docker and
@@ -42,23 +46,35 @@ func SecretFromEnv(name string) (Secret, error) {
 // not a regular file, is over 64 KiB or refused by [Secret.Check], and what
 // every user of the machine may read (on Unix, and unless it lies on a
 // read-only mount, as Docker and Kubernetes make them: there the container is
-// the fence).
+// the fence). The error names the path, and the error that it wraps does not.
 func SecretFromFile(path string) (Secret, error) {
-	data, err := readSecretFile(path)
+	s, err := loadFile(path)
 	if err != nil {
-		return Secret{}, fmt.Errorf("reading secret: %w", err)
+		return Secret{}, fmt.Errorf("reading secret from %s: %w", path, err)
 	}
-	return checked("file "+path, data)
+	return s, nil
 }
 
-// checked makes a Secret of data from source, without one newline at its end,
-// and leaves nothing in data.
-func checked(source string, data []byte) (Secret, error) {
+// loadFile is SecretFromFile with errors that do not hold the path.
+func loadFile(path string) (Secret, error) {
+	data, err := readSecretFile(path)
+	if pathError := (*os.PathError)(nil); errors.As(err, &pathError) {
+		err = pathError.Err
+	}
+	if err != nil {
+		return Secret{}, err
+	}
+	return checked(data)
+}
+
+// checked makes a Secret of data, without one newline at its end, and leaves
+// nothing in data.
+func checked(data []byte) (Secret, error) {
 	defer clear(data)
 	s := own(append([]byte(nil), trimNewline(data)...))
 	if err := s.Check(); err != nil {
 		s.Close()
-		return Secret{}, fmt.Errorf("%s: %w", source, err)
+		return Secret{}, err
 	}
 	return s, nil
 }
@@ -84,21 +100,21 @@ func readSecretFile(path string) (data []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkSecretFile(path, info, func() bool { return onReadOnlyMount(file) }); err != nil {
+	if err := checkSecretFile(info, func() bool { return onReadOnlyMount(file) }); err != nil {
 		return nil, err
 	}
-	return readSecret(file, path)
+	return readSecret(file)
 }
 
 // readSecret reads into one buffer that its caller can clear: one that grows
 // leaves copies behind.
-func readSecret(from io.Reader, name string) ([]byte, error) {
+func readSecret(from io.Reader) ([]byte, error) {
 	buf := make([]byte, maxSecret+1)
 	n, err := io.ReadFull(from, buf)
 	switch {
 	case err == nil:
 		clear(buf)
-		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxSecret)
+		return nil, fmt.Errorf("is larger than %d bytes", maxSecret)
 	case err == io.EOF || err == io.ErrUnexpectedEOF:
 		return buf[:n], nil
 	}
@@ -106,12 +122,12 @@ func readSecret(from io.Reader, name string) ([]byte, error) {
 	return nil, err
 }
 
-func checkSecretFile(path string, info os.FileInfo, readOnlyMount func() bool) error {
+func checkSecretFile(info os.FileInfo, readOnlyMount func() bool) error {
 	switch mode := info.Mode(); {
 	case !mode.IsRegular():
-		return fmt.Errorf("%s is not a regular file", path)
+		return errors.New("is not a regular file")
 	case runtime.GOOS != "windows" && mode.Perm()&0o004 != 0 && !readOnlyMount():
-		return fmt.Errorf("%s may be read by every user (mode %04o): use chmod o-r", path, mode.Perm())
+		return fmt.Errorf("may be read by every user (mode %04o): use chmod o-r", mode.Perm())
 	}
 	return nil
 }

@@ -30,8 +30,9 @@ func TestSecretFromEnv(t *testing.T) {
 		"empty":              {value: "", file: unset, refused: "REDACT_TEST: is empty"},
 		"both":               {value: hidden, file: good, refused: "REDACT_TEST and REDACT_TEST_FILE are both set"},
 		"placeholder":        {value: "your-" + "api-key", file: unset, refused: "REDACT_TEST: looks like a placeholder"},
-		"placeholder file":   {value: unset, file: weak, refused: "REDACT_TEST_FILE: file " + weak + ": looks like a placeholder"},
-		"missing file":       {value: unset, file: filepath.Join(dir, "none"), refused: "REDACT_TEST_FILE: "},
+		"placeholder file":   {value: unset, file: weak, refused: "REDACT_TEST_FILE names: looks like a placeholder"},
+		"missing file":       {value: unset, file: filepath.Join(dir, "none"), refused: "REDACT_TEST_FILE names: "},
+		"value as file":      {value: unset, file: hidden, refused: "REDACT_TEST_FILE names: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for name, value := range map[string]string{"REDACT_TEST": c.value, "REDACT_TEST_FILE": c.file} {

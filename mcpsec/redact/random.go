@@ -11,6 +11,7 @@ const randomBits = 128 // what CheckRandom(0) asks for
 
 var (
 	errPublicKey = errors.New("is not a private key in PEM but something public")
+	errURL       = errors.New("is a URL, and no random key")
 	errUUID      = errors.New("is a UUID that is not random (version 4)")
 )
 
@@ -57,6 +58,7 @@ var (
 	uuid      = regexp.MustCompile(`(?i)\A[0-9a-f]{8}-[0-9a-f]{4}-([0-9a-f])[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\z`)
 	hexGroups = regexp.MustCompile(`(?i)\A[0-9a-f]+(?:[-: ][0-9a-f]+)*\z`)
 	dateTime  = regexp.MustCompile(`(?:19|20)\d\d-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?Z?)?`)
+	urlScheme = regexp.MustCompile(`(?i)\A[a-z][a-z0-9+.-]*://`)
 	// What services put before a key, which is known to everybody.
 	keyPrefix = regexp.MustCompile(`\A(?:v1,)?(?:whsec_|[a-z]{2,8}_(?:live|test|prod)_|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|sk-[a-z]*-?|SG\.|0x|base64:|hex:|sha256[:=])`)
 )
@@ -71,6 +73,9 @@ func material(value string) (string, error) {
 	}
 	if m := uuid.FindStringSubmatch(value); m != nil && m[1] != "4" {
 		return "", errUUID
+	}
+	if urlScheme.MatchString(value) {
+		return "", errURL
 	}
 	value = value[len(keyPrefix.FindString(value)):]
 	if hexGroups.MatchString(value) {

@@ -68,7 +68,7 @@ func printable(r *rand.Rand, n int) string {
 
 func draws() int {
 	if testing.Short() || raceEnabled {
-		return 1_000
+		return 200
 	}
 	return 7_000 // times fifteen formats: over 100,000
 }
