@@ -194,6 +194,28 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
+// Rules see what a secret holds; their messages do not.
+func TestRulesOfSecrets(t *testing.T) {
+	t.Parallel()
+	type keyed struct {
+		Key   redact.Secret `env:"KEY" validate:"min=8,startswith=Vw7"`
+		Again redact.Secret `env:"AGAIN" validate:"omitempty,eqfield=Key"`
+	}
+	for want, environ := range map[string][]string{
+		"":                                      {"T_KEY=" + canary, "T_AGAIN=" + canary},
+		"T_KEY must satisfy min=8":              {"T_KEY=hunter2"},
+		"T_KEY must satisfy startswith=Vw7":     {"T_KEY=x" + canary},
+		"T_KEY is not set, and must satisfy":    nil,
+		"T_AGAIN must satisfy eqfield=T_KEY":    {"T_KEY=" + canary, "T_AGAIN=x" + canary},
+		"T_AGAIN looks like a placeholder: set": {"T_KEY=" + canary, "T_AGAIN=" + "changeme"},
+	} {
+		_, err := config.LoadFrom[keyed]("T_", environ)
+		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), canary) || strings.Contains(err.Error(), "hunter2")) {
+			t.Errorf("%v: got %v, want %s", environ, err, want)
+		}
+	}
+}
+
 // All at once, in the order of the fields.
 func TestLoadReportsEverything(t *testing.T) {
 	t.Parallel()

@@ -146,6 +146,21 @@ func TestWrongRules(t *testing.T) {
 	}](t, "T_", ".A: has the rule gtfield=b, and there is no field b")
 }
 
+// Some rules are found wrong only when a value comes along. The panic of the
+// validator is not passed on: it may quote.
+func TestWrongRuleIsNamedLate(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if got := fmt.Sprint(recover()); !strings.Contains(got, ".A: has a validate tag") || strings.Contains(got, canary) {
+			t.Errorf("got %s", got)
+		}
+	}()
+	_, _ = config.LoadFrom[struct {
+		A string `env:"A" validate:"omitempty,excluded_if=B x"`
+		B int    `env:"B"`
+	}]("T_", []string{"T_A=" + canary})
+}
+
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	want := `T_URL      secret, or a file named by T_URL_FILE; required

@@ -71,10 +71,8 @@ func described(text []rune, size float64) float64 {
 		if n := longestMatch(known, start+i); n > 3 {
 			reach(i+n, bits[i]+6+math.Log2(float64(start+i))+math.Log2(float64(n)))
 		}
-		for lag := 1; lag <= 2; lag++ {
-			if n := progression(text[i:], lag); n > 0 {
-				reach(i+2*lag+n, bits[i]+float64(2*lag)*size+8)
-			}
+		if n := progression(text[i:]); n > 4 {
+			reach(i+n, bits[i]+4*size+8)
 		}
 	}
 	return bits[len(text)]
@@ -92,9 +90,10 @@ func longestMatch(text []rune, i int) (longest int) {
 	return longest
 }
 
-// progression returns how many characters go on as the first 2*lag began.
-func progression(text []rune, lag int) (n int) {
-	for i := 2 * lag; i < len(text) && text[i]-text[i-lag] == text[i-lag]-text[i-2*lag]; i++ {
+// progression returns how many characters go on as the first four began: each
+// second one, and those between them, by steps of their own.
+func progression(text []rune) (n int) {
+	for n = min(4, len(text)); n < len(text) && text[n]-text[n-2] == text[n-2]-text[n-4]; {
 		n++
 	}
 	return n

@@ -123,6 +123,8 @@ var humanKeys = []string{
 	"correct-horse-battery-staple-tortoise-lamp",
 	"iloveyouiloveyouiloveyouiloveyou", "monkeydragonmasterletmeinwelcome", "P4ssw0rdP4ssw0rdP4ssw0rdP4ssw0rd", strings.Repeat("Ab1!", 16),
 	"!@#$%^&*()_+!@#$%^&*()_+!@#$%^&*", "31415926535897932384626433832795"[:30], "", "changeme",
+	"1101001110101101011010001110100110100101110001011010011101011000", // few symbols
+	"${SIGNING_KEY_9F86D081884C7D659A2FEAA0C55AD015}",
 }
 
 func TestCheckRandomBits(t *testing.T) {
