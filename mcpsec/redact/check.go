@@ -52,7 +52,7 @@ func standsIn(value string) bool {
 
 var (
 	// What a shell, a template or an editor should have filled in, anywhere.
-	unexpanded = regexp.MustCompile(`\$\{[A-Z][A-Z0-9_]{2,}[}:]|\{\{ *[.$]?[A-Za-z][\w .|"$-]*\}\}`)
+	unexpanded = regexp.MustCompile(`\$\{[A-Z][A-Z0-9_]{4,}[}:]|\{\{ *[.$]?[A-Za-z][\w .|"$-]*\}\}`)
 	// The whole value is a variable or a description.
 	wrapped = regexp.MustCompile(`^(?:<[\pL\pN _./-]{3,}>|\[[\pL _-]{3,}\]|\$\{.*\}|\$\(.*\)|\$[A-Z_][A-Z0-9_]+|%[A-Z_][A-Z0-9_]+%|\{[A-Za-z_ -]{3,}\}|__[A-Za-z_]+__)$`)
 	// Symbols that nobody types six of in a real value, and cut ones.

@@ -34,7 +34,7 @@ func alphabet(text []rune) float64 {
 		default:
 			has[r], hex = 1, false
 			if r < 0x80 && !strings.ContainsRune("+/-_=.", r) {
-				has['!'] = 33 // beyond base64: all of ASCII's marks
+				return 94 // marks beyond base64's: all that can be printed
 			}
 		}
 	}
@@ -52,6 +52,7 @@ func alphabet(text []rune) float64 {
 // with it.
 const habits = "qwertyuiopasdfghjklzxcvbnm0987654321qwertzuiopoiuytrewqlkjhgfdsamnbvcxz1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p" +
 	"1q2w3e4r5t6y7u8i9o0p!@#$%^&*()_+abcdefghijklmnopqrstuvwxyz0123456789abcdef0123456789fedcba9876543210" +
+	"iloveyoumonkeydragonsunshineprincessfootballbaseballshadowsuperman" +
 	"password123passw0rdp@ssw0rd!welcomeletmeinadminchangemedefaultmastermysupersecretsigningkeyjwttokenwebhook" +
 	"productionapplicationencryptiondatabaseaccessthequickbrownfoxjumpsoverthelazydogloremipsumdolorsitamet" +
 	"deadbeefcafebabefeedfacebaadf00d8badf00d00112233445566778899aabbccddeeff"
@@ -69,10 +70,10 @@ func described(text []rune, size float64) float64 {
 	for i := range text {
 		reach(i+1, bits[i]+size)
 		if n := longestMatch(known, start+i); n > 3 {
-			reach(i+n, bits[i]+6+math.Log2(float64(start+i))+math.Log2(float64(n)))
+			reach(i+n, bits[i]+7+math.Log2(float64(start+i))+math.Log2(float64(n)))
 		}
 		if n := progression(text[i:]); n > 4 {
-			reach(i+n, bits[i]+4*size+8)
+			reach(i+n, bits[i]+4*size+9)
 		}
 	}
 	return bits[len(text)]
@@ -113,7 +114,7 @@ func counted(text []rune, size float64) (bits float64) {
 // they are counted as those of words in a list: the longest lists of words for
 // passphrases give two bits a letter.
 func spoken(text []rune, size float64) float64 {
-	const evidence = 16 // bits by which words must be shorter than random letters
+	const evidence = 20 // bits by which words must be shorter than random letters
 	letter := math.Log2(26)
 	if size <= 4 {
 		return math.Inf(1) // among hex digits, letters are few and look like words

@@ -24,15 +24,15 @@ var (
 //
 // The estimate is how short the value could be written by someone who knows
 // these habits, and may fall short of bits by an eighth. So a random key of the
-// stated strength passes, in all but one of some hundred thousand, and what
-// passes by default has 112 bits: below that NIST SP 800-131A (revision 2,
-// section 10) allows no HMAC key. RFC 2104 (section 3) asks for as many bits as
+// stated strength passes (measured: all but one in half a million), and what
+// passes by default has 112 bits by the estimate: below that NIST SP 800-131A
+// (revision 2, section 10) allows no HMAC key. RFC 2104 (section 3) asks for as many bits as
 // the hash has; for HMAC-SHA-256 make keys by
 //
 //	openssl rand -hex 32
 //
-// It cannot know whether a value that looks random was published, or made by a
-// weak generator.
+// It cannot know whether a value that looks random was published or made by a
+// weak generator, and a sentence of some sixty letters may pass.
 func (s Secret) CheckRandom(bits int) error {
 	if bits < 0 {
 		panic("redact: CheckRandom needs a positive number of bits")
@@ -56,11 +56,11 @@ func (s Secret) CheckRandom(bits int) error {
 var (
 	pemBlock  = regexp.MustCompile(`(?s)\A-----BEGIN ([A-Z0-9 ]+)-----\s(.*)-----END [A-Z0-9 ]+-----\z`)
 	uuid      = regexp.MustCompile(`(?i)\A[0-9a-f]{8}-[0-9a-f]{4}-([0-9a-f])[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\z`)
-	hexGroups = regexp.MustCompile(`(?i)\A[0-9a-f]+(?:[-: ][0-9a-f]+)*\z`)
+	hexGroups = regexp.MustCompile(`(?i)\A(?:0x)?([0-9a-f]+(?:[-: ][0-9a-f]+)*)\z`)
 	dateTime  = regexp.MustCompile(`(?:19|20)\d\d-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?Z?)?`)
 	urlScheme = regexp.MustCompile(`(?i)\A[a-z][a-z0-9+.-]*://`)
 	// What services put before a key, which is known to everybody.
-	keyPrefix = regexp.MustCompile(`\A(?:v1,)?(?:whsec_|[a-z]{2,8}_(?:live|test|prod)_|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|sk-[a-z]*-?|SG\.|0x|base64:|hex:|sha256[:=])`)
+	keyPrefix = regexp.MustCompile(`\A(?:(?:v1,)?whsec_|[a-z]{2,8}_(?:live|test|prod)_|github_pat_|base64:|hex:|sha256[:=])`)
 )
 
 // material returns what of value can be random.
@@ -78,8 +78,8 @@ func material(value string) (string, error) {
 		return "", errURL
 	}
 	value = value[len(keyPrefix.FindString(value)):]
-	if hexGroups.MatchString(value) {
-		return strings.NewReplacer("-", "", ":", "", " ", "").Replace(value), nil
+	if m := hexGroups.FindStringSubmatch(value); m != nil {
+		return strings.NewReplacer("-", "", ":", "", " ", "").Replace(m[1]), nil
 	}
 	value = dateTime.ReplaceAllString(strings.TrimRight(value, "="), "")
 	return strings.Join(strings.Fields(value), ""), nil
