@@ -29,12 +29,12 @@ type nested struct {
 	Max int           `env:"MAX" default:"4"`
 }
 
-type Common struct {
-	Level slog.Level `env:"LEVEL"`
+type common struct {
+	Level slog.Level `env:"LEVEL" validate:"max=8"`
 }
 
 type everything struct {
-	Common
+	common
 	Text     string          `env:"TEXT"`
 	Bool     bool            `env:"BOOL"`
 	Int      int             `env:"INT"`
@@ -330,5 +330,46 @@ func TestErrorKeepsCauses(t *testing.T) {
 	_, err := config.LoadFrom[nested]("T_", []string{"T_URL_FILE=" + filepath.Join(t.TempDir(), "none")})
 	if !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
+	}
+}
+
+type generic[V any] struct {
+	Port  int `env:"PORT" validate:"max=9"`
+	Other V   `env:"OTHER"`
+	In    struct {
+		Max int `env:"MAX" validate:"max=9"`
+	} `env:"IN_"`
+}
+
+// Rules hold wherever a field stands, whatever its struct is called.
+func TestRulesHoldEverywhere(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]error{
+		"embedded":         second(config.LoadFrom[everything]("T_", []string{"T_LEVEL=ERROR+8"})),
+		"generic":          second(config.LoadFrom[generic[redact.Secret]]("T_", []string{"T_PORT=10"})),
+		"nested":           second(config.LoadFrom[generic[netip.Addr]]("T_", []string{"T_IN_MAX=10"})),
+		"nested, embedded": second(config.LoadFrom[struct{ generic[string] }]("T_", []string{"T_IN_MAX=10"})),
+		"anonymous": second(config.LoadFrom[struct {
+			Port int `env:"PORT" validate:"max=9"`
+		}]("T_", []string{"T_PORT=10"})),
+		"text": second(config.LoadFrom[struct {
+			At time.Time `env:"AT" validate:"required"`
+		}]("T_", nil)),
+		"url": second(config.LoadFrom[struct {
+			Link url.URL `env:"LINK" validate:"required"`
+		}]("T_", nil)),
+		"pointer to secret": second(config.LoadFrom[struct {
+			Key *redact.Secret `env:"KEY" validate:"min=20"`
+		}]("T_", []string{"T_KEY=" + canary})),
+		"pointer required": second(config.LoadFrom[struct {
+			Key *redact.Secret `env:"KEY" validate:"required"`
+		}]("T_", nil)),
+		"bounded list": second(config.LoadFrom[struct {
+			List []string `env:"LIST" validate:"min=2,unique"`
+		}]("T_", []string{"T_LIST=a,a"})),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "1 problem:") {
+			t.Errorf("%s: got %v", name, err)
+		}
 	}
 }

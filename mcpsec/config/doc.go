@@ -22,8 +22,8 @@
 // # Tags
 //
 //   - env:"NAME" is the variable behind the prefix. On a nested struct,
-//     env:"DB_" is put before the names of its fields; an embedded struct has no
-//     env tag. env:"-" leaves a field alone.
+//     env:"DB_" is put before the names of its fields; an embedded struct needs
+//     no tag. env:"-" leaves a field alone, and so does being unexported.
 //   - env:"NAME,random", on a secret, demands a random key of 128 bits or more:
 //     [redact.Secret.CheckRandom].
 //   - default:"..." is the value when the variable is unset.

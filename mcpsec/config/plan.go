@@ -79,7 +79,7 @@ func (p *plan) walk(t reflect.Type, path, prefix string, index []int) {
 		sub := append(append([]int(nil), index...), i)
 		switch {
 		case tag == "-":
-		case !sf.IsExported():
+		case !sf.IsExported() && !(sf.Anonymous && isNested(sf.Type)): // the fields of an embedded one can be set
 			if tagged {
 				p.wrong(at, "is not exported, and has an env tag")
 			}

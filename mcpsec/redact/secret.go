@@ -65,7 +65,8 @@ func (s Secret) Reveal() string {
 // on Reveal returns "". It may be called more than once, and on a zero Secret.
 //
 // It does not reach what Reveal returned before, the string that NewSecret was
-// given, what a [Redactor] looks for, the environment, swap and core dumps.
+// given, copies that loading, checking and comparing made, what a [Redactor]
+// looks for, the environment, swap and core dumps.
 func (s Secret) Close() {
 	if s.vault == nil {
 		return
