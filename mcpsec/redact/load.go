@@ -14,7 +14,7 @@ const maxSecret = 64 << 10
 
 // SecretFromEnv returns the value of the environment variable name, or the
 // content of the file that the variable name+"_FILE" names, as [SecretFromFile]
-// reads it. Both set, or neither, is an error, and so is what [Secret.Check]
+// reads it; either without one newline at its end. Both set, or neither, is an error, and so is what [Secret.Check]
 // refuses. Variables stay set; an empty one does not count beside the other.
 //
 // Prefer files: the environment is shown by /proc and docker inspect, and

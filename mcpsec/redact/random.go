@@ -26,8 +26,8 @@ var (
 // these habits, and may fall short of bits by an eighth. So a random key of the
 // stated strength passes (measured: all but one in half a million), and what
 // passes by default has 112 bits by the estimate: below that NIST SP 800-131A
-// (revision 2, section 10) allows no HMAC key. RFC 2104 (section 3) asks for as many bits as
-// the hash has; for HMAC-SHA-256 make keys by
+// (revision 2, section 10) allows no HMAC key. RFC 2104 (section 3) asks for as
+// many bits as the hash has; for HMAC-SHA-256 make keys by
 //
 //	openssl rand -hex 32
 //
