@@ -10,7 +10,8 @@ import (
 
 // OpenAuditLog opens or creates the audit log in a file, verifies it, and goes
 // on with its chain. With a key, the hashes are HMAC-SHA-256 and cannot be made
-// without it; the zero Secret means no key.
+// without it; the zero Secret means no key. A key that can be guessed would do
+// no more than none, and is an error: the CheckRandom method of Secret tells.
 //
 // The log has one writer: the file is locked until Close, and a second
 // OpenAuditLog of it, here or in another process, is an error. Give each server
@@ -25,6 +26,11 @@ import (
 // stays as it is. Systems without file locks have no OpenAuditLog but one that
 // returns an error.
 func OpenAuditLog(path string, key Secret) (*AuditLog, error) {
+	if !key.IsZero() {
+		if err := key.CheckRandom(0); err != nil {
+			return nil, fmt.Errorf("opening audit log: its key %w", err)
+		}
+	}
 	f, err := openLogFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening audit log: %w", explain(path, err))

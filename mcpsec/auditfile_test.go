@@ -2,6 +2,8 @@ package mcpsec_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,9 +51,33 @@ func readFile(t *testing.T, path string) string {
 	return string(text)
 }
 
+func auditKey() mcpsec.Secret {
+	sum := sha256.Sum256([]byte("a key of the operator"))
+	return newSecret(hex.EncodeToString(sum[:]))
+}
+
+// A key that can be guessed, or is gone, must not pass for one.
+func TestOpenAuditLogRefusesWeakKeys(t *testing.T) {
+	t.Parallel()
+	closed := auditKey()
+	closed.Close()
+	for name, key := range map[string]mcpsec.Secret{
+		"phrase": newSecret("a key of the operator"), "placeholder": newSecret("changeme"), "closed": closed,
+	} {
+		path := filepath.Join(t.TempDir(), "audit.jsonl")
+		_, err := mcpsec.OpenAuditLog(path, key)
+		if err == nil || !strings.Contains(err.Error(), "its key is") && !strings.Contains(err.Error(), "its key looks") || strings.Contains(err.Error(), "operator") {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if _, err := os.Stat(path); !os.IsNotExist(err) {
+			t.Errorf("%s: a file was made: %v", name, err)
+		}
+	}
+}
+
 func TestOpenAuditLogGoesOn(t *testing.T) {
 	t.Parallel()
-	path, key := filepath.Join(t.TempDir(), "audit.jsonl"), newSecret("a key of the operator")
+	path, key := filepath.Join(t.TempDir(), "audit.jsonl"), auditKey()
 	recordInto(t, path, key, "one", "two")
 	recordInto(t, path, key, "three")
 	// A crash leaves half a record: it goes, and the chain goes on.
@@ -142,7 +168,7 @@ func TestAuditLogHasOneWriter(t *testing.T) {
 // Wherever a crash cuts the last record, the log goes on.
 func TestOpenAuditLogMendsACrash(t *testing.T) {
 	t.Parallel()
-	path, key := filepath.Join(t.TempDir(), "audit.jsonl"), newSecret("a key of the operator")
+	path, key := filepath.Join(t.TempDir(), "audit.jsonl"), auditKey()
 	recordInto(t, path, key, "one", "two", "three")
 	log := readFile(t, path)
 	third := strings.Index(log, `{"seq":3`)
@@ -168,7 +194,7 @@ func TestOpenAuditLogMendsACrash(t *testing.T) {
 // What is not the rest of a crash is not ours to shorten.
 func TestOpenAuditLogLeavesOtherFilesAlone(t *testing.T) {
 	t.Parallel()
-	path, key := filepath.Join(t.TempDir(), "audit.jsonl"), newSecret("a key of the operator")
+	path, key := filepath.Join(t.TempDir(), "audit.jsonl"), auditKey()
 	recordInto(t, path, key, "one", "two")
 	log := readFile(t, path)
 	second := strings.Index(log, `{"seq":2`)

@@ -1,7 +1,7 @@
 // Postgres serves a PostgreSQL database, read-only, over standard input and
-// output. The environment variable DATABASE_URL names the database and a role
-// that may read it and nothing else; the error for any other role says how to
-// make one.
+// output. The environment variable DATABASE_URL, or the file that
+// DATABASE_URL_FILE names, holds the URL of the database, with a role that may
+// read it and nothing else; the error for any other role says how to make one.
 package main
 
 import (

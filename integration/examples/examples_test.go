@@ -75,14 +75,14 @@ func TestPostgres(t *testing.T) {
 	for _, sql := range []string{
 		"CREATE TABLE items AS SELECT 7 AS id, 'seven' AS name",
 		pgtool.SetupSQL(pgtool.SetupOptions{Database: db, Role: "example_reader"}),
-		"ALTER ROLE example_reader PASSWORD 'example-password'",
+		"ALTER ROLE example_reader PASSWORD 'tern-gull-and-heron'",
 	} {
 		if _, err := conn.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}
 	}
 	audit := filepath.Join(t.TempDir(), "audit.jsonl")
-	cs := start(t, "postgres", []string{"-audit", audit}, "DATABASE_URL="+srv.URLAs(db, "example_reader", "example-password"))
+	cs := start(t, "postgres", []string{"-audit", audit}, "DATABASE_URL="+srv.URLAs(db, "example_reader", "tern-gull-and-heron"))
 	if text, isErr := call(t, cs, "pg_query", `{"sql":"SELECT name FROM items WHERE id = $1","params":[7]}`); isErr || !strings.Contains(text, `["seven"]`) {
 		t.Errorf("got %s", text)
 	}
