@@ -22,5 +22,6 @@ fuzz: ## every fuzz test for FUZZTIME each
 		done; \
 	done
 
-bench: ## side by side with the bare SDK, interleaved
+bench: ## side by side with the bare SDK, interleaved; and the redactor
 	go run ./integration/bench
+	go run ./integration/redaction

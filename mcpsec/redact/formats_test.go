@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mcpsec/mcpsec-go/internal/leakcorpus"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
@@ -61,7 +62,7 @@ func TestFormats(t *testing.T) {
 			in := around[0] + text + around[1]
 			out := r.String(in)
 			for _, s := range secrets {
-				if strings.Contains(out, s) || (line{Secrets: secrets}).trace(out) != "" && len(s) >= 6 {
+				if strings.Contains(out, s) || (leakcorpus.Line{Secrets: secrets}).Trace(out) != "" && len(s) >= 6 {
 					t.Errorf("%q became %q", in, out)
 				}
 			}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/mcpsec/mcpsec-go/internal/leakcorpus"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
@@ -89,7 +90,7 @@ func shape(tb testing.TB, b []byte) string {
 }
 
 func FuzzJSON(f *testing.F) {
-	for _, l := range append(corpus(f, "leaks"), corpus(f, "benign")...) {
+	for _, l := range append(leakcorpus.Leaks(), leakcorpus.Benign()...) {
 		quoted, _ := json.Marshal(map[string]any{"text": l.Text, "n": 12345})
 		f.Add(quoted)
 		f.Add([]byte(l.Text))

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/mcpsec/mcpsec-go/internal/leakcorpus"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
@@ -159,7 +160,7 @@ func TestBytes(t *testing.T) {
 
 // fragments are what leaks are made of; the fuzzers combine them.
 func addFragments(f *testing.F) {
-	for _, l := range append(corpus(f, "leaks"), corpus(f, "benign")...) {
+	for _, l := range append(leakcorpus.Leaks(), leakcorpus.Benign()...) {
 		f.Add(l.Text, "correct horse")
 	}
 	for _, unit := range hostile {
