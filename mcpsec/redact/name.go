@@ -150,5 +150,6 @@ func (f *folded) rule() (secrecy, bool) {
 }
 
 func (f *folded) endsWith(suffix string) bool {
-	return f.n >= len(suffix) && string(f.buf[f.n-len(suffix):f.n]) == suffix
+	at := f.n - len(suffix)
+	return at >= 0 && f.buf[at] == suffix[0] && string(f.buf[at:f.n]) == suffix
 }

@@ -35,11 +35,11 @@ func (m *scanner) unwrap(v int) int {
 // wrapped returns where the string starts that a wrapper at v holds, or v.
 func (m *scanner) wrapped(v int) int {
 	s := m.s
-	if v >= len(s) || strings.IndexByte("!<SOJ[(s", s[v]) < 0 { // the first bytes of wrappers
+	if v >= len(s) {
 		return v
 	}
 	for _, w := range wrappers {
-		if !hasAt(s, v, w) {
+		if w[0] != s[v] || !hasAt(s, v, w) {
 			continue
 		}
 		i := v + len(w)

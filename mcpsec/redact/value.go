@@ -1,7 +1,5 @@
 package redact
 
-import "strings"
-
 const (
 	// maxEscape is how many backslashes before a quote are understood: JSON
 	// quoted in JSON four times over.
@@ -318,5 +316,12 @@ func separates(s string, i int) bool {
 
 // number reports whether v is a JSON number, near enough.
 func number(v string) bool {
-	return v != "" && strings.Trim(v, "0123456789+-.eE") == ""
+	for i := range len(v) {
+		switch c := v[i]; {
+		case is(c, digit), c == '+', c == '-', c == '.', c == 'e', c == 'E':
+		default:
+			return false
+		}
+	}
+	return v != ""
 }
