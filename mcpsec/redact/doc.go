@@ -17,11 +17,13 @@
 //     structs tagged `redact:"true"`.
 //   - Values under a secret name (password, client_secret, X-Api-Key, ...): log
 //     attributes, JSON members, query parameters, headers and cookies, k=v,
-//     environment, YAML, INI, XML, forms, command lines, Go and other structs,
-//     also when quoted in JSON several times or percent-encoded.
+//     environment, YAML, INI, XML, forms, property lists, command lines, SQL,
+//     what Go, Rust, Python, PHP and others print of a struct or map, also when
+//     quoted in JSON several times, percent-encoded or in a terminal's colours.
+//     Names of passwords in some twenty languages.
 //   - Secrets that show themselves: passwords in URLs and DSNs, Authorization
-//     and SMTP AUTH credentials, JSON Web Tokens, private keys, password
-//     hashes, tokens of about two hundred services, payment card numbers, and
+//     and AUTH credentials, JSON Web Tokens, private keys, password hashes,
+//     tokens of more than two hundred services, payment card numbers, and
 //     base64 of text that holds a secret. E-mail addresses, phone numbers and
 //     IBANs on request ([Options]).
 //
@@ -33,13 +35,14 @@
 // A pattern is a guess, registration is not: register what you know. Not found
 // is a secret that stands alone, has no known form and was not registered; one
 // that is encoded twice, compressed, encrypted or spelled out; one split over
-// several values or calls; one in a table far from its heading. Nothing here
-// stops code that sends [Secret.Reveal] somewhere itself, and nothing wipes
-// memory.
+// several values or calls; one in a table far from its heading, or in a
+// sentence far from its name. Nothing here stops code that sends
+// [Secret.Reveal] somewhere itself, and [Secret.Close] clears one copy of many.
 //
 // # Cost
 //
-// Text is gone over once, and again when something was masked. Time is linear
-// in the length of the text, whatever it holds: what is written to a log is
-// often chosen by an attacker. A text without a secret costs no allocation.
+// Text is gone over once, and again where what was masked may change what
+// stands beside it. Time is linear in the length of the text, whatever it
+// holds: what is written to a log is often chosen by an attacker. A text without
+// a secret costs no allocation. docs/redaction.md has the figures.
 package redact
