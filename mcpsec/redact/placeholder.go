@@ -7,23 +7,19 @@ func masked(v string) bool {
 	if v == "" {
 		return true
 	}
-	if strings.HasPrefix(v, Mask) || strings.HasPrefix(v, "[REDACTED") || strings.HasPrefix(v, "***") || strings.HasPrefix(v, "<redacted") {
-		return true
-	}
-	if len(v) >= maxPlain {
-		return false
-	}
 	switch v[0] {
 	case '[', '<': // [FILTERED], <redacted>, <password>
-		if last := v[len(v)-1]; (last == ']' || last == '>') && all(v[1:len(v)-1], word) {
+		if strings.HasPrefix(v, Mask) || strings.HasPrefix(v, "[REDACTED") || strings.HasPrefix(v, "<redacted") {
 			return true
 		}
+		last := v[len(v)-1]
+		return len(v) < maxPlain && (last == ']' || last == '>') && all(v[1:len(v)-1], word)
 	case '*', 'x', 'X', '.', '#', "•"[0]:
-		if strings.Trim(v, "*xX.•#") == "" {
+		if strings.HasPrefix(v, "***") || len(v) < maxPlain && strings.Trim(v, "*xX.•#") == "" {
 			return true
 		}
 	}
-	return strings.IndexByte(v, '*') >= 0 && strings.Contains(v, "****")
+	return len(v) < maxPlain && strings.IndexByte(v, '*') >= 0 && strings.Contains(v, "****")
 }
 
 // placeholder reports whether v says where a value comes from or that there is
@@ -46,16 +42,29 @@ func placeholder(v string) bool {
 			return true
 		}
 	case '{', '(':
-		return true
+		return last == '}' || last == ')' || !mixed(v)
 	case '<':
 		return last == '>'
 	case '/':
 		return strings.HasPrefix(v, "/run/") || strings.HasPrefix(v, "/etc/") || strings.HasPrefix(v, "/var/") || strings.HasPrefix(v, "/home/") || strings.HasPrefix(v, "/root") || strings.HasPrefix(v, "/usr/") || strings.HasPrefix(v, "/work") || strings.HasPrefix(v, "/tmp") || strings.HasPrefix(v, "/opt/")
 	}
-	if nonValue(v) {
-		return true
+	return nonValue(v) || elsewhere(v)
+}
+
+// elsewhere reports whether v says that the value is somewhere else, or yours to
+// fill in: process.env.X, YOUR_TOKEN.
+func elsewhere(v string) bool {
+	switch v[0] {
+	case 'Y', 'y':
+		return strings.HasPrefix(v, "YOUR_") || strings.HasPrefix(v, "your-") || strings.HasPrefix(v, "your_")
+	case 'p':
+		return strings.HasPrefix(v, "process.env")
+	case 'o', 'e':
+		return strings.HasPrefix(v, "os.") || strings.HasPrefix(v, "env.")
+	case 's':
+		return strings.HasPrefix(v, "secrets.")
 	}
-	return strings.HasPrefix(v, "YOUR_") || strings.HasPrefix(v, "your-") || strings.HasPrefix(v, "your_") || strings.HasPrefix(v, "process.env") || strings.HasPrefix(v, "os.") || strings.HasPrefix(v, "env.") || strings.HasPrefix(v, "secrets.")
+	return false
 }
 
 // nonValue reports whether v is a word that stands where a value would, and is
