@@ -24,11 +24,11 @@ func GitHub(secrets ...redact.Secret) (*Verifier, error) {
 	}
 	return &Verifier{
 		scheme: "github",
-		check:  func(_ context.Context, d *delivery) (Event, error) { return verifyGitHub(keys, d) },
+		check:  func(_ context.Context, d delivery) (Event, error) { return verifyGitHub(keys, d) },
 	}, nil
 }
 
-func verifyGitHub(keys ring, d *delivery) (Event, error) {
+func verifyGitHub(keys ring, d delivery) (Event, error) {
 	header, err := one(d.header, "X-Hub-Signature-256")
 	if err != nil {
 		return Event{}, err
@@ -38,7 +38,7 @@ func verifyGitHub(keys ring, d *delivery) (Event, error) {
 	if !ok || !unhex(sig[:], text) {
 		return Event{}, refuse(reasonHeader, "X-Hub-Signature-256 is malformed")
 	}
-	kind, err := one(d.header, "X-GitHub-Event")
+	kind, err := one(d.header, "X-Github-Event")
 	if err != nil {
 		return Event{}, err
 	}

@@ -64,7 +64,7 @@ func HMAC(o HMACOptions) (*Verifier, error) {
 	}
 	v := &Verifier{
 		scheme: "hmac", types: append([]string(nil), o.ContentTypes...),
-		check: func(_ context.Context, d *delivery) (Event, error) { return verifyHMAC(keys, size, &o, d) },
+		check: func(_ context.Context, d delivery) (Event, error) { return verifyHMAC(keys, size, &o, d) },
 	}
 	if o.TimestampHeader != "" {
 		v.past, v.future = defaultTolerance, defaultTolerance
@@ -83,13 +83,13 @@ func (o *HMACOptions) hash() (func() hash.Hash, int, error) {
 }
 
 func (o *HMACOptions) checkHeaders() error {
-	seen := map[string]bool{"": true}
-	for _, name := range []string{o.SignatureHeader, o.TimestampHeader, o.IDHeader, o.TypeHeader} {
-		canonical := textproto.CanonicalMIMEHeaderKey(name)
-		if name != "" && (seen[canonical] || !isID(name) || strings.ContainsAny(name, `:,;()"`)) {
+	seen := map[string]bool{}
+	for _, name := range []*string{&o.SignatureHeader, &o.TimestampHeader, &o.IDHeader, &o.TypeHeader} {
+		*name = textproto.CanonicalMIMEHeaderKey(*name)
+		if *name != "" && (seen[*name] || !isID(*name) || strings.ContainsAny(*name, `:,;()"`)) {
 			return errors.New("a header's name is malformed or stands for two things")
 		}
-		seen[canonical] = true
+		seen[*name] = true
 	}
 	for _, kind := range o.ContentTypes {
 		if m, params, err := mime.ParseMediaType(kind); err != nil || m != kind || len(params) > 0 {
@@ -107,7 +107,7 @@ func (o *HMACOptions) checkHeaders() error {
 	return nil
 }
 
-func verifyHMAC(keys ring, size int, o *HMACOptions, d *delivery) (Event, error) {
+func verifyHMAC(keys ring, size int, o *HMACOptions, d delivery) (Event, error) {
 	header, err := one(d.header, o.SignatureHeader)
 	if err != nil {
 		return Event{}, err
@@ -149,7 +149,7 @@ func (o *HMACOptions) signature(header string, size int) (sig []byte, ok bool) {
 }
 
 // prefix returns what is signed before the body, and takes time and id into ev.
-func (o *HMACOptions) prefix(d *delivery, ev *Event) (prefix []string, err error) {
+func (o *HMACOptions) prefix(d delivery, ev *Event) (prefix []string, err error) {
 	if o.IDHeader != "" {
 		if ev.ID, err = one(d.header, o.IDHeader); err != nil {
 			return nil, err

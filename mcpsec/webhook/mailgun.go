@@ -26,7 +26,7 @@ func Mailgun(signingKeys ...redact.Secret) (*Verifier, error) {
 	}
 	return &Verifier{
 		scheme: "mailgun", past: 8 * time.Hour, future: defaultTolerance,
-		check: func(_ context.Context, d *delivery) (Event, error) { return verifyMailgun(keys, d) },
+		check: func(_ context.Context, d delivery) (Event, error) { return verifyMailgun(keys, d) },
 	}, nil
 }
 
@@ -41,7 +41,7 @@ type mailgunBody struct {
 	} `json:"event-data"`
 }
 
-func verifyMailgun(keys ring, d *delivery) (Event, error) {
+func verifyMailgun(keys ring, d delivery) (Event, error) {
 	var b mailgunBody
 	if err := json.Unmarshal(d.body, &b); err != nil {
 		return Event{}, refuse(reasonHeader, "the body is not JSON with signature and event-data")

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"mime"
 	"net/http"
-	"net/textproto"
 	"slices"
 	"strings"
 	"time"
@@ -16,9 +15,10 @@ import (
 const maxHeader = 4 << 10
 
 // one returns the value of a header that must stand once and be of a bounded
-// size: of two values, another reader might take the other.
+// size: of two values, another reader might take the other. The name is in
+// canonical form.
 func one(h http.Header, name string) (string, error) {
-	values := h[textproto.CanonicalMIMEHeaderKey(name)]
+	values := h[name]
 	if len(values) != 1 || values[0] == "" || len(values[0]) > maxHeader {
 		return "", refuse(reasonHeader, name+" must stand once, and not be empty or long")
 	}

@@ -29,7 +29,7 @@ func Postmark(logins ...redact.Secret) (*Verifier, error) {
 	}
 	return &Verifier{
 		scheme: "postmark", challenge: `Basic realm="webhook", charset="UTF-8"`,
-		check: func(_ context.Context, d *delivery) (Event, error) { return verifyPostmark(sums, d) },
+		check: func(_ context.Context, d delivery) (Event, error) { return verifyPostmark(sums, d) },
 	}, nil
 }
 
@@ -44,7 +44,7 @@ func postmarkLogin(s string) ([]byte, error) {
 	return []byte(s), nil
 }
 
-func verifyPostmark(logins [][sha256.Size]byte, d *delivery) (Event, error) {
+func verifyPostmark(logins [][sha256.Size]byte, d delivery) (Event, error) {
 	header, err := one(d.header, "Authorization")
 	if err != nil {
 		return Event{}, err

@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"strings"
@@ -92,17 +91,15 @@ func plainString(b []byte, i int) ([]byte, int) {
 		return nil, -1
 	}
 	const longest = 256
-	rest := b[i+1 : min(len(b), i+1+longest+1)]
-	n := bytes.IndexByte(rest, '"')
-	if n < 0 {
-		return nil, -1
-	}
-	for _, c := range rest[:n] {
-		if c == '\\' || c < ' ' {
+	for n, c := range b[i+1 : min(len(b), i+1+longest+1)] {
+		switch {
+		case c == '"':
+			return b[i+1 : i+1+n], i + n + 2
+		case c == '\\' || c < ' ':
 			return nil, -1
 		}
 	}
-	return rest[:n], i + n + 2
+	return nil, -1
 }
 
 // pass returns the index behind the value at i, or -1.
@@ -125,17 +122,24 @@ func pass(b []byte, i int) int {
 func passNested(b []byte, i int) int {
 	depth, inString, escaped := 0, false, -1
 	for word := i; word < len(b); word += 8 {
-		for hits := structural(b, word); hits != 0; hits &= hits - 1 {
+		if depth > 0 && escaped < word {
+			var odd bool
+			if word, odd = passQuotes(b, word); odd {
+				inString = !inString
+			}
+		}
+		quotes, others := structural(wordAt(b, word))
+		for hits := quotes | others; hits != 0; hits &= hits - 1 {
 			p := word + bits.TrailingZeros64(hits)/8
 			switch c := b[p]; {
 			case p == escaped:
 				continue
-			case inString && c == '\\':
-				escaped = p + 1
-				continue
 			case c == '"':
 				inString = !inString
 			case inString:
+				if c == '\\' {
+					escaped = p + 1
+				}
 				continue
 			case c == '{' || c == '[':
 				depth++
@@ -152,23 +156,43 @@ func passNested(b []byte, i int) int {
 	return -1
 }
 
-// structural marks, by the high bit of each byte, the quotes, brackets, braces and
-// backslashes among the eight bytes at i, and bars too.
-func structural(b []byte, i int) uint64 {
-	const ones, low, high = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f, 0x8080808080808080
-	var w uint64
-	if i+8 <= len(b) {
-		w = binary.LittleEndian.Uint64(b[i:])
-	} else {
-		var last [8]byte
-		copy(last[:], b[i:])
-		w = binary.LittleEndian.Uint64(last[:])
+// passQuotes passes over words that hold no brackets and backslashes, as most do, and
+// reports whether the number of quotes in them is odd.
+func passQuotes(b []byte, word int) (next int, odd bool) {
+	var all uint64 // an odd number of marks, if that of the quotes is odd
+	for word <= len(b)-8 {
+		quotes, others := structural(binary.LittleEndian.Uint64(b[word:]))
+		if others != 0 {
+			break
+		}
+		all ^= quotes
+		word += 8
 	}
+	return word, bits.OnesCount64(all)&1 == 1
+}
+
+// wordAt returns the eight bytes at i, the first lowest, with zeros behind the
+// end.
+func wordAt(b []byte, i int) uint64 {
+	if i <= len(b)-8 {
+		return binary.LittleEndian.Uint64(b[i:])
+	}
+	var last [8]byte
+	copy(last[:], b[i:])
+	return binary.LittleEndian.Uint64(last[:])
+}
+
+// structural marks, by the high bit of each byte, the quotes of a word, and its
+// brackets, braces and backslashes, and bars too.
+func structural(w uint64) (quotes, others uint64) {
+	const ones, low, high = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f, 0x8080808080808080
+	ascii := high &^ w
+	// Adding 0x7f carries into the high bit unless the byte is zero, which a
+	// quote becomes.
+	quotes = ^((w&low ^ '"'*ones) + low) & ascii
 	// With bit 5 set, brackets, backslash and braces are 0x7b to 0x7d. Adding 5
-	// carries into the high bit from 0x7b on, adding 2 from 0x7e on.
+	// carries from 0x7b on, adding 2 from 0x7e on.
 	x := (w | 0x20*ones) & low
-	bracket := (x + 5*ones) &^ (x + 2*ones)
-	// Adding 0x7f carries unless the byte is zero, which a quote becomes.
-	quote := ^((w&low ^ '"'*ones) + low)
-	return (bracket | quote) & high &^ w
+	others = (x + 5*ones) &^ (x + 2*ones) & ascii
+	return quotes, others
 }

@@ -32,7 +32,7 @@ func SendGrid(publicKeys ...string) (*Verifier, error) {
 	}
 	return &Verifier{
 		scheme: "sendgrid", past: defaultTolerance, future: defaultTolerance,
-		check: func(_ context.Context, d *delivery) (Event, error) { return verifySendGrid(keys, d) },
+		check: func(_ context.Context, d delivery) (Event, error) { return verifySendGrid(keys, d) },
 	}, nil
 }
 
@@ -52,7 +52,7 @@ func sendGridKey(text string) (*ecdsa.PublicKey, error) {
 	return key, nil
 }
 
-func verifySendGrid(keys []*ecdsa.PublicKey, d *delivery) (Event, error) {
+func verifySendGrid(keys []*ecdsa.PublicKey, d delivery) (Event, error) {
 	text, err := one(d.header, "X-Twilio-Email-Event-Webhook-Signature")
 	if err != nil {
 		return Event{}, err

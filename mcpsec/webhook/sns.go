@@ -68,7 +68,7 @@ func SNS(o SNSOptions) (*Verifier, error) {
 	store := newCertificates(o)
 	return &Verifier{
 		scheme: "sns", types: []string{"text/plain"}, past: time.Hour, future: defaultTolerance,
-		check: func(ctx context.Context, d *delivery) (Event, error) { return verifySNS(ctx, hosts, store, d) },
+		check: func(ctx context.Context, d delivery) (Event, error) { return verifySNS(ctx, hosts, store, d) },
 	}, nil
 }
 
@@ -105,7 +105,7 @@ type snsMessage struct {
 	SigningCertURL   string `json:"SigningCertURL"`
 }
 
-func verifySNS(ctx context.Context, hosts map[string]string, store *certificates, d *delivery) (Event, error) {
+func verifySNS(ctx context.Context, hosts map[string]string, store *certificates, d delivery) (Event, error) {
 	var m snsMessage
 	if err := json.Unmarshal(d.body, &m); err != nil {
 		return Event{}, refuse(reasonHeader, "the body is not an SNS message")

@@ -198,7 +198,7 @@ func (w *snsWorld) sender() sender {
 			for i, n := range names {
 				m[n] = p[i]
 			}
-			return snsHeader, encode(m)
+			return snsHeader.Clone(), encode(m)
 		},
 	}
 }

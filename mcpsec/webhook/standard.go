@@ -26,7 +26,7 @@ func Standard(secrets ...redact.Secret) (*Verifier, error) {
 	}
 	return &Verifier{
 		scheme: "standard", past: defaultTolerance, future: defaultTolerance,
-		check: func(_ context.Context, d *delivery) (Event, error) { return verifyStandard(keys, d) },
+		check: func(_ context.Context, d delivery) (Event, error) { return verifyStandard(keys, d) },
 	}, nil
 }
 
@@ -65,7 +65,7 @@ func standardSecret(s string) ([]byte, error) {
 	return key, nil
 }
 
-func verifyStandard(keys standardKeys, d *delivery) (Event, error) {
+func verifyStandard(keys standardKeys, d delivery) (Event, error) {
 	h, err := standardHeaders(d)
 	if err != nil {
 		return Event{}, err
@@ -107,7 +107,7 @@ type standardHeader struct{ id, timestamp, signature string }
 
 // standardHeaders reads the headers by either name. Both may be sent, if they say
 // the same: this and another reader must not take different ones.
-func standardHeaders(d *delivery) (h standardHeader, err error) {
+func standardHeaders(d delivery) (h standardHeader, err error) {
 	for name, value := range map[string]*string{"Id": &h.id, "Timestamp": &h.timestamp, "Signature": &h.signature} {
 		webhook, svix := "Webhook-"+name, "Svix-"+name
 		switch both := len(d.header[webhook]) > 0 && len(d.header[svix]) > 0; {

@@ -23,7 +23,7 @@ func Stripe(secrets ...redact.Secret) (*Verifier, error) {
 	}
 	return &Verifier{
 		scheme: "stripe", past: defaultTolerance, future: defaultTolerance,
-		check: func(_ context.Context, d *delivery) (Event, error) { return verifyStripe(keys, d) },
+		check: func(_ context.Context, d delivery) (Event, error) { return verifyStripe(keys, d) },
 	}, nil
 }
 
@@ -36,7 +36,7 @@ func stripeSecret(s string) ([]byte, error) {
 	return asIs(s)
 }
 
-func verifyStripe(keys ring, d *delivery) (Event, error) {
+func verifyStripe(keys ring, d delivery) (Event, error) {
 	header, err := one(d.header, "Stripe-Signature")
 	if err != nil {
 		return Event{}, err
@@ -77,7 +77,7 @@ func parseStripe(header string) (sig stripeSignature, ok bool) {
 		pair, header, more = strings.Cut(header, ",")
 		name, value, found := strings.Cut(pair, "=")
 		switch {
-		case !found || name == "" || value == "":
+		case !found || name == "" || value == "" || strings.Contains(value, "="):
 			return sig, false
 		case name == "t":
 			t, ok := unix(value)

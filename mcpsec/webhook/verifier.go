@@ -16,7 +16,7 @@ type Verifier struct {
 	challenge string   // for WWW-Authenticate
 	past      time.Duration
 	future    time.Duration
-	check     func(context.Context, *delivery) (Event, error)
+	check     func(context.Context, delivery) (Event, error)
 }
 
 // A delivery is what is to be verified.
@@ -47,7 +47,7 @@ func (v *Verifier) verify(ctx context.Context, header http.Header, body []byte, 
 	if err := v.checkType(header); err != nil {
 		return Event{}, err
 	}
-	ev, err := v.check(ctx, &delivery{header, body, now, v.past, v.future})
+	ev, err := v.check(ctx, delivery{header, body, now, v.past, v.future})
 	if err != nil {
 		return Event{}, err
 	}
@@ -78,7 +78,7 @@ func (v *Verifier) WithTolerance(d time.Duration) *Verifier {
 }
 
 // fresh refuses what was signed outside of the tolerance.
-func (d *delivery) fresh(signed time.Time) error {
+func (d delivery) fresh(signed time.Time) error {
 	switch age := d.now.Sub(signed); {
 	case age > d.past:
 		return refuse(reasonTimestamp, "signed too long ago; is this machine's clock right?")
