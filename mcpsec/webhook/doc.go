@@ -58,6 +58,7 @@
 // shared one. A handler that ignores its context for five minutes longer than its
 // timeout can run beside another.
 //
-// Floods of bad deliveries cost a body of [Options.MaxBody] and an HMAC each; limit
-// connections in front.
+// Each bad delivery of a flood costs a body of up to [Options.MaxBody] and an HMAC,
+// or with Mailgun and SNS, whose signatures stand in the body, the reading of its
+// JSON. Limit connections in front.
 package webhook

@@ -79,7 +79,7 @@ func (o *HMACOptions) hash() (func() hash.Hash, int, error) {
 	case "sha512":
 		return sha512.New, sha512.Size, nil
 	}
-	return nil, 0, errors.New("Hash must be sha256 or sha512")
+	return nil, 0, errors.New("the hash must be sha256 or sha512")
 }
 
 func (o *HMACOptions) checkHeaders() error {
@@ -102,7 +102,7 @@ func (o *HMACOptions) checkHeaders() error {
 	case o.IDHeader != "" && o.TimestampHeader == "":
 		return errors.New("IDHeader needs TimestampHeader: an id that is not signed protects from no repetition")
 	case o.Encoding != "" && o.Encoding != "hex" && o.Encoding != "base64":
-		return errors.New("Encoding must be hex or base64")
+		return errors.New("the encoding must be hex or base64")
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
@@ -105,8 +106,8 @@ func (o *Options) setDefaults(v *Verifier) {
 
 func (o *Options) check(v *Verifier) {
 	switch {
-	case !isID(o.Name) || len(o.Name) > 100:
-		panic("webhook: Options.Name must be up to 100 bytes of printable ASCII, without spaces")
+	case !isID(o.Name) || len(o.Name) > 100 || strings.Contains(o.Name, ":"): // which ends it in a key
+		panic("webhook: Options.Name must be up to 100 bytes of printable ASCII, without spaces and colons")
 	case o.MaxBody < 0 || o.MaxBody > 64<<20:
 		panic("webhook: Options.MaxBody must be up to 64 MiB")
 	case o.Timeout < 0 || o.Timeout > time.Hour:
