@@ -30,9 +30,10 @@
 // one way. Only what is signed tells one event from another, so that a captured
 // delivery cannot be made to look new.
 //
-// The handler runs once at most for an event, however many deliveries of it come,
-// at one moment or later, to this process or another: see [state.Once]. The sender
-// gets a 2xx only when the handler is done. What goes wrong is counted
+// An event has its effect once at most, however many deliveries of it come, at one
+// moment or later, to this process or another: the handler runs for it once, and
+// again only if it failed. See [state.Once]. The sender gets a 2xx only when the
+// handler is done. What goes wrong is counted
 // ([Receiver.Stats]) and logged, without body, headers and secrets. The sender is
 // told nothing but the status.
 //

@@ -10,8 +10,7 @@ type Event struct {
 	// ID names the event for good: two deliveries with one ID are the same
 	// event. It is made of signed content only: where the sender signs no id,
 	// it is a digest of what is signed. The functions that make verifiers say
-	// which. At most 200 bytes of printable ASCII,
-	// without spaces.
+	// which. At most 200 bytes of printable ASCII, without spaces.
 	ID string
 	// Type is what happened, in the sender's words: printable ASCII without
 	// spaces, at most 200 bytes. It may be empty.
@@ -19,7 +18,8 @@ type Event struct {
 	// Time is when the sender signed; zero if that is not signed.
 	Time time.Time
 	// Body is the exact bytes that came, except for [SNS]. The handler owns it.
-	// It is genuine, and not checked any further: decode it strictly.
+	// It is as genuine as the sender's scheme makes it, and not checked any
+	// further: decode it strictly.
 	Body []byte
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -185,6 +187,37 @@ func TestReasonsAreComplete(t *testing.T) {
 	for _, r := range reasons {
 		if statuses[r] == 0 {
 			t.Errorf("%s has no status", r)
+		}
+	}
+}
+
+// A comparison that stops at the first difference tells a forger how far he got.
+// Time cannot be tested; that nothing else compares can.
+func TestComparisonsAreConstantTime(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uses := map[string]int{}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range []string{"hmac.Equal(", "subtle.ConstantTimeCompare(", "bytes.Equal(", "bytes.Compare(", "bytes.HasPrefix(", "slices.Equal(", "reflect.DeepEqual("} {
+			uses[f] += strings.Count(string(text), f)
+		}
+	}
+	if uses["hmac.Equal("] != 1 || uses["subtle.ConstantTimeCompare("] != 1 {
+		t.Errorf("signatures and logins are to be compared in constant time, in one place each: %v", uses)
+	}
+	for f, n := range uses {
+		if n > 0 && f != "hmac.Equal(" && f != "subtle.ConstantTimeCompare(" {
+			t.Errorf("%s) is not constant in time", f)
 		}
 	}
 }

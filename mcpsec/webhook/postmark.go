@@ -11,9 +11,9 @@ import (
 )
 
 // Postmark returns a verifier of Postmark's webhooks by HTTP basic authentication,
-// which is all that Postmark offers. A login is user:password, as it stands in
-// the webhook's URL, with a password of 16 bytes or more; several are for
-// rotation.
+// which is all that Postmark offers. A login is user:password, as in the webhook's
+// URL without percent-encoding, with a password of 16 bytes or more; several are
+// for rotation.
 //
 // Nothing is signed: whoever learns the login can send anything, so the URL must
 // be https. The ID is a digest of the body; Type is its RecordType, empty for

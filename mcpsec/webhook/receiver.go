@@ -34,8 +34,9 @@ type Options struct {
 	// be longer than the sender goes on to deliver, which is three days for
 	// most. Defaults to 7 days.
 	Keep time.Duration
-	// Log gets a record of each failure, up to ten a second of the sender's and ten
-	// of one's own, and of the number left out. Its records are redacted. Defaults to slog.Default().
+	// Log gets a record of each failure: up to ten a second of what senders and
+	// strangers cause, and ten of what goes wrong here, with the number left
+	// out. Its records are redacted. Defaults to slog.Default().
 	Log *slog.Logger
 }
 

@@ -33,9 +33,9 @@ const (
 )
 
 // Verify checks a delivery, whose body must be the exact bytes that came, and
-// returns its event. It does not look for repetitions, that is what [Receiver]
-// is for. An error is an [*Error], and says the same to every forger; the
-// context bounds what [SNS] fetches.
+// returns its event. It does not look for repetitions: that is what a [Receiver]
+// is for. An error is an [*Error]. The context bounds what [SNS] fetches; nothing
+// else waits.
 func (v *Verifier) Verify(ctx context.Context, header http.Header, body []byte) (Event, error) {
 	return v.verify(ctx, header, body, time.Now())
 }
