@@ -37,8 +37,8 @@ func (e *Error) Error() string { return "webhook refused: " + e.Reason + ": " + 
 // which it ends. They are the keys of Receiver.Stats.
 const (
 	reasonMethod      = "method"       // not POST
-	reasonContentType = "content type" // not what the sender sends, or encoded
-	reasonTooLarge    = "too large"    // body over the cap
+	reasonContentType = "content_type" // not what the sender sends, or encoded
+	reasonTooLarge    = "too_large"    // body over the cap
 	reasonRead        = "read"         // body ended early
 	reasonHeader      = "header"       // a header is missing, doubled or malformed
 	reasonSignature   = "signature"    // no signature fits

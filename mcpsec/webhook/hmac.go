@@ -22,9 +22,9 @@ import (
 //	the id, a dot, the time, a dot …    with IDHeader as well
 type HMACOptions struct {
 	// Secrets are what the sender signs with, as bytes of their text: one, or
-	// several for rotation, of 16 bytes or more. Defaults to an error.
+	// several for rotation, of 16 bytes or more. Required.
 	Secrets []redact.Secret
-	// SignatureHeader holds the signature, once. Defaults to an error.
+	// SignatureHeader holds the signature, once. Required.
 	SignatureHeader string
 	// Prefix stands before the signature, such as sha256=. Defaults to none.
 	Prefix string

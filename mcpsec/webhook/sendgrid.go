@@ -41,11 +41,11 @@ func sendGridKey(text string) (*ecdsa.PublicKey, error) {
 	if !ok {
 		return nil, errors.New("is not base64")
 	}
-	any, err := x509.ParsePKIXPublicKey(der)
+	public, err := x509.ParsePKIXPublicKey(der)
 	if err != nil {
 		return nil, errors.New("is not a DER public key")
 	}
-	key, ok := any.(*ecdsa.PublicKey)
+	key, ok := public.(*ecdsa.PublicKey)
 	if !ok || key.Curve != elliptic.P256() {
 		return nil, errors.New("is not of the curve P-256")
 	}

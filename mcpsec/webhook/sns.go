@@ -21,7 +21,7 @@ import (
 // certificates.
 type SNSOptions struct {
 	// Topics are the ARNs of the topics that are accepted. Anybody can have
-	// Amazon sign messages of a topic of their own. Defaults to an error.
+	// Amazon sign messages of a topic of their own. Required.
 	Topics []string
 	// Client fetches certificates. Redirects are not followed, whatever it
 	// says. Defaults to a client with a timeout of ten seconds.

@@ -36,7 +36,7 @@ func (c *counters) count(reason string) {
 //	unrecorded    the handler is done, but that could not be recorded
 //	state         the Once failed
 //	key           the sender's certificate was not to be had
-//	method, content type, too large, read, header, signature, timestamp, event
+//	method, content_type, too_large, read, header, signature, timestamp, event
 //	              the delivery was refused for that
 func (rc *Receiver) Stats() map[string]uint64 {
 	m := make(map[string]uint64, len(reasons))

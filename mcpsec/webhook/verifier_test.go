@@ -132,7 +132,7 @@ func TestHeadersStandOnce(t *testing.T) {
 				if _, err := v.Verify(t.Context(), with, body); err == nil {
 					t.Errorf("%s: %s %s: accepted", s.name, name, change)
 				} else {
-					refused(t, err, "header", "content type")
+					refused(t, err, "header", "content_type")
 				}
 			}
 		}
@@ -155,7 +155,7 @@ func TestContentTypes(t *testing.T) {
 			if want := ok || s.name == "sns" && kind == "text/plain"; want && err != nil {
 				t.Errorf("%s: %q: %v", s.name, kind, err)
 			} else if !want {
-				refused(t, err, "content type")
+				refused(t, err, "content_type")
 			}
 		}
 	}
@@ -163,7 +163,7 @@ func TestContentTypes(t *testing.T) {
 		h, body := stripe.deliver(time.Now())
 		h.Set("Content-Encoding", encoding)
 		_, err := stripe.verifier(t).Verify(t.Context(), h, body)
-		refused(t, err, "content type")
+		refused(t, err, "content_type")
 	}
 }
 
