@@ -106,6 +106,23 @@ func TestHandlerErrorsAreLoggedRedacted(t *testing.T) {
 	}
 }
 
+// A cut does not leave half a secret that nobody recognizes.
+func TestCutErrorsAreRedactedFirst(t *testing.T) {
+	t.Parallel()
+	const begin = "dial postgres://app:"
+	for at := 4096 - len(begin) - 20; at < 4096; at++ {
+		var log buffer
+		s := stripeSender()
+		h, body := s.deliver(time.Now())
+		send(webhook.NewReceiver(s.verifier(t), nil, func(context.Context, webhook.Event) error {
+			return errors.New(strings.Repeat("x", at-1) + " " + begin + "hunt" + "er2-and-more@db/x")
+		}, log.options()), h, body)
+		if strings.Contains(log.String(), "hunt") {
+			t.Fatalf("cut at %d: the secret is in the log", at)
+		}
+	}
+}
+
 // A flood of forgeries is counted, and does not fill the log or hide what fails
 // here.
 func TestFloodIsCounted(t *testing.T) {
@@ -162,6 +179,28 @@ func TestLeaseOfDeadProcess(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		if status, _ := again(); status != 200 {
 			t.Errorf("got %d", status)
+		}
+	})
+}
+
+// The lease that a receiver takes outlasts the handler's time by five minutes: one
+// that dies holds its event up for no longer.
+func TestLeaseOutlastsTheHandler(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		runs := 0
+		s := stripeSender()
+		dying := &broken{Once: new(state.Memory), complete: state.ErrLost}
+		rc := webhook.NewReceiver(s.verifier(t), dying, func(context.Context, webhook.Event) error { runs++; return nil }, quiet())
+		for i, step := range []struct {
+			wait         time.Duration
+			status, runs int
+		}{{0, 200, 1}, {5*time.Minute + 9*time.Second, 503, 1}, {time.Second, 200, 2}} {
+			time.Sleep(step.wait)
+			h, body := s.deliver(time.Now())
+			if status := send(rc, h, body); status != step.status || runs != step.runs {
+				t.Errorf("step %d: status %d after %d runs, want %d after %d", i, status, runs, step.status, step.runs)
+			}
 		}
 	})
 }

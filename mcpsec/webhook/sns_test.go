@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -93,6 +94,7 @@ type snsWorld struct {
 	mu      sync.Mutex
 	urls    map[string][]byte
 	fetches atomic.Int64
+	slow    chan struct{} // if not nil, what URLs without an answer wait for
 }
 
 func newSNS(testing.TB) *snsWorld {
@@ -108,8 +110,12 @@ func (w *snsWorld) serve(url string, data []byte) {
 func (w *snsWorld) RoundTrip(r *http.Request) (*http.Response, error) {
 	w.fetches.Add(1)
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	data, ok := w.urls[r.URL.String()]
+	w.mu.Unlock()
+	if !ok && w.slow != nil {
+		w.slow <- struct{}{} // arrived
+		<-w.slow
+	}
 	if !ok {
 		return nil, errors.New("no route to host")
 	}
@@ -431,4 +437,35 @@ func TestSNSFetchesAreBounded(t *testing.T) {
 	if err := verify(later.Add(25*time.Hour), certURL); err == nil {
 		t.Error("a key is kept for longer than a day")
 	}
+}
+
+// A fetch that takes its time holds up nobody whose certificate is known, and who
+// waits for his turn gives up in time.
+func TestSNSSlowFetchHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	w := newSNS(t)
+	w.slow = make(chan struct{})
+	v := w.verifier(t)
+	genuine := encode(signSNS(message(time.Now())))
+	if _, err := v.Verify(t.Context(), snsHeader, genuine); err != nil {
+		t.Fatal(err)
+	}
+	m := message(time.Now())
+	m["SigningCertURL"] = strings.Replace(certURL, "Service-0", "Service-1", 1)
+	unknown := encode(signSNS(m))
+	ended := make(chan error)
+	go func() {
+		_, err := v.Verify(t.Context(), snsHeader, unknown)
+		ended <- err
+	}()
+	<-w.slow
+	if _, err := v.Verify(t.Context(), snsHeader, genuine); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := v.Verify(ctx, snsHeader, unknown)
+	refused(t, err, "key")
+	w.slow <- struct{}{}
+	refused(t, <-ended, "key")
 }

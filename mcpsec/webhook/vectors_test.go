@@ -193,7 +193,8 @@ func TestSignaturesAreStrict(t *testing.T) {
 		"t=" + at + ",v1=" + good + ",":                             false,
 		"t=" + at + ",v1=" + good + ",v1=x":                         false,
 		"t=" + at + strings.Repeat(",v1="+other, 8) + ",v1=" + good: false,
-		"v1=" + good: false, "t=" + at: false, "x": false, ",": false, "=": false,
+		"t=" + at + ",v2=a=b,v1=" + good:                            false,
+		"v1=" + good:                                                false, "t=" + at: false, "x": false, ",": false, "=": false,
 	} {
 		_, err := stripe.Verify(t.Context(), jsonHeader("Stripe-Signature", header), []byte(stripeBody))
 		if ok && err != nil {

@@ -212,6 +212,8 @@ func TestConstructionRefuses(t *testing.T) {
 				t.Errorf("%s: %s: accepted", name, what)
 			} else if strings.Contains(err.Error(), short) || strings.Contains(err.Error(), good) {
 				t.Errorf("%s: %s: %q shows it", name, what, err)
+			} else if strings.Contains(what, "empty") && !strings.Contains(err.Error(), "empty") && name != "sendgrid" {
+				t.Errorf("%s: %s: %q does not say so", name, what, err)
 			}
 		}
 	}
@@ -267,6 +269,8 @@ func TestConstructionRefuses(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		} else if strings.Contains(err.Error(), keyText) || strings.Contains(err.Error(), api) {
 			t.Errorf("%s: %q shows a secret", name, err)
+		} else if strings.HasSuffix(name, "private key") && !strings.Contains(err.Error(), "private key") {
+			t.Errorf("%s: %q does not say so", name, err)
 		}
 	}
 }
@@ -358,6 +362,33 @@ func TestStandardFieldsCannotShift(t *testing.T) {
 	}
 }
 
+// The same for the other schemes: an id with a dot, a token of another length, a
+// body that could begin with digits of the time.
+func TestOtherFieldsCannotShift(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	at := stamp(now)
+	withID := hmacSender("hmac", webhook.HMACOptions{TimestampHeader: "X-Time", IDHeader: "X-ID"}).verifier(t)
+	id := "ev." + at
+	_, err := withID.Verify(t.Context(), jsonHeader("X-ID", id, "X-Time", at, "X-Signature", hexOf(sum(newSHA256, keyText, id, ".", at, ".{}"))), []byte("{}"))
+	refused(t, err, "header")
+
+	mailgun := mailgunSender()
+	for _, token := range []string{strings.Repeat("a", 49), strings.Repeat("a", 51), strings.Repeat("A", 50), strings.Repeat("a", 49) + ".", ""} {
+		parts := []string{at, token, hexOf(sum(newSHA256, keyText, at, token)), mailgun.body}
+		h, body := mailgun.join(parts)
+		_, err := mailgun.verifier(t).Verify(t.Context(), h, body)
+		refused(t, err, "header")
+	}
+
+	sendGrid := sendGridSender()
+	for _, body := range []string{"1[]", "{}", " []", ""} {
+		h, b := sendGrid.join(sendGrid.parts(body, now))
+		_, err := sendGrid.verifier(t).Verify(t.Context(), h, b)
+		refused(t, err, "signature")
+	}
+}
+
 // What is not signed cannot make a captured delivery look new.
 func TestUnsignedHeadersMakeNoNewEvent(t *testing.T) {
 	t.Parallel()
@@ -410,6 +441,7 @@ func TestStripeEventsAreReadStrictly(t *testing.T) {
 		`{"type":"a"}`:                                         false,
 		`{"id":"evt_1","type":"a","id":"evt_2"}`:               false,
 		`{"id":"evt_1","type":"a","\u0069d":"evt_2"}`:          false,
+		`{"ID":"evt_1","type":"a"}`:                            false,
 		`{"id":"evt_1","type":"a","ID":"evt_2"}`:               false,
 		`{"id":"evt_1","type":"a","Type":"b"}`:                 false,
 		`{"id":7,"type":"a"}`:                                  false,
