@@ -170,8 +170,8 @@ func (rc *Receiver) read(w http.ResponseWriter, r *http.Request) ([]byte, error)
 	if r.ContentLength > rc.maxBody {
 		return nil, refuse(reasonTooLarge, "the body is larger than MaxBody")
 	}
-	conn := http.NewResponseController(w)
-	_ = conn.SetReadDeadline(time.Now().Add(rc.timeout)) // where it is supported
+	// Where it is supported; net/http lifts it at the body's end.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(rc.timeout))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, rc.maxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -180,7 +180,6 @@ func (rc *Receiver) read(w http.ResponseWriter, r *http.Request) ([]byte, error)
 	case err != nil:
 		return nil, refuse(reasonRead, "the body did not come, or not in time")
 	}
-	_ = conn.SetReadDeadline(time.Time{})
 	return body, nil
 }
 

@@ -29,7 +29,7 @@ func members(body []byte, first, second string) (values [2]string, ok bool) {
 	for {
 		name, next := plainString(body, i)
 		i = space(body, next)
-		if next < 0 || at(body, i) != ':' {
+		if at(body, i) != ':' {
 			return values, false
 		}
 		i = space(body, i+1)

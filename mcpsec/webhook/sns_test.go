@@ -319,6 +319,27 @@ func TestSNSRefusesSHA1(t *testing.T) {
 	refused(t, err, "header")
 }
 
+// An RSA key that can be broken is no key, even with a genuine certificate.
+func TestSNSRefusesShortKeys(t *testing.T) {
+	t.Parallel()
+	short, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, w := amazon(), newSNS(t)
+	cert := a.leaf(nil)
+	w.serve(certURL, pemOf(issue(&x509.Certificate{SerialNumber: big.NewInt(5), DNSNames: cert.DNSNames, NotBefore: cert.NotBefore, NotAfter: cert.NotAfter}, a.mid, short, a.midKey), a.mid))
+	m := message(time.Now())
+	digest := sha256.Sum256([]byte(stringToSign(m)))
+	sig, err := rsa.SignPKCS1v15(rand.Reader, short, crypto.SHA256, digest[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	m["Signature"] = b64(sig)
+	_, err = w.verifier(t).Verify(t.Context(), snsHeader, encode(m))
+	refused(t, err, "signature")
+}
+
 // Only the SNS host of the topic's region serves certificates, and nothing else is
 // asked for one.
 func TestSNSPinsTheCertificatesHost(t *testing.T) {

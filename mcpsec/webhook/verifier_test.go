@@ -381,6 +381,11 @@ func TestOtherFieldsCannotShift(t *testing.T) {
 		refused(t, err, "header")
 	}
 
+	parts := mailgun.parts(`{"event":"two words"}`, now)
+	h, body := mailgun.join(parts)
+	_, err = mailgun.verifier(t).Verify(t.Context(), h, body)
+	refused(t, err, "event")
+
 	sendGrid := sendGridSender()
 	for _, body := range []string{"1[]", "{}", " []", ""} {
 		h, b := sendGrid.join(sendGrid.parts(body, now))
@@ -449,6 +454,7 @@ func TestStripeEventsAreReadStrictly(t *testing.T) {
 		`{"id":"","type":"a"}`:                                 false,
 		`{"id":"evt\n1","type":"a"}`:                           false,
 		`{"id":"evt 1","type":"a"}`:                            false,
+		`{"id":"evt_1","type":"a b"}`:                          false,
 		`{"id":"évt","type":"a"}`:                              false,
 		`{"data":{"id":"evt_1","type":"a"}}`:                   false,
 		`[{"id":"evt_1","type":"a"}]`:                          false,
