@@ -7,6 +7,7 @@ require (
 	github.com/mcpsec/mcpsec-go v0.0.0
 	github.com/mcpsec/mcpsec-go/examples v0.0.0-00010101000000-000000000000
 	github.com/modelcontextprotocol/go-sdk v1.8.0
+	github.com/stripe/stripe-go/v76 v76.25.0
 )
 
 require (
