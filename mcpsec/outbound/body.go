@@ -50,6 +50,12 @@ func (b *body) Read(p []byte) (int, error) {
 	b.gap.Reset(b.t.o.BodyTimeout)
 	n, err := b.rc.Read(p)
 	b.gap.Stop()
+	if err == io.EOF && b.ctx.Err() != nil {
+		// Cancelling closes the connection with an alert of TLS, whereupon a
+		// server can end its body in good form, and short, before the socket is
+		// shut. That end is ours.
+		err = b.t.ended(b.ctx)
+	}
 	if int64(n) > b.left {
 		n, err = int(b.left), b.t.tooLarge(b.h)
 	}

@@ -176,6 +176,29 @@ func TestSlowReaderIsNoTimeout(t *testing.T) {
 	}
 }
 
+// When the deadline passes, the connection is closed, and a server that notices
+// may end its body early and in good form. This is no complete answer.
+func TestEndAfterDeadlineIsNoEnd(t *testing.T) {
+	t.Parallel()
+	srv, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush() })
+	resp, err := ask(t, client(t, srv, Options{}), http.MethodGet, srv.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b := resp.Body.(*body)
+	b.rc = struct {
+		io.Reader
+		io.Closer
+	}{readerFunc(func([]byte) (int, error) { b.cancel(errTimeout); return 0, io.EOF }), b.rc}
+	_, err = io.ReadAll(b)
+	fails(t, err, TimedOut)
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
 func TestTruncatedBody(t *testing.T) {
 	t.Parallel()
 	srv, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) {
