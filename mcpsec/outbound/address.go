@@ -92,7 +92,7 @@ func (ns networks) check(a netip.Addr) error {
 		}
 		return &refusedAddress{a}
 	}
-	if a.Zone() == "" && (public(real) || ns.open(real)) {
+	if public(real) || ns.open(real) { // with a zone, it is in no prefix
 		return nil
 	}
 	return &refusedAddress{a}

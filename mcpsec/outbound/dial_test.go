@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/mcpsec/mcpsec-go/internal/waive"
 )
@@ -120,6 +121,28 @@ func TestRebinding(t *testing.T) {
 	_, _, err := get(t, c, base)
 	if e := fails(t, err, Failed); e.Attempts != 1 || !strings.Contains(e.Error(), "not resolved") {
 		t.Errorf("got error %v after %d attempts", err, e.Attempts)
+	}
+}
+
+// The time to connect includes that to resolve the name.
+func TestConnectTimeout(t *testing.T) {
+	t.Parallel()
+	o, err := Options{Allow: []string{"api.example.com"}, ConnectTimeout: 50 * time.Millisecond}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rt, err := newTransport(o, &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &http.Client{Transport: rt}
+	waits := pauses(c)
+	_, _, err = get(t, c, "https://api.example.com")
+	if e := fails(t, err, TimedOut); e.Attempts != 3 || len(*waits) != 2 || !strings.Contains(e.Error(), "connecting") {
+		t.Errorf("got error %v after %d attempts, want three that took too long to connect", err, e.Attempts)
 	}
 }
 
