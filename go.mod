@@ -3,6 +3,7 @@ module github.com/mcpsec/mcpsec-go
 go 1.25.0
 
 require (
+	github.com/cenkalti/backoff/v4 v4.3.0
 	github.com/go-json-experiment/json v0.0.0-20251027170946-4849db3c2f7e
 	github.com/go-playground/validator/v10 v10.30.4
 	github.com/google/jsonschema-go v0.4.3

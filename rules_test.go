@@ -191,7 +191,7 @@ func exported(d ast.Decl) []string {
 // The modules that users get with ours. One more needs its reason in
 // docs/design.md.
 var requirements = []string{
-	"github.com/go-json-experiment/json", "github.com/go-playground/validator/v10", "github.com/google/jsonschema-go",
+	"github.com/cenkalti/backoff/v4", "github.com/go-json-experiment/json", "github.com/go-playground/validator/v10", "github.com/google/jsonschema-go",
 	"github.com/jackc/pgx/v5", "github.com/modelcontextprotocol/go-sdk",
 }
 

@@ -16,6 +16,7 @@ const (
 	RawOutput          Kind = "raw-output"
 	PlaintextDatabase  Kind = "plaintext-database"
 	OverprivilegedRole Kind = "overprivileged-role"
+	PlaintextHTTP      Kind = "plaintext-http"
 )
 
 // Has reports whether one of the waivers is of kind k.

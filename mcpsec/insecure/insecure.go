@@ -28,6 +28,11 @@ func PlaintextDatabase(why reason) waive.Waiver { return waiver(waive.PlaintextD
 // then costs the whole server.
 func OverprivilegedRole(why reason) waive.Waiver { return waiver(waive.OverprivilegedRole, why) }
 
+// PlaintextHTTP lets an HTTP client use http URLs and send credentials to an http
+// proxy: requests and answers, credentials included, can be read and changed on
+// the way.
+func PlaintextHTTP(why reason) waive.Waiver { return waiver(waive.PlaintextHTTP, why) }
+
 func waiver(k waive.Kind, why reason) waive.Waiver {
 	if why == "" {
 		panic("insecure: " + string(k) + ": a reason is required")
