@@ -1,5 +1,7 @@
 package redact
 
+import "strings"
+
 // bounds returns where the value at v ends and starts, and whether it is quoted.
 func (m *scanner) bounds(st style, from, v int) (to, start int, quoted bool) {
 	s := m.s
@@ -17,6 +19,15 @@ func (m *scanner) bounds(st style, from, v int) (to, start int, quoted bool) {
 	if s[v] == '{' && from > 0 && s[from-1] == ';' { // a connection string's {v}
 		return m.braceEnd(v + 1), v + 1, true
 	}
+	if s[v] == '$' {
+		if tag := m.run(v+1, word); hasAt(s, tag, "$") && tag-v < maxKey { // PostgreSQL: $tag$v$tag$
+			if to = tag + 1 + strings.Index(s[tag+1:min(len(s), tag+1+maxPlain)], s[v:tag+1]); to > tag {
+				m.work += to - tag
+				return to, tag + 1, true
+			}
+			m.work += maxPlain
+		}
+	}
 	if start, quoted = skipQuote(s, v); quoted {
 		if s[start-1] == '2' || s[start-1] == ';' { // %22, \u0022, &quot;
 			return m.escapedEnd(start), start, true
@@ -29,7 +40,7 @@ func (m *scanner) bounds(st style, from, v int) (to, start int, quoted bool) {
 // braceEnd returns the end of a value in braces; }} stands for one of them.
 func (m *scanner) braceEnd(i int) int {
 	from := i
-	for i < len(m.s) && !is(m.s[i], white) && m.s[i] != '"' {
+	for i < len(m.s) && i-from < maxPlain && m.s[i] != '\n' && m.s[i] != '"' {
 		if m.s[i] == '}' {
 			if i+1 == len(m.s) || m.s[i+1] != '}' {
 				break
@@ -109,7 +120,7 @@ func (m *scanner) bareEnd(st style, from, i int) int {
 	open, escapes := 0, false // brackets that the value opened itself; a\ b, a\:b
 	for ; i < len(s); i++ {
 		switch c := s[i]; c {
-		case ' ', '\t', '\r', '\n', '"', '\'', '`', '<', '>', 0x1b:
+		case ' ', '\t', '\r', '\n', '"', '\'', '`', '<', '>', 0x1b, 0:
 			m.work += i - start
 			return trimEnd(s, start, i)
 		case '\\':

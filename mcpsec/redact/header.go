@@ -74,6 +74,8 @@ func (m *scanner) scheme(start, end int) int {
 	case v > end || is(s[end-1], blank):
 	case hasAt(s, end, "%20"):
 		v = end + 3
+	case hasAt(s, end, "+"):
+		v = end + 1
 	case hasAt(s, end, ".") && hasFold(s, start, "bearer"):
 		v = end + 1
 	default:

@@ -14,7 +14,7 @@ func secretValue(class secrecy, st style, quoted bool, v string) bool {
 	if st == styleTable {
 		return (class == isPassword || class == isToken) && len(v) >= 8 && is(v[0], alnum) && turns(v, 2) && !prose(v) && !dated(v) && !expression(v)
 	}
-	if class == isToken && reference(strings.TrimRight(v, "0123456789")) {
+	if class == isToken && (len(v) == 42 && strings.HasPrefix(v, "0x") || reference(strings.TrimRight(v, "0123456789"))) { // an address on a blockchain, a name with a number
 		return false
 	}
 	if quoted && (code(v) || len(v) < 4 && !anyOf(v, alnum)) {
@@ -48,7 +48,7 @@ func passwordValue(st style, quoted bool, v string) bool {
 	case st == styleEqual || st == styleMember || st == styleLine || st == styleXML:
 		return !expression(v) && !(number(v) && len(v) < 3)
 	}
-	return len(v) >= 3 && !constant(v) && (!plain(v) || st == styleEntry && len(v) >= 6 || passphrase(v)) && !expression(v)
+	return len(v) >= 3 && !constant(v) && (!plain(v) || st == styleEntry && len(v) >= 6 && anyOf(v, alnum) || passphrase(v)) && !expression(v)
 }
 
 func tokenValue(st style, quoted bool, v string) bool {
@@ -100,7 +100,7 @@ func assigns(v string) bool {
 // random reports whether v could come out of a generator: letters and digits
 // in turn, no spaces.
 func random(v string) bool {
-	return turns(v, 3) && strings.IndexByte(v[:min(len(v), maxPlain)], ' ') < 0
+	return turns(v, 3) && !(strings.IndexByte(v[:min(len(v), maxPlain)], '/') > 0 && strings.IndexByte(v[:min(len(v), maxPlain)], '.') > 0) && strings.IndexByte(v[:min(len(v), maxPlain)], ' ') < 0
 }
 
 // passphrase reports whether v is four words and more with hyphens between them
@@ -174,7 +174,7 @@ func prose(v string) bool {
 	if spaces == 0 {
 		return false
 	}
-	for _, word := range []string{"assword", "oken", "ecret", "key", "redential", "your", "Your", "the ", "must", "invalid", "required"} {
+	for _, word := range []string{"assword", "oken", "ecret", "key", "redential", "your", "Your", "the ", "must", "invalid", "required", "is too ", "can't be", "should ", "characters"} {
 		if strings.Contains(v, word) {
 			return true
 		}

@@ -54,7 +54,16 @@ func (m *scanner) keyed(start, end int) int {
 	case isCookie:
 		return m.cookies(v, strings.HasPrefix(m.s[from:], "Set-") || strings.HasPrefix(m.s[from:], "set-"))
 	}
+	if class == isToken && st == styleEqual && (shouted(name) || name[0] == '-') && m.longWord(v) {
+		class = isPassword // A_TOKEN=word, --token=word
+	}
 	return m.value(class, st, from, v)
+}
+
+// longWord reports whether eight bytes and more of a word stand at i.
+func (m *scanner) longWord(i int) bool {
+	i, _ = skipQuote(m.s, i)
+	return m.run(i, ident)-i >= 8
 }
 
 // twoWords judges "API key: v", the name written as prose writes it, and names

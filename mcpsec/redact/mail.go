@@ -47,7 +47,7 @@ func (m *scanner) passCommand(start, end int) int {
 	for n := 0; n < 6 && i > 0 && strings.IndexByte("->:C ", s[i-1]) >= 0; n++ {
 		i--
 	}
-	if i > 0 && s[i-1] != '\n' {
+	if i > 0 && s[i-1] != '\n' && !hasAt(s, i-2, `\n`) {
 		return 0
 	}
 	const near = 160
@@ -57,7 +57,7 @@ func (m *scanner) passCommand(start, end int) int {
 		return 0
 	}
 	to := end
-	for to < len(s) && s[to] != '\r' && s[to] != '\n' {
+	for to < len(s) && s[to] != '\r' && s[to] != '\n' && s[to] != '"' && !escapeAt(s, to) {
 		to++
 	}
 	m.work += to - end

@@ -57,14 +57,14 @@ func buildSpecials() (list []literal) {
 	add(kindURL, 0, "://", `:\/\/`)
 	add(kindJWT, 0, "eyJ")
 	add(kindPEM, 0, "-----BEGIN ")
-	add(kindHash, 0, "$2a$", "$2b$", "$2y$", "$argon2", "$apr1$", "$1$", "$scrypt$", "$pbkdf2", "$5$", "$6$", "$y$", "$7$", "{SSHA}", "{SSHA256}", "{SSHA512}", "{SHA}", "{CRYPT}", "SCRAM-SHA-256$", "SCRAM-SHA-1$", "pbkdf2_sha256$")
+	add(kindHash, 0, "$2a$", "$2b$", "$2y$", "$argon2", "$apr1$", "$1$", "$P$", "$H$", "$scrypt$", "$pbkdf2", "$5$", "$6$", "$y$", "$7$", "{SSHA}", "{SSHA256}", "{SSHA512}", "{SHA}", "{CRYPT}", "SCRAM-SHA-256$", "SCRAM-SHA-1$", "pbkdf2_sha256$")
 	add(kindSpecial, atMySQL, "@tcp(", "@unix(", "@cloudsql(")
 	add(kindSpecial, atPgpass, ":5432:")
 	add(kindSpecial, atPgpassAny, ":*:*:")
-	add(kindSpecial, atSlackHook, "hooks.slack.com/")
+	add(kindSpecial, atSlackHook, "hooks.slack.com/", "hooks.slack-gov.com/")
 	add(kindSpecial, atDiscordHook, "/webhooks/")
 	add(kindSpecial, atZapier, "hooks.zapier.com/hooks/catch/")
-	add(kindSpecial, atWebhook, "outlook.office.com/webhook/", "hook.eu1.make.com/", "hook.us1.make.com/",
+	add(kindSpecial, atWebhook, "outlook.office.com/webhook/", "webexapis.com/v1/webhooks/incoming/", "hook.eu1.make.com/", "hook.us1.make.com/",
 		"events.pagerduty.com/integration/", "/with/key/", "chat.googleapis.com/v1/spaces/")
 	add(kindSpecial, atTeamsHook, "webhook.office.com/")
 	add(kindSpecial, atTelegram, ":AA")
@@ -78,7 +78,7 @@ func buildSpecials() (list []literal) {
 			}
 		}
 	}
-	add(kindSpecial, atJWK, `"d":"`, `"p":"`, `"q":"`, `"dp":"`, `"dq":"`, `"qi":"`, `"k":"`, `"d": "`, `\"d\":\"`, `\"k\":\"`)
+	add(kindSpecial, atJWK, `"d":"`, `"p":"`, `"q":"`, `"dp":"`, `"dq":"`, `"qi":"`, `"k":"`, `"d": "`, `\"d\":\"`, `\"k\":\"`, `\"p\":\"`, `\"q\":\"`, `\"dp\":\"`, `\"dq\":\"`, `\"qi\":\"`)
 	add(kindSpecial, atJWKPoint, `"crv":`, `"crv" :`)
 	add(kindSpecial, atURLStruct, " User:", "{User:")
 	// "password", "secret", "-----BEGIN", "://", "Bearer ", "PASSWORD", "_KEY="
@@ -253,7 +253,7 @@ func (m *scanner) hash(start, end int) int {
 		return 0
 	}
 	to := m.run(end, crypt)
-	for to < len(m.s) && m.s[to] == ':' { // SCRAM: stored key : server key
+	for m.s[start] == 'S' && to < len(m.s) && m.s[to] == ':' { // SCRAM: stored key : server key
 		to = m.run(to+1, crypt)
 	}
 	from := end

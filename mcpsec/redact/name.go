@@ -19,7 +19,7 @@ var keyParts = []string{
 	"apikey", "api_key", "api-key", "_key", "-key", "accesskey", "privatekey", "privkey", "accountkey", "authkey", "secretkey", "signingkey", "signkey", "encryptionkey", "cryptkey",
 	"masterkey", "sharedkey", "licensekey", "storagekey", "deploykey", "servicekey", "rolekey", "anonkey", "clientkey", "serverkey", "userkey", "appkey", "jwtkey", "sshkey", "webhookkey", "writekey", "adminkey", "hmackey", "passkey", "sessionkey",
 	"key=", `"key`, "code=\x02", "sig=", `"sig`, "signature=", "-signature", "_auth", "auth=", `"auth"`, "verifier", "_assertion", "samlresponse", "initial_response", "id_token_hint",
-	"cvc", "cvv", "_otp=", `_otp"`, "_otp:", `"otp"`, "otp=\x00", "pin=\x00", "pin:\x00", "pin: \x00", `"pin`, "_pin", "mnemonic=", `mnemonic"`, "mnemonic:", "seed_phrase", "seedphrase", "sid=", ".sid", "sid%", `"sid`, "_jwt", `"jwt`, "jwt=", "jwt:", `"pw`, "pw=", "pw:", "userpw", "security_code", "psk=", "psk:", `"psk`, "requirepass", "masterauth", "applicationkey", "consumerkey", "kagglekey", "unsealkey", "validationkey", "decryptionkey", "response=", "senha", "mot_de_passe", "motdepasse", "contrasena",
+	"cvc", "cvv", "_otp=", `_otp"`, "_otp:", `"otp"`, "otp=\x00", "pin=\x00", "pin:\x00", "pin: \x00", `"pin`, "_pin", "mnemonic=", `mnemonic"`, "mnemonic:", "seed_phrase", "seedphrase", "sid=", ".sid", "sid%", `"sid`, "_jwt", `"jwt`, "jwt=", "jwt:", `"pw`, "pw=", "pw:", "userpw", "security_code", `"device_code`, `"mfa_code`, "psk=", "psk:", `"psk`, "requirepass", "masterauth", "applicationkey", "consumerkey", "kagglekey", "unsealkey", "validationkey", "decryptionkey", "response=", "senha", "mot_de_passe", "motdepasse", "contrasena",
 }
 
 // foreign are words for password that have no other use, or letters that key

@@ -9,7 +9,7 @@ func (m *scanner) pem(begin int) int {
 	label := s[begin:min(len(s), begin+64)]
 	m.work += len(label)
 	end := strings.Index(label, "-----")
-	if end < 0 || !strings.Contains(label[:end], "PRIVATE KEY") && !strings.Contains(label[:end], "Static key") {
+	if end < 0 || !strings.Contains(label[:end], "PRIVATE KEY") && !strings.Contains(label[:end], "Static key") && !strings.Contains(label[:end], "STATIC KEY") {
 		return 0
 	}
 	from := begin + end + len("-----")

@@ -19,7 +19,7 @@ func masked(v string) bool {
 			return true
 		}
 	}
-	return len(v) < maxPlain && strings.IndexByte(v, '*') >= 0 && strings.Contains(v, "****")
+	return len(v) < maxPlain && (strings.HasSuffix(v, "xxxxxx") || strings.IndexByte(v, '*') >= 0 && strings.Contains(v, "****"))
 }
 
 // placeholder reports whether v says where a value comes from or that there is
@@ -59,6 +59,10 @@ func elsewhere(v string) bool {
 		return strings.HasPrefix(v, "YOUR_") || strings.HasPrefix(v, "your-") || strings.HasPrefix(v, "your_")
 	case 'p':
 		return strings.HasPrefix(v, "process.env")
+	case 'f':
+		return strings.HasPrefix(v, "file:/")
+	case 'E':
+		return strings.HasPrefix(v, "ENC[") // encrypted in place
 	case 'o', 'e':
 		return strings.HasPrefix(v, "os.") || strings.HasPrefix(v, "env.")
 	case 's':
@@ -122,21 +126,17 @@ func expression(v string) bool {
 		return false
 	}
 	last := v[len(v)-1]
-	return v[open] == '(' || open == len(v)-1 || last == ']' || last == ')' || last == '}' ||
+	return v[open] == '(' && !anyOf(v[:open], digit) && allIdent(v[open+1:]) || open == len(v)-1 || last == ']' || last == ')' || last == '}' ||
 		v[open] == '[' && strings.IndexByte(v[open:], ':') > 0
 }
 
-// selector reports whether v is written a.b.c, or a.b2 with a number at the end.
+// selector reports whether v is written a.b.c.
 func selector(v string) bool {
 	dot := strings.IndexByte(v, '.')
 	if dot <= 0 || !allIdent(v) || strings.IndexByte(v, '-') >= 0 {
 		return false
 	}
-	end := len(v)
-	for end > dot+2 && is(v[end-1], digit) {
-		end--
-	}
-	_, _, digits, _ := kinds(v[:end])
+	_, _, digits, _ := kinds(v)
 	return digits == 0 && is(v[dot-1], alnum)
 }
 
@@ -171,7 +171,7 @@ func format(v string) bool {
 // handles are written.
 func constant(v string) bool {
 	v = strings.TrimPrefix(v, "-")
-	if !strings.HasPrefix(v, "0x") || len(v) > 18 {
+	if !strings.HasPrefix(v, "0x") || len(v) > 18 || strings.ToLower(v) != v && strings.ToUpper(v[2:]) != v[2:] {
 		return false
 	}
 	for i := 2; i < len(v); i++ {

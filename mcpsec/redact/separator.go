@@ -6,6 +6,9 @@ import "strings"
 func (m *scanner) separator(from, to int) (style, int) {
 	s := m.s
 	j := skipColour(s, skipZeroWidth(s, to))
+	if hasAt(s, j, "**: ") { // **Password**: v
+		j += len("**")
+	}
 	if st, v := bracketed(s, from, j); st != styleNone {
 		return st, v
 	}
@@ -33,6 +36,10 @@ func (m *scanner) separator(from, to int) (style, int) {
 		}
 	case ';':
 		return m.serialized(k)
+	case "\uff1a"[0]: // a colon of full width
+		if hasAt(s, k, "\uff1a") {
+			return styleSpaced, k + len("\uff1a")
+		}
 	}
 	if !quoted && (s[to] == '>' || s[to] == '<' || is(s[to], white)) {
 		if st, v := m.element(from, to); st != styleNone {
@@ -99,7 +106,9 @@ func (m *scanner) elsewhere(from, to, j, k int, quoted bool) (style, int) {
 	switch {
 	case k > j && flag && s[k] != '-':
 		return styleEqual, k
-	case k > j && hasFold(s, to-len("password"), "password") && (s[k] == '\'' || hasAt(s, k, "E'")):
+	case k > j && hasFold(s, to-len("password"), "password") && (s[k] == '\'' || s[k] == '$' || hasAt(s, k, "E'")):
+		return styleEqual, k
+	case k > j && s[k] == '\'' && hasAt(s, to-len("SECRET"), "SECRET"):
 		return styleEqual, k
 	case is(s[k], white):
 		return valueLine(s, k)
@@ -128,7 +137,8 @@ func (m *scanner) afterQuote(from, j, k int) (style, int) {
 	s := m.s
 	switch {
 	case s[k] == ',' && s[from] == '-': // "--password", "v"
-		if v := skipBlank(s, k+1); v < len(s) && isQuote(s[v]) {
+		v := skipBlank(s, k+1)
+		if _, ok := skipQuote(s, v); ok {
 			return styleEqual, v
 		}
 		return styleNone, 0
@@ -229,8 +239,12 @@ func skipQuote(s string, i int) (int, bool) {
 func isQuote(c byte) bool { return c == '"' || c == '\'' || c == '`' }
 
 func skipBlank(s string, i int) int {
-	for end := min(len(s), i+32); i < end && is(s[i], blank); {
+	end := min(len(s), i+32)
+	for i < end && is(s[i], blank) {
 		i++
+	}
+	for hasAt(s, i, "\u00a0") && i < end { // a blank that does not break
+		i = skipBlank(s, i+len("\u00a0"))
 	}
 	return i
 }

@@ -7,7 +7,7 @@ import "strings"
 
 // wrappers stand before a string that is the value. One that ends with a space
 // or a bracket is looked for as it is.
-var wrappers = []string{"!!str ", "!!binary ", "<![CDATA[", "Some(", "Optional(", "Just(", "[]string{", "(string) (len=", "string("}
+var wrappers = []string{"!!str ", "!!binary ", "<![CDATA[", "Some(", "Optional(", "Just(", "[]string{", `{"value":`, "(string) (len=", "string("}
 
 // unwrap returns where the value at v really starts: behind a wrapper, on the
 // next line, after the letter of b'…' and N'…'.
@@ -97,6 +97,9 @@ func bracketed(s string, from, j int) (style, int) {
 	if j+3 < len(s) && s[j] == '[' && is(s[j+1], digit) && s[j+2] == ']' && s[j+3] == '=' { // key[0]=v
 		return styleEqual, j + 4
 	}
+	if hasAt(s, j, "[]=") {
+		return styleEqual, j + len("[]=")
+	}
 	if from == 0 || j >= len(s) {
 		return styleNone, 0
 	}
@@ -119,6 +122,9 @@ func bracketed(s string, from, j int) (style, int) {
 // of a call, or a tuple. The quote of the name is at from-1.
 func pair(s string, from, k int) (style, int) {
 	o := from - 2
+	for n := 0; n < maxEscape && o > 0 && s[o] == '\\'; n++ {
+		o--
+	}
 	if o > 0 && (s[o] == 'b' || s[o] == 'u') {
 		o--
 	}
@@ -133,7 +139,8 @@ func pair(s string, from, k int) (style, int) {
 
 // closed reports whether the quote at i ends the last argument: ') and ' ).
 func closed(s string, i int) bool {
-	i = skipBlank(s, i+1)
+	i, _ = skipQuote(s, i)
+	i = skipBlank(s, i)
 	return i < len(s) && (s[i] == ')' || s[i] == ',')
 }
 
@@ -211,6 +218,9 @@ func (m *scanner) afterLogin(i int) bool {
 		}
 	}
 	back(true)
+	if i > 0 && s[i-1] == '.' { // the end of a sentence
+		return false
+	}
 	back(false)
 	back(true)
 	m.work += from - i + 1

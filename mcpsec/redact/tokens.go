@@ -47,7 +47,7 @@ func payments(add, addMixed adder) {
 	add(alnum, 14, "rzp_live_", "rzp_test_")
 	addMixed(b64url, 24, "FLWSECK_TEST-", "FLWSECK-", "shippo_live_", "shippo_test_", "duffel_live_", "duffel_test_", "Mid-server-")
 	add(alnum, 40, "EZAK", "EZTK")
-	addMixed(alnum, 30, "live_", "test_")
+	addMixed(b64url, 30, "live_", "test_")
 	add(hexa, 34, "ck_", "cs_", "pk_")
 	addMixed(ident, 30, "access-sandbox-", "access-production-", "access-development-")
 	add(word, 30, "pdl_live_apikey_", "pdl_sdbx_apikey_", "pdl_live_", "pdl_sdbx_", "polar_oat_", "polar_pat_")
@@ -93,6 +93,9 @@ func clouds(add, addMixed adder) {
 	add(b32, 50, "AGE-SECRET-KEY-1", "AGE-PLUGIN-")
 	add(b64, 80, "RWRTY0Iy", "RWRCS") // minisign, signify
 	add(ident, 60, "SWMTKN-1-")
+	add(alnum, 100, "xprv", "yprv", "zprv")
+	add(b64url, 40, "v1.local.", "v2.local.", "v3.local.", "v4.local.")
+	addMixed(b64url, 20, "ctx7sk-")
 	addMixed(ident, 36, "A3-")
 }
 
@@ -136,8 +139,8 @@ func developers(add, addMixed adder) {
 }
 
 func messaging(add, addMixed adder) {
-	add(b64url, 16, "xoxb-", "xoxp-", "xoxa-", "xoxr-", "xoxs-", "xoxe-", "xoxc-", "xoxo-", "xapp-", "xwfp-", "xoxe.xox")
-	add(opaque, 40, "xoxd-")
+	add(b64url, 16, "xoxb-", "xoxp-", "xoxa-", "xoxr-", "xoxs-", "xoxc-", "xoxo-", "xapp-", "xwfp-", "xoxe.xox")
+	add(opaque, 40, "xoxd-", "xoxe-")
 	add(ident, 40, "SG.")
 	add(hexa, 32, "key-", "SK")
 	add(b64url, 60, "xkeysib-", "xsmtpsib-", "os_v2_app_", "os_v2_org_", "mfa.")

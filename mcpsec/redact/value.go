@@ -18,6 +18,9 @@ func (m *scanner) value(class secrecy, st style, from, v int) int {
 	if v > gap && st == styleSpaced && s[gap-1] == '=' && !is(s[gap-2], blank) && m.startsPair(v) {
 		return 0 // password= user=bob
 	}
+	if typ := m.run(v, ident); typ > v && typ-v < maxKey && (hasAt(s, typ, ` = "`) || hasAt(s, typ, " = '") || hasAt(s, typ, " = `")) {
+		st, v = styleSpaced, typ+len(" = ") // token: String = "v"
+	}
 	if v = m.unwrap(v); v >= len(s) || st == styleTable && !is(s[v], alnum) {
 		return 0
 	}
