@@ -19,7 +19,7 @@ var keyParts = []string{
 	"apikey", "api_key", "api-key", "_key", "-key", "accesskey", "privatekey", "privkey", "accountkey", "authkey", "secretkey", "signingkey", "signkey", "encryptionkey", "cryptkey",
 	"masterkey", "sharedkey", "licensekey", "storagekey", "deploykey", "servicekey", "rolekey", "anonkey", "clientkey", "serverkey", "userkey", "appkey", "jwtkey", "sshkey", "webhookkey", "writekey", "adminkey", "hmackey", "passkey", "sessionkey",
 	"key=", `"key`, "code=\x02", "sig=", `"sig`, "signature=", "-signature", "_auth", "auth=", `"auth"`, "verifier", "_assertion", "samlresponse", "initial_response", "id_token_hint",
-	"cvc", "cvv", "_otp=", `_otp"`, "_otp:", `"otp"`, "otp=\x00", "pin=\x00", "pin:\x00", "pin: \x00", `"pin`, "_pin", "mnemonic=", `mnemonic"`, "mnemonic:", "seed_phrase", "seedphrase", "sid=", ".sid", "sid%", `"sid`, "_jwt", `"jwt`, "jwt=", "jwt:", `"pw`, "pw=", "pw:", "userpw", "security_code", `"device_code`, `"mfa_code`, "psk=", "psk:", `"psk`, "requirepass", "masterauth", "applicationkey", "consumerkey", "kagglekey", "unsealkey", "validationkey", "decryptionkey", "response=", "senha", "mot_de_passe", "motdepasse", "contrasena",
+	"cvc", "cvv", "_otp=", `_otp"`, "_otp:", `"otp"`, "otp=\x00", "pin=\x00", "pin:\x00", "pin: \x00", `"pin`, "_pin", "mnemonic=", `mnemonic"`, "mnemonic:", "seed_phrase", "seedphrase", "sid=", ".sid", "sid%", `"sid`, "_jwt", `"jwt`, "jwt=", "jwt:", `"pw`, "pw=", "pw:", "userpw", "security_code", "ticket=", "hmac=", "appid=", "listenkey", `mac="`, "functions-key", ".key:", ".key=", ".sess", `"device_code`, `"mfa_code`, "psk=", "psk:", `"psk`, "requirepass", "masterauth", "applicationkey", "consumerkey", "kagglekey", "unsealkey", "validationkey", "decryptionkey", "response=", "senha", "mot_de_passe", "motdepasse", "contrasena",
 }
 
 // foreign are words for password that have no other use, or letters that key
@@ -55,9 +55,9 @@ func buildNameRules() (byLast [256][]nameRule) {
 	add(isPassword, false, "userpwd", "dbpwd", "dbpass", "userpass", "smtppass", "mailpass", "rootpass", "adminpass", "authpass")
 	add(isToken, false, "token", "secret", "apikey", "accesskey", "secretkey", "privatekey", "privkey", "encryptionkey", "signingkey", "signkey", "authkey", "masterkey", "sharedkey", "accountkey",
 		"storagekey", "subscriptionkey", "deploykey", "servicekey", "rolekey", "appkey", "cryptkey", "jwtkey", "sshkey", "webhookkey", "adminkey", "sessionkey", "keybase", "credential", "credentials", "jwt", "codeverifier", "clientassertion",
-		"idtokenhint", "samlresponse", "initialresponse", "apikeys", "secrets", "licensekey", "hmackey", "tokensecret", "passkey", "presharedkey", "serverkey", "clientkey", "writekey", "anonkey", "userkey", "apitokens", "accesstokens", "applicationkey", "consumerkey", "kagglekey", "unsealkey", "recoverykey", "validationkey", "decryptionkey", "erlangcookie")
-	add(isRandom, true, "key", "code", "sig", "signature", "auth", "sid", "session", "sess", "hmac", "assertion", "response")
-	add(isRandom, false, "sessionid", "sessid", "connectsid", "phpsessid", "laravelsession", "authcode", "devicecode", "authsession", "amzsignature", "googsignature")
+		"idtokenhint", "samlresponse", "initialresponse", "apikeys", "secrets", "licensekey", "hmackey", "tokensecret", "passkey", "presharedkey", "serverkey", "clientkey", "writekey", "anonkey", "userkey", "apitokens", "accesstokens", "applicationkey", "consumerkey", "kagglekey", "unsealkey", "recoverykey", "validationkey", "decryptionkey", "erlangcookie", "functionskey", "apikeyprivate", "aeskey")
+	add(isRandom, true, "key", "code", "sig", "signature", "auth", "sid", "session", "sess", "hmac", "assertion", "response", "ticket", "appid", "mac")
+	add(isRandom, false, "sessionid", "sessid", "connectsid", "phpsessid", "laravelsession", "authcode", "devicecode", "authsession", "amzsignature", "googsignature", "oauthsignature", "listenkey", "racksession", "koasess", "koasesssig")
 	add(isDigits, true, "cvc", "cvv", "cvc2", "cvv2", "otp", "pin", "totp", "otpcode", "mfacode", "pincode", "cardpin", "securitycode")
 	add(isHeader, false, "authorization")
 	add(isCookie, true, "cookie", "setcookie")

@@ -126,8 +126,18 @@ func expression(v string) bool {
 		return false
 	}
 	last := v[len(v)-1]
-	return v[open] == '(' && !anyOf(v[:open], digit) && allIdent(v[open+1:]) || open == len(v)-1 || last == ']' || last == ')' || last == '}' ||
+	return v[open] == '(' && !anyOf(v[:open], digit) && argumentList(v[open+1:]) || open == len(v)-1 || last == ']' || last == ')' || last == '}' ||
 		v[open] == '[' && strings.IndexByte(v[open:], ':') > 0
+}
+
+// argumentList reports whether v may be the arguments of a call: names, $1.
+func argumentList(v string) bool {
+	for i := range len(v) {
+		if !is(v[i], ident) && v[i] != '$' && v[i] != ',' && v[i] != ')' {
+			return false
+		}
+	}
+	return true
 }
 
 // selector reports whether v is written a.b.c.
