@@ -97,7 +97,7 @@ func (o Options) withDefaults() (Options, error) {
 		{"Timeout", &o.Timeout, 30 * time.Second},
 	} {
 		if *d.value = or(*d.value, d.or); *d.value < time.Millisecond || *d.value > maxTimeout {
-			return o, fmt.Errorf("Options.%s must be 1ms to %s", d.name, maxTimeout)
+			return o, fmt.Errorf("%s must be 1ms to %s", "Options."+d.name, maxTimeout)
 		}
 	}
 	return o, o.checkProxy()
