@@ -24,12 +24,13 @@ func (s *Server) backstop(next mcp.MethodHandler) mcp.MethodHandler {
 				res, err = nil, internalError()
 			}
 		}()
+		principal := s.principalOf(ctx)
 		call, isCall := req.(*mcp.CallToolRequest)
-		if isCall && !s.has(call.Params.Name) {
-			s.recordRefusal(ctx, "unknown tool", wire.UnknownTool)
+		if isCall && s.visible(call.Params.Name, principal) == nil {
+			s.recordRefusal(ctx, refusal{principal: principal.ID, rule: "unknown tool", reason: wire.UnknownTool})
 			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: wire.UnknownTool}
 		}
-		if err := s.admitRequest(method, req); err != nil {
+		if err := s.admitRequest(ctx, principal.ID, method, req); err != nil {
 			return nil, err
 		}
 		if res, err = next(ctx, method, req); err != nil {
@@ -38,18 +39,19 @@ func (s *Server) backstop(next mcp.MethodHandler) mcp.MethodHandler {
 		if isCall {
 			return s.wrap(call, res), nil
 		}
+		s.listVisible(res, principal)
 		return res, nil
 	}
 }
 
 // admitRequest meters what is no call of a tool, and refuses cursors: there is
 // one page, and the SDK decodes what a client makes up.
-func (s *Server) admitRequest(method string, req mcp.Request) error {
-	if strings.HasPrefix(method, "notifications/") || method == "tools/call" || method == "initialize" {
+func (s *Server) admitRequest(ctx context.Context, principal, method string, req mcp.Request) error {
+	if strings.HasPrefix(method, "notifications/") || method == "tools/call" {
 		return nil
 	}
-	if _, wait := s.meters.take(s.principalOf(req).ID, time.Now(), s.limits.CallsPerSecond); wait > 0 {
-		s.recordRefusal(context.Background(), "rate", "too many requests")
+	if _, wait := s.meters.take(principal, time.Now(), s.limits.CallsPerSecond); wait > 0 {
+		s.recordRefusal(ctx, refusal{principal: principal, rule: "rate", reason: "too many requests"})
 		return &jsonrpc.Error{Code: wire.CodeBusy, Message: "too many requests"}
 	}
 	if cursor(req) != "" {

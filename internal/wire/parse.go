@@ -21,6 +21,7 @@ type Refusal struct {
 	ID   jsonrpc.ID // of the refused request, where it could be told
 	Code int64      // JSON-RPC error code
 	Text string
+	Data json.RawMessage // as the specification defines it for the code; nil for none
 	mute bool // a notification: there is no one to answer
 }
 
