@@ -115,9 +115,9 @@ func (s *Server) endpoint(o HTTPOptions) (*endpoint, error) {
 func (e *endpoint) configure() error {
 	o := &e.o
 	o.Hosts, o.Origins, o.Scopes = slices.Clone(o.Hosts), slices.Clone(o.Origins), slices.Clone(o.Scopes)
-	setDefault(&o.MaxConnections, 512)
-	setDefault(&o.Timeout, 10*time.Second)
 	switch {
+	case o.MaxConnections < 0 || o.Timeout < 0:
+		return errors.New("limits must not be negative")
 	case o.BehindProxy && o.Verifier == nil:
 		return errors.New("BehindProxy needs a Verifier: whoever reaches the proxy would be Options.Principal")
 	case (o.Resource == "") != (len(o.AuthorizationServers) == 0):
@@ -125,6 +125,8 @@ func (e *endpoint) configure() error {
 	case o.Resource != "" && o.Verifier == nil:
 		return errors.New("Resource needs a Verifier")
 	}
+	setDefault(&o.MaxConnections, 512)
+	setDefault(&o.Timeout, 10*time.Second)
 	if err := checkScopes(o.Scopes); err != nil {
 		return err
 	}
@@ -174,9 +176,9 @@ func (e *endpoint) configureResource() error {
 // into an identifier. This machine may use http.
 func checkURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(s, "#") || u.RawPath != "" ||
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(s, "#") || u.RawPath != "" || u.String() != s ||
 		u.Scheme != "https" && !(u.Scheme == "http" && isLoopbackName(u.Hostname())) {
-		return nil, errors.New("must be an https URL without user, query, fragment and escapes")
+		return nil, errors.New("must be an https URL without user, query, fragment and characters that need escapes")
 	}
 	return u, nil
 }
