@@ -57,6 +57,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, o HTTPOptions) erro
 	if err := e.mayListen(ln.Addr()); err != nil {
 		return fmt.Errorf("mcpsec: %w", err)
 	}
+	s.log.Info("listening", "address", ln.Addr().String(), "tls", o.TLS != nil)
 	return e.serve(ctx, newBoundedListener(ln, e))
 }
 
