@@ -44,8 +44,9 @@ func (s *Server) backstop(next mcp.MethodHandler) mcp.MethodHandler {
 	}
 }
 
-// admitRequest meters what is no call of a tool, and refuses cursors: there is
-// one page, and the SDK decodes what a client makes up.
+// admitRequest meters what is no call of a tool. It refuses what is not served,
+// which the SDK would answer without having announced it, and cursors: there is
+// one page.
 func (s *Server) admitRequest(ctx context.Context, principal, method string, req mcp.Request) error {
 	if strings.HasPrefix(method, "notifications/") || method == "tools/call" {
 		return nil
@@ -54,33 +55,16 @@ func (s *Server) admitRequest(ctx context.Context, principal, method string, req
 		s.recordRefusal(ctx, refusal{principal: principal, rule: "rate", reason: "too many requests"})
 		return &jsonrpc.Error{Code: wire.CodeBusy, Message: "too many requests"}
 	}
-	if cursor(req) != "" {
-		return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "there is no such page"}
+	switch method {
+	case "initialize", "ping", "server/discover", "subscriptions/listen":
+		return nil
+	case "tools/list":
+		if list, ok := req.(*mcp.ListToolsRequest); ok && list.Params != nil && list.Params.Cursor != "" {
+			return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "there is no such page"}
+		}
+		return nil
 	}
-	return nil
-}
-
-// cursor returns the page that a list request asks for.
-func cursor(req mcp.Request) string {
-	switch r := req.(type) {
-	case *mcp.ListToolsRequest:
-		if r.Params != nil {
-			return r.Params.Cursor
-		}
-	case *mcp.ListPromptsRequest:
-		if r.Params != nil {
-			return r.Params.Cursor
-		}
-	case *mcp.ListResourcesRequest:
-		if r.Params != nil {
-			return r.Params.Cursor
-		}
-	case *mcp.ListResourceTemplatesRequest:
-		if r.Params != nil {
-			return r.Params.Cursor
-		}
-	}
-	return ""
+	return &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "method not found"}
 }
 
 func internalError() error {

@@ -72,7 +72,11 @@ func (e *endpoint) knownOrigin(x *httpExchange) bool {
 	case len(origins) == 0:
 		site := x.r.Header.Get("Sec-Fetch-Site")
 		return site == "" || site == "none" || site == "same-origin"
-	case len(origins) > 1 || !slices.Contains(e.o.Origins, origins[0]):
+	case len(origins) > 1:
+		return false
+	case origins[0] == e.scheme(x.r)+"://"+strings.ToLower(x.r.Host): // a page of this very server
+		return true
+	case !slices.Contains(e.o.Origins, origins[0]):
 		return false
 	default:
 		x.origin = origins[0]
@@ -81,6 +85,14 @@ func (e *endpoint) knownOrigin(x *httpExchange) bool {
 		h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
 		return true
 	}
+}
+
+// scheme is what clients reach the server by.
+func (e *endpoint) scheme(r *http.Request) string {
+	if r.TLS != nil || e.o.BehindProxy {
+		return "https"
+	}
+	return "http"
 }
 
 // preflight answers a browser that asks whether a page may call.

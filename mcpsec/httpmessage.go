@@ -171,7 +171,7 @@ const codeHeaderMismatch, codeUnsupportedVersion = -32020, -32022
 // unsupported names the versions that there are, as the specification asks, and
 // repeats the one that was asked for if it looks like one.
 func unsupported(id jsonrpc.ID, asked string) *wire.Refusal {
-	if _, err := time.Parse(time.DateOnly, asked); err != nil {
+	if len(asked) > 32 || strings.Trim(strings.TrimPrefix(asked, "v"), "0123456789.-") != "" {
 		asked = "unknown"
 	}
 	r := wire.Refuse(id, codeUnsupportedVersion)
