@@ -171,7 +171,8 @@ func TestHTTPFloodOfBadTokens(t *testing.T) {
 	}
 	send := func(via, token string) int {
 		r := post("mcp.example.com", pingBody)
-		r.Header.Set("X-Forwarded-For", via)
+		r.Header.Set("X-Forwarded-For", "192.0.2.1")
+		r.Header.Add("X-Forwarded-For", via)
 		r.Header.Set("Authorization", "Bearer "+token)
 		return from(h, outside, r).Code
 	}

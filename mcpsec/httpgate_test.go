@@ -59,6 +59,7 @@ func TestHTTPHosts(t *testing.T) {
 		}
 	}
 	allow := func(local net.Addr, host string) { t.Helper(); check(local, host, true) }
+	unknown := &net.IPAddr{IP: net.IPv4(127, 0, 0, 1)}
 	deny := func(local net.Addr, host string) { t.Helper(); check(local, host, false) }
 	for _, a := range []net.Addr{loopback, outside, socket, nil} {
 		allow(a, "mcp.example.com")
@@ -79,6 +80,7 @@ func TestHTTPHosts(t *testing.T) {
 		allow(socket, host)
 		deny(outside, host)
 		deny(nil, host)
+		deny(unknown, host)
 	}
 }
 
@@ -127,6 +129,23 @@ func TestHTTPOrigins(t *testing.T) {
 		check(http.Header{"Sec-Fetch-Site": {site}}, false)
 	}
 	check(http.Header{"Origin": {page}, "Sec-Fetch-Site": {"cross-site"}}, true)
+}
+
+// A page of the server's own name must have come the way the server is reached.
+func TestHTTPOwnOrigin(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil, echo())
+	h, err := f.HTTP(mcpsec.HTTPOptions{Verifier: verify, BehindProxy: true, Hosts: []string{"mcp.example.com"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for origin, want := range map[string]int{"https://mcp.example.com": 200, "http://mcp.example.com": 403, "https://mcp.example.com:8443": 403} {
+		r := post("mcp.example.com", pingBody)
+		r.Header.Set("Origin", origin)
+		if w := from(h, outside, r); w.Code != want {
+			t.Errorf("%s: got %d", origin, w.Code)
+		}
+	}
 }
 
 func TestHTTPPreflight(t *testing.T) {

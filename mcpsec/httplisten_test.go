@@ -241,6 +241,27 @@ func TestServeManyConnections(t *testing.T) {
 	}
 }
 
+// A proxy's connections all have its address: only their number is bounded.
+func TestServeManyConnectionsOfAProxy(t *testing.T) {
+	t.Parallel()
+	addr, _ := serveAt(t, "127.0.0.1:0", mcpsec.HTTPOptions{Verifier: verify, BehindProxy: true, MaxConnections: 3}, nil, echo())
+	served := 0
+	for range 10 {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			continue
+		}
+		defer c.Close()
+		io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil {
+			served++
+		}
+	}
+	if served != 3 {
+		t.Errorf("%d connections are served, want 3", served)
+	}
+}
+
 // Headers have a bound, before anything else is done with them.
 func TestServeHugeHeaders(t *testing.T) {
 	t.Parallel()

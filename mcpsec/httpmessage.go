@@ -95,13 +95,12 @@ func acceptable(r *http.Request) *httpStatus {
 	return nil
 }
 
-// readBody reads a body of bounded size in bounded time.
+// readBody reads a body of bounded size, by the deadline that open has set.
 func (e *endpoint) readBody(x *httpExchange) ([]byte, *httpStatus) {
 	limit := int64(e.limits.MaxMessage)
 	if x.r.ContentLength > limit {
 		return nil, tooLarge
 	}
-	x.deadline(x.rc.SetReadDeadline)
 	body := make([]byte, 0, max(x.r.ContentLength+1, 512)) // one more, so that the end is found without growing
 	for {
 		n, err := x.r.Body.Read(body[len(body):cap(body)])

@@ -425,6 +425,8 @@ func TestServeSubscriptions(t *testing.T) {
 				if got := event(); !strings.Contains(got, "subscriptions/acknowledged") {
 					t.Errorf("got %q", got)
 				}
+				another, _ := open(t, s)
+				defer another.Close()
 				time.Sleep(time.Minute)
 				c2 := s.conn(t)
 				if status, _ := s.ask(t, c2, "alice-token", echoBody); status != 200 {
@@ -435,6 +437,7 @@ func TestServeSubscriptions(t *testing.T) {
 				if got := event(); !strings.Contains(got, "tools/list_changed") {
 					t.Errorf("got %q", got)
 				}
+				another.Close()
 				end(s, c)
 				if got := event(); name != "client" && !strings.Contains(got, `"result":`) {
 					t.Errorf("at the end: got %q", got)

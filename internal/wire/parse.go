@@ -22,7 +22,7 @@ type Refusal struct {
 	Code int64      // JSON-RPC error code
 	Text string
 	Data json.RawMessage // as the specification defines it for the code; nil for none
-	mute bool // a notification: there is no one to answer
+	mute bool            // a notification: there is no one to answer
 }
 
 func (r *Refusal) Error() string { return r.Text }
