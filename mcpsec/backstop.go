@@ -27,6 +27,9 @@ func (s *Server) backstop(next mcp.MethodHandler) mcp.MethodHandler {
 		principal := s.principalOf(ctx)
 		call, isCall := req.(*mcp.CallToolRequest)
 		if isCall && s.visible(call.Params.Name, principal) == nil {
+			if err := s.meter(ctx, principal.ID); err != nil {
+				return nil, err
+			}
 			s.recordRefusal(ctx, refusal{principal: principal.ID, rule: "unknown tool", reason: wire.UnknownTool})
 			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: wire.UnknownTool}
 		}
@@ -51,9 +54,8 @@ func (s *Server) admitRequest(ctx context.Context, principal, method string, req
 	if strings.HasPrefix(method, "notifications/") || method == "tools/call" {
 		return nil
 	}
-	if _, wait := s.meters.take(principal, time.Now(), s.limits.CallsPerSecond); wait > 0 {
-		s.recordRefusal(ctx, refusal{principal: principal, rule: "rate", reason: "too many requests"})
-		return &jsonrpc.Error{Code: wire.CodeBusy, Message: "too many requests"}
+	if err := s.meter(ctx, principal); err != nil {
+		return err
 	}
 	switch method {
 	case "initialize", "ping", "server/discover", "subscriptions/listen":
@@ -65,6 +67,15 @@ func (s *Server) admitRequest(ctx context.Context, principal, method string, req
 		return nil
 	}
 	return &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "method not found"}
+}
+
+// meter counts a request that is no call of a tool that exists.
+func (s *Server) meter(ctx context.Context, principal string) error {
+	if _, wait := s.meters.take(principal, time.Now(), s.limits.CallsPerSecond); wait > 0 {
+		s.recordRefusal(ctx, refusal{principal: principal, rule: "rate", reason: "too many requests"})
+		return &jsonrpc.Error{Code: wire.CodeBusy, Message: "too many requests"}
+	}
+	return nil
 }
 
 func internalError() error {

@@ -81,6 +81,8 @@ type endpoint struct {
 	addresses meters // what was refused before anyone was known
 	inFlight  inFlight
 	callers   callers
+	verifying callers  // by address
+	failures  refusals // of the Verifier: one that is down must not fill the log
 
 	listening inFlight
 	listeners callers
@@ -209,8 +211,8 @@ func (e *endpoint) configurePaths() error {
 		if *p.path == "" {
 			*p.path = p.standard
 		}
-		if !strings.HasPrefix(*p.path, "/") || strings.ContainsAny(*p.path, "?#%") {
-			return fmt.Errorf("the path %q must begin with a slash and hold no query, fragment or escape", *p.path)
+		if !strings.HasPrefix(*p.path, "/") || (&url.URL{Path: *p.path}).EscapedPath() != *p.path {
+			return fmt.Errorf("the path %q must begin with a slash and hold nothing that needs an escape", *p.path)
 		}
 	}
 	if o.Path == o.HealthPath || o.Path == o.ReadyPath || o.HealthPath == o.ReadyPath || strings.HasPrefix(o.Path, wellKnown) {
@@ -240,7 +242,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (e *endpoint) route(x *httpExchange) {
-	switch path := x.r.URL.Path; {
+	switch path := x.r.URL.EscapedPath(); { // so that no other spelling passes a proxy's rules
 	case path == e.o.HealthPath:
 		x.ok()
 	case path == e.o.ReadyPath && e.serving.Err() != nil:

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
 const (
@@ -15,6 +17,7 @@ const (
 	maxToken      = 8 << 10                                 // bytes
 	maxPrincipal  = 256                                     // bytes of its ID
 	verifyTimeout = 10 * time.Second
+	maxVerifying  = 32 // tokens of one address that are looked at at once
 )
 
 // authenticate says who sends a request, by its own token only, or answers it.
@@ -31,6 +34,11 @@ func (e *endpoint) authenticate(x *httpExchange) (Principal, bool) {
 	token, status := bearer(x.r)
 	var p Principal
 	if status == nil {
+		if !e.verifying.enter(x.remote, maxVerifying) {
+			x.refuse(tooMany)
+			return Principal{}, false
+		}
+		defer e.verifying.leave(x.remote)
 		p, status = e.verify(x.r.Context(), token)
 	}
 	if status == nil {
@@ -86,7 +94,9 @@ func (e *endpoint) verify(ctx context.Context, token string) (Principal, *httpSt
 		return Principal{}, invalidToken
 	}
 	if err != nil {
-		e.log.ErrorContext(ctx, "token not verified", "error", err)
+		if ok, more := e.failures.admit(time.Now()); ok {
+			e.log.ErrorContext(ctx, "token not verified", "error", strings.ReplaceAll(err.Error(), token, redact.Mask), "more", more)
+		}
 		return Principal{}, unavailable
 	}
 	return Principal{ID: p.ID, Scopes: slices.Clone(p.Scopes)}, nil

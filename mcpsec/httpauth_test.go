@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -334,6 +337,45 @@ func TestListsArePrivate(t *testing.T) {
 			t.Errorf("%s: got %s", method, body)
 		}
 	}
+}
+
+// A verifier that hangs is asked for one address a bounded number of times at
+// once; what it says of a token is not logged with it.
+func TestHTTPVerifierIsNotFlooded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, nil, echo())
+		var asked atomic.Int64
+		h, err := f.HTTP(mcpsec.HTTPOptions{BehindProxy: true, Hosts: []string{"mcp.example.com"}, Verifier: func(ctx context.Context, token string) (mcpsec.Principal, error) {
+			asked.Add(1)
+			<-ctx.Done()
+			return mcpsec.Principal{}, fmt.Errorf("asking about %q: %w", token, ctx.Err())
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		codes := make(chan int, 200)
+		var wg sync.WaitGroup
+		for i := range 200 {
+			wg.Go(func() {
+				r := post("mcp.example.com", pingBody)
+				r.Header.Set("X-Forwarded-For", fmt.Sprintf("198.51.100.%d", i%2))
+				codes <- from(h, outside, r).Code
+			})
+		}
+		wg.Wait()
+		close(codes)
+		count := map[int]int{}
+		for c := range codes {
+			count[c]++
+		}
+		if asked.Load() != 64 || count[503] != 64 || count[429] != 136 {
+			t.Errorf("asked %d times, answered %v", asked.Load(), count)
+		}
+		if log := f.log.String(); strings.Contains(log, "alice-token") || strings.Count(log, "not verified") > 50 {
+			t.Errorf("logged %s", log)
+		}
+	})
 }
 
 // A verifier that does not answer is not waited for, nor one that answers late.

@@ -30,7 +30,8 @@ func (e *endpoint) passes(x *httpExchange) bool {
 
 // isProbe excepts health checks from the list of hosts: they name an address.
 func (e *endpoint) isProbe(r *http.Request) bool {
-	return (r.URL.Path == e.o.HealthPath || r.URL.Path == e.o.ReadyPath) && r.Method == http.MethodGet
+	path := r.URL.EscapedPath()
+	return (path == e.o.HealthPath || path == e.o.ReadyPath) && r.Method == http.MethodGet
 }
 
 // safeWay refuses plain text over a network, peers that nobody authenticates
@@ -165,7 +166,7 @@ func network(addr string) string {
 		a, err = ap.Addr(), nil
 	}
 	if err != nil {
-		return "local" // a Unix socket
+		return "unknown" // a Unix socket, or a proxy that has added nothing
 	}
 	a = a.Unmap().WithZone("")
 	if a.Is6() && !a.IsLoopback() {

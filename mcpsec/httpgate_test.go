@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -218,6 +219,15 @@ func TestHTTPRefusesUnsafeWays(t *testing.T) {
 	}
 }
 
+func parseURL(t *testing.T, s string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
 // Only the paths there are answer, and probes get no detail.
 func TestHTTPPaths(t *testing.T) {
 	t.Parallel()
@@ -240,11 +250,13 @@ func TestHTTPPaths(t *testing.T) {
 		{"POST", "//mcp", 404, `nothing here`},
 		{"POST", "/MCP", 404, `nothing here`},
 		{"POST", "/x/../mcp", 404, `nothing here`},
+		{"POST", "/%6dcp", 404, `nothing here`},
+		{"GET", "/%68ealthz", 404, `nothing here`},
 		{"GET", "/sse", 404, `nothing here`},
 		{"GET", "/debug/pprof/", 404, `nothing here`},
 		{"GET", "/.well-known/oauth-protected-resource", 404, `nothing here`},
 	} {
-		res, body := f.do(t, "", func(r *http.Request) { r.Method, r.URL.Path = tc.method, tc.path })
+		res, body := f.do(t, "", func(r *http.Request) { r.Method, r.URL = tc.method, parseURL(t, f.URL+tc.path) })
 		if res.StatusCode != tc.status || !strings.Contains(body, tc.want) || strings.Contains(body, "hunter2") {
 			t.Errorf("%s %s: got %d %s", tc.method, tc.path, res.StatusCode, body)
 		}
@@ -300,6 +312,8 @@ func TestHTTPOptionsAreChecked(t *testing.T) {
 		"upper-case origin":        {Origins: []string{"https://Chat.example.com"}},
 		"relative path":            {Path: "mcp"},
 		"path with query":          {Path: "/mcp?x"},
+		"path with escapes":        {Path: "/%6dcp"},
+		"path with a space":        {Path: "/m cp"},
 		"path of a probe":          {Path: "/healthz"},
 		"path of the metadata":     {Path: "/.well-known/oauth-protected-resource"},
 		"one path for both probes": {ReadyPath: "/healthz"},

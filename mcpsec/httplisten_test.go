@@ -287,6 +287,30 @@ func TestServeHugeHeaders(t *testing.T) {
 	}
 }
 
+// Who is refused can read why, even while a large body is on its way.
+func TestServeRefusesReadably(t *testing.T) {
+	t.Parallel()
+	addr, _ := serveAt(t, "127.0.0.1:0", mcpsec.HTTPOptions{Verifier: verify}, nil, echo())
+	for token, want := range map[string]int{"alice-token": 413, "guess": 401} {
+		for range 5 {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+addr+"/mcp", strings.NewReader(strings.Repeat(" ", 3_000_000)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header = post("", "").Header
+			r.Header.Set("Authorization", "Bearer "+token)
+			res, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Errorf("%s: %v", token, err)
+				continue
+			}
+			if res.Body.Close(); res.StatusCode != want {
+				t.Errorf("%s: got %d", token, res.StatusCode)
+			}
+		}
+	}
+}
+
 // Requests that are not HTTP, or not in one way, are refused without echo.
 func TestServeMalformedHTTP(t *testing.T) {
 	t.Parallel()

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	v2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -101,7 +100,9 @@ func (e *endpoint) readBody(x *httpExchange) ([]byte, *httpStatus) {
 	if x.r.ContentLength > limit {
 		return nil, tooLarge
 	}
-	body := make([]byte, 0, max(x.r.ContentLength+1, 512)) // one more, so that the end is found without growing
+	// One more than announced, so that the end is found without growing; but an
+	// announcement costs nothing and gets little.
+	body := make([]byte, 0, min(max(x.r.ContentLength+1, 512), 64<<10))
 	for {
 		n, err := x.r.Body.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
@@ -109,7 +110,6 @@ func (e *endpoint) readBody(x *httpExchange) ([]byte, *httpStatus) {
 		case int64(len(body)) > limit:
 			return nil, tooLarge
 		case errors.Is(err, io.EOF):
-			_ = x.rc.SetReadDeadline(time.Time{}) // it would cancel the call, which may take longer
 			return body, nil
 		case err != nil:
 			return nil, incomplete

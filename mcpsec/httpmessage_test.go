@@ -220,7 +220,8 @@ func TestHTTPNotifications(t *testing.T) {
 func TestHTTPRateIsPerPrincipal(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
-		"lists": listBody, "garbage": "{", "pings": pingBody,
+		"unknown tools": strings.Replace(echoBody, "echo", "absent", 1),
+		"lists":         listBody, "garbage": "{", "pings": pingBody,
 		"initialize": `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`,
 	} {
 		f := newHTTP(t, mcpsec.HTTPOptions{Verifier: verify}, func(o *mcpsec.Options) { o.Limits.CallsPerSecond = 3 }, echo())
@@ -236,6 +237,32 @@ func TestHTTPRateIsPerPrincipal(t *testing.T) {
 		}
 		if res, _ := f.do(t, listBody, func(r *http.Request) { r.Header.Set("Authorization", "Bearer bob-token") }); res.StatusCode != 200 {
 			t.Errorf("%s: somebody else gets %d", name, res.StatusCode)
+		}
+	}
+}
+
+// panics is a body whose reader panics.
+type panics struct{}
+
+func (panics) Read([]byte) (int, error) { panic("hunter2") }
+func (panics) Close() error             { return nil }
+
+// A panic inside ends the request only, and is answered. (P2)
+func TestHTTPPanicsEndTheRequest(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil, echo())
+	h, err := f.HTTP(mcpsec.HTTPOptions{Verifier: verify})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := post("localhost", "")
+	r.Body, r.ContentLength = panics{}, 10
+	if w := from(h, loopback, r); w.Code != 503 || strings.Contains(w.Body.String(), "hunter2") || !strings.Contains(f.log.String(), "panic") {
+		t.Errorf("got %d %s, logged %s", w.Code, w.Body, f.log.String())
+	}
+	for range 100 { // it has left its place
+		if w := from(h, loopback, post("localhost", pingBody)); w.Code != 200 {
+			t.Fatalf("afterwards: got %d", w.Code)
 		}
 	}
 }
