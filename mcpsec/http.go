@@ -123,9 +123,9 @@ func (e *endpoint) configure() error {
 	case o.BehindProxy && o.Verifier == nil:
 		return errors.New("BehindProxy needs a Verifier: whoever reaches the proxy would be Options.Principal")
 	case (o.Resource == "") != (len(o.AuthorizationServers) == 0):
-		return errors.New("Resource and AuthorizationServers go together: clients need both")
+		return errors.New("the Resource and AuthorizationServers go together: clients need both")
 	case o.Resource != "" && o.Verifier == nil:
-		return errors.New("Resource needs a Verifier")
+		return errors.New("the Resource needs a Verifier")
 	}
 	setDefault(&o.MaxConnections, 512)
 	setDefault(&o.Timeout, 10*time.Second)
@@ -149,7 +149,7 @@ func (e *endpoint) configureResource() error {
 	}
 	u, err := checkURL(o.Resource)
 	if err != nil {
-		return fmt.Errorf("Resource %w", err)
+		return fmt.Errorf("the Resource %w", err)
 	}
 	for _, as := range o.AuthorizationServers {
 		if _, err := checkURL(as); err != nil {
@@ -189,14 +189,14 @@ func (e *endpoint) configureNames() error {
 	for _, h := range e.o.Hosts {
 		name, ok := hostname(h)
 		if !ok || strings.HasSuffix(h, "]") != strings.HasPrefix(h, "[") || strings.Count(h, ":") == 1 {
-			return fmt.Errorf("Hosts: %q is not a host name or address without port", h)
+			return fmt.Errorf("%q in Hosts is not a host name or address without port", h)
 		}
 		e.hosts = append(e.hosts, name)
 	}
 	for _, o := range e.o.Origins {
 		u, err := url.Parse(o)
 		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || o != u.Scheme+"://"+strings.ToLower(u.Host) {
-			return fmt.Errorf("Origins: %q must be scheme and host in lower case, as browsers send it", o)
+			return fmt.Errorf("%q in Origins must be scheme and host in lower case, as browsers send it", o)
 		}
 	}
 	return nil

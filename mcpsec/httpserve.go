@@ -184,15 +184,6 @@ type boundedConn struct {
 	release func()
 }
 
-// CloseWrite ends what the server says, so that a client which still sends can
-// read why it was refused.
-func (c *boundedConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return nil
-}
-
 // Close gives the connection's place back.
 func (c *boundedConn) Close() error {
 	defer c.release()

@@ -240,8 +240,10 @@ func TestServePlacesPerPrincipal(t *testing.T) {
 		}
 		synctest.Wait()
 		c := s.conn(t)
-		if status, _ := s.ask(t, c, "alice-token", echoBody); status != 429 {
-			t.Errorf("one more of hers: got %d", status)
+		for range 200 { // a refusal takes no place
+			if status, _ := s.ask(t, c, "alice-token", echoBody); status != 429 {
+				t.Fatalf("one more of hers: got %d", status)
+			}
 		}
 		if status, body := s.ask(t, c, "bob-token", echoBody); status != 200 {
 			t.Errorf("of somebody else: got %d %s", status, body)

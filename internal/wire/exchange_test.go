@@ -66,8 +66,10 @@ func TestExchange(t *testing.T) {
 	if len(r.notified) != 1 || len(r.answered) != 1 || r.answered[0] != `{"jsonrpc":"2.0","id":7,"result":{}}` || r.code != 0 {
 		t.Errorf("got %+v", r)
 	}
-	if e.Close() != nil || e.Close() != nil {
-		t.Error("closing twice fails")
+	for range 2 {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
