@@ -26,7 +26,7 @@ func (s *Server) backstop(next mcp.MethodHandler) mcp.MethodHandler {
 		}()
 		principal := s.principalOf(ctx)
 		call, isCall := req.(*mcp.CallToolRequest)
-		if isCall && s.visible(call.Params.Name, principal) == nil {
+		if isCall && s.toolFor(call.Params.Name, principal) == nil {
 			if err := s.meter(ctx, principal.ID); err != nil {
 				return nil, err
 			}

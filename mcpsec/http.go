@@ -98,6 +98,7 @@ type endpoint struct {
 // A server of your own must set its timeouts and limits itself: prefer
 // [Server.ListenAndServe]. The handler refuses what has come over a network in
 // plain text, unless BehindProxy states why that is so, or without a Verifier.
+// Subscriptions last up to ten minutes and hold up its Shutdown as long.
 func (s *Server) HTTP(o HTTPOptions) (http.Handler, error) {
 	return s.endpoint(o)
 }
@@ -302,7 +303,7 @@ const (
 // listen serves a subscription, which lasts until the client or the server ends
 // it.
 func (e *endpoint) listen(ctx context.Context, x *httpExchange, req *jsonrpc.Request) {
-	if !e.listening.enter(e.o.MaxConnections / 4) {
+	if !e.listening.enter(max(1, e.o.MaxConnections/4)) {
 		x.refuse(tooMany)
 		return
 	}

@@ -120,8 +120,15 @@ func (x *httpExchange) refuse(s *httpStatus) {
 	_ = x.send(s.status, s.body())
 }
 
-// refuseMessage answers what is no message that this server takes. It counts
-// against the principal's rate, as what it takes does later.
+// refuseMetered answers what a known principal should not have sent, which counts
+// against its rate, as what is taken does later.
+func (x *httpExchange) refuseMetered(s *httpStatus) {
+	if x.metered() {
+		x.refuse(s)
+	}
+}
+
+// refuseMessage answers what is no message that this server takes.
 func (x *httpExchange) refuseMessage(r *wire.Refusal) {
 	if x.metered() {
 		x.record("message", r.Text)

@@ -137,7 +137,7 @@ func (x *httpExchange) challenge(code string, scopes []string) {
 // names all it needs at once. Without StepUp the tool does not exist for this
 // caller, which the pipeline says.
 func (e *endpoint) authorize(x *httpExchange, tool string) bool {
-	t := e.visible(tool, *x.principal)
+	t := e.toolFor(tool, *x.principal)
 	if t == nil {
 		return true
 	}
@@ -145,8 +145,10 @@ func (e *endpoint) authorize(x *httpExchange, tool string) bool {
 	if missing == nil {
 		return true
 	}
-	x.tool = tool
-	x.challenge(insufficientScope.oauth, missing)
-	x.refuse(insufficientScope)
+	if x.metered() {
+		x.tool = tool
+		x.challenge(insufficientScope.oauth, missing)
+		x.refuse(insufficientScope)
+	}
 	return false
 }

@@ -27,13 +27,13 @@ const (
 // readMessage reads the body as one request, or answers it: a notification has
 // nothing to tell a server without sessions.
 func (e *endpoint) readMessage(x *httpExchange) *jsonrpc.Request {
-	if status := acceptable(x.r); status != nil {
-		x.refuse(status)
-		return nil
+	status := acceptable(x.r)
+	var body []byte
+	if status == nil {
+		body, status = e.readBody(x)
 	}
-	body, status := e.readBody(x)
 	if status != nil {
-		x.refuse(status)
+		x.refuseMetered(status)
 		return nil
 	}
 	m, refusal := wire.Parse(body, e.limits.MaxDepth)
@@ -44,7 +44,7 @@ func (e *endpoint) readMessage(x *httpExchange) *jsonrpc.Request {
 	case refusal != nil:
 		x.refuseMessage(refusal)
 	case !isRequest:
-		x.refuse(unasked)
+		x.refuseMetered(unasked)
 	default:
 		if refusal = checkHeaders(x, req); refusal != nil {
 			x.refuseMessage(refusal)

@@ -220,6 +220,7 @@ func TestHTTPNotifications(t *testing.T) {
 func TestHTTPRateIsPerPrincipal(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
+		"answers": `{"jsonrpc":"2.0","id":1,"result":{}}`, "too long": strings.Repeat(" ", 1<<20+1),
 		"unknown tools": strings.Replace(echoBody, "echo", "absent", 1),
 		"lists":         listBody, "garbage": "{", "pings": pingBody,
 		"initialize": `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`,

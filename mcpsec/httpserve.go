@@ -85,11 +85,11 @@ func (e *endpoint) mayListen(a net.Addr) error {
 func (e *endpoint) serve(ctx context.Context, ln net.Listener) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	var requests sync.WaitGroup
+	var requests sync.RWMutex // read-locked by each that runs
 	srv := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			requests.Add(1)
-			defer requests.Done()
+			requests.RLock()
+			defer requests.RUnlock()
 			e.ServeHTTP(w, r)
 		}),
 		BaseContext:                  func(net.Listener) context.Context { return base },
@@ -116,7 +116,11 @@ func (e *endpoint) serve(ctx context.Context, ln net.Listener) error {
 	_ = srv.Shutdown(grace)
 	cancel()
 	leave := make(chan struct{})
-	go func() { requests.Wait(); close(leave) }()
+	go func() {
+		requests.Lock()
+		defer requests.Unlock()
+		close(leave)
+	}()
 	select {
 	case <-leave:
 	case <-time.After(time.Second): // stuck in a write or a sink

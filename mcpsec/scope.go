@@ -31,9 +31,9 @@ func (t *Tool) lacks(p Principal) []string {
 	return nil
 }
 
-// visible returns the tool of that name, or nil if it does not exist for the
+// toolFor returns the tool of that name, or nil if it does not exist for the
 // principal.
-func (s *Server) visible(name string, p Principal) *Tool {
+func (s *Server) toolFor(name string, p Principal) *Tool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	t := s.tools[name]
@@ -49,7 +49,7 @@ func (s *Server) listVisible(res mcp.Result, p Principal) {
 	if !ok || list == nil {
 		return
 	}
-	list.Tools = slices.DeleteFunc(slices.Clone(list.Tools), func(t *mcp.Tool) bool { return s.visible(t.Name, p) == nil })
+	list.Tools = slices.DeleteFunc(slices.Clone(list.Tools), func(t *mcp.Tool) bool { return s.toolFor(t.Name, p) == nil })
 }
 
 // missingScopes is the refusal of a call whose caller lacks scopes.

@@ -36,8 +36,8 @@ type Options struct {
 	Guards []Guard
 	// Limits bounds what a client can make the server spend.
 	Limits Limits
-	// Principal is who calls over standard input and output. Defaults to the
-	// ID "local".
+	// Principal is who calls over standard input and output, and over HTTP where
+	// nobody verifies tokens. Defaults to the ID "local".
 	Principal Principal
 	// StepUp lets callers see the tools that they lack scopes for: such tools are
 	// listed, and a call is refused with the scopes that it needs, over HTTP by
