@@ -120,33 +120,47 @@ func (r *refusals) rest() int {
 	return n
 }
 
+// A refusal is what the record tells of a message that could not become a call.
+// All texts are constants or were checked.
+type refusal struct {
+	principal string // empty where nobody has been authenticated
+	remote    string // the address, in that case
+	tool      string // where one was meant that exists
+	rule      string
+	reason    string
+}
+
 // recordRefusal writes what was refused before it could become a call.
-func (s *Server) recordRefusal(ctx context.Context, rule, reason string) {
-	if ok, skipped := s.refusals.admit(time.Now()); ok {
-		s.writeRefusal(ctx, rule, reason, skipped)
+func (s *Server) recordRefusal(ctx context.Context, f refusal) {
+	meter := &s.refusals
+	if f.principal == "" {
+		meter = &s.strangers
+	}
+	if ok, skipped := meter.admit(time.Now()); ok {
+		s.writeRefusal(ctx, f, skipped)
 	}
 }
 
 // recordRest accounts for refusals that were only counted.
 func (s *Server) recordRest(ctx context.Context) {
-	if n := s.refusals.rest(); n > 0 {
-		s.writeRefusal(ctx, "flood", "refusals without a record of their own", n)
+	if n := s.refusals.rest() + s.strangers.rest(); n > 0 {
+		s.writeRefusal(ctx, refusal{rule: "flood", reason: "refusals without a record of their own"}, n)
 	}
 }
 
-func (s *Server) writeRefusal(ctx context.Context, rule, reason string, skipped int) {
+func (s *Server) writeRefusal(ctx context.Context, f refusal, skipped int) {
 	r := slog.NewRecord(time.Now(), slog.LevelInfo, "decision", 0)
-	r.AddAttrs(
-		slog.String("principal", s.principal.ID),
-		slog.String("decision", "refused"),
-		slog.String("rule", rule),
-		slog.String("reason", reason),
-	)
+	for _, a := range []struct{ name, value string }{{"principal", f.principal}, {"remote", f.remote}, {"tool", f.tool}} {
+		if a.value != "" {
+			r.AddAttrs(slog.String(a.name, a.value))
+		}
+	}
+	r.AddAttrs(slog.String("decision", "refused"), slog.String("rule", f.rule), slog.String("reason", f.reason))
 	if skipped > 0 {
 		r.AddAttrs(slog.Int("more", skipped))
 	}
 	if err := s.audit.Handle(ctx, r); err != nil {
-		s.log.ErrorContext(ctx, "audit failed", "rule", rule, "error", err)
+		s.log.ErrorContext(ctx, "audit failed", "rule", f.rule, "error", err)
 	}
 }
 

@@ -24,12 +24,16 @@ func (s *Server) backstop(next mcp.MethodHandler) mcp.MethodHandler {
 				res, err = nil, internalError()
 			}
 		}()
+		principal := s.principalOf(ctx)
 		call, isCall := req.(*mcp.CallToolRequest)
-		if isCall && !s.has(call.Params.Name) {
-			s.recordRefusal(ctx, "unknown tool", wire.UnknownTool)
+		if isCall && s.toolFor(call.Params.Name, principal) == nil {
+			if err := s.meter(ctx, principal.ID); err != nil {
+				return nil, err
+			}
+			s.recordRefusal(ctx, refusal{principal: principal.ID, rule: "unknown tool", reason: wire.UnknownTool})
 			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: wire.UnknownTool}
 		}
-		if err := s.admitRequest(method, req); err != nil {
+		if err := s.admitRequest(ctx, principal.ID, method, req); err != nil {
 			return nil, err
 		}
 		if res, err = next(ctx, method, req); err != nil {
@@ -38,47 +42,40 @@ func (s *Server) backstop(next mcp.MethodHandler) mcp.MethodHandler {
 		if isCall {
 			return s.wrap(call, res), nil
 		}
+		s.listVisible(res, principal)
 		return res, nil
 	}
 }
 
-// admitRequest meters what is no call of a tool, and refuses cursors: there is
-// one page, and the SDK decodes what a client makes up.
-func (s *Server) admitRequest(method string, req mcp.Request) error {
-	if strings.HasPrefix(method, "notifications/") || method == "tools/call" || method == "initialize" {
+// admitRequest meters what is no call of a tool. It refuses what is not served,
+// which the SDK would answer without having announced it, and cursors: there is
+// one page.
+func (s *Server) admitRequest(ctx context.Context, principal, method string, req mcp.Request) error {
+	if strings.HasPrefix(method, "notifications/") || method == "tools/call" {
 		return nil
 	}
-	if _, wait := s.meters.take(s.principalOf(req).ID, time.Now(), s.limits.CallsPerSecond); wait > 0 {
-		s.recordRefusal(context.Background(), "rate", "too many requests")
-		return &jsonrpc.Error{Code: wire.CodeBusy, Message: "too many requests"}
+	if err := s.meter(ctx, principal); err != nil {
+		return err
 	}
-	if cursor(req) != "" {
-		return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "there is no such page"}
+	switch method {
+	case "initialize", "ping", "server/discover", "subscriptions/listen":
+		return nil
+	case "tools/list":
+		if list, ok := req.(*mcp.ListToolsRequest); ok && list.Params != nil && list.Params.Cursor != "" {
+			return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "there is no such page"}
+		}
+		return nil
 	}
-	return nil
+	return &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "method not found"}
 }
 
-// cursor returns the page that a list request asks for.
-func cursor(req mcp.Request) string {
-	switch r := req.(type) {
-	case *mcp.ListToolsRequest:
-		if r.Params != nil {
-			return r.Params.Cursor
-		}
-	case *mcp.ListPromptsRequest:
-		if r.Params != nil {
-			return r.Params.Cursor
-		}
-	case *mcp.ListResourcesRequest:
-		if r.Params != nil {
-			return r.Params.Cursor
-		}
-	case *mcp.ListResourceTemplatesRequest:
-		if r.Params != nil {
-			return r.Params.Cursor
-		}
+// meter counts a request that is no call of a tool that exists.
+func (s *Server) meter(ctx context.Context, principal string) error {
+	if _, wait := s.meters.take(principal, time.Now(), s.limits.CallsPerSecond); wait > 0 {
+		s.recordRefusal(ctx, refusal{principal: principal, rule: "rate", reason: "too many requests"})
+		return &jsonrpc.Error{Code: wire.CodeBusy, Message: "too many requests"}
 	}
-	return ""
+	return nil
 }
 
 func internalError() error {

@@ -2,8 +2,12 @@ package mcpsec_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -66,6 +70,63 @@ func benchCalls(b *testing.B, cs *mcp.ClientSession) {
 		res, err := cs.CallTool(b.Context(), params)
 		if err != nil || res.IsError {
 			b.Fatal(err, res)
+		}
+	}
+}
+
+// BenchmarkHTTP compares one call over HTTP on the bare SDK's handler, stateless
+// and without authentication, and on this package, with a token and every
+// protection on. The client is the same and does as little as it can.
+func BenchmarkHTTP(b *testing.B) {
+	b.Run("bare", func(b *testing.B) {
+		srv := mcp.NewServer(impl, nil)
+		mcp.AddTool(srv, &mcp.Tool{Name: "order", Description: "For tests."},
+			func(_ context.Context, _ *mcp.CallToolRequest, in benchIn) (*mcp.CallToolResult, benchOut, error) {
+				return nil, benchOut{in.ID, 42}, nil
+			})
+		benchHTTP(b, mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return srv },
+			&mcp.StreamableHTTPOptions{Stateless: true, JSONResponse: true, PropagateRequestCancellation: true}))
+	})
+	b.Run("hardened", func(b *testing.B) {
+		f := newFixture(b, func(o *mcpsec.Options) {
+			o.Audit = mcpsec.NewAuditLog(io.Discard)
+			o.Log = slog.DiscardHandler
+			o.Limits.CallsPerSecond = 1e6
+		}, tool("order", func(_ context.Context, in benchIn) (benchOut, error) { return benchOut{in.ID, 42}, nil }))
+		h, err := f.HTTP(mcpsec.HTTPOptions{Verifier: verify})
+		if err != nil {
+			b.Fatal(err)
+		}
+		benchHTTP(b, h)
+	})
+}
+
+func benchHTTP(b *testing.B, h http.Handler) {
+	b.ReportAllocs()
+	srv := httptest.NewServer(h)
+	defer srv.Close()
+	args, err := json.Marshal(benchArgs)
+	if err != nil {
+		b.Fatal(err)
+	}
+	body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"order","arguments":` + string(args) + `}}`
+	for b.Loop() {
+		r, err := http.NewRequest(http.MethodPost, srv.URL+"/mcp", strings.NewReader(body))
+		if err != nil {
+			b.Fatal(err)
+		}
+		r.Header = http.Header{
+			"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"},
+			"Authorization": {"Bearer alice-token"}, "Mcp-Protocol-Version": {"2025-11-25"},
+		}
+		res, err := srv.Client().Do(r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		answer, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || res.StatusCode != http.StatusOK || !strings.Contains(string(answer), `"structuredContent"`) {
+			b.Fatal(err, res.Status, string(answer))
 		}
 	}
 }

@@ -10,7 +10,7 @@
 //		Description: "Fetch one order by its id.",
 //		Effect:      mcpsec.Read,
 //	}, func(ctx context.Context, in LookupIn) (Order, error) { ... }))
-//	err = srv.Run(ctx) // standard input and output
+//	err = srv.Run(ctx) // standard input and output, or srv.ListenAndServe for HTTP
 //
 //	type LookupIn struct {
 //		ID string `json:"id" validate:"required,uuid" jsonschema:"the order's id"`
@@ -48,6 +48,15 @@
 // os.Exit, panics on a goroutine that it started, or exhausts the memory ends the
 // process. It does not authenticate the
 // peer of a stream: whoever holds the other end is [Options].Principal.
+//
+// # Over HTTP
+//
+// [Server.ListenAndServe] serves clients that show a bearer token, which a
+// [TokenVerifier] knows; [HTTPOptions] says under which names, to which web pages
+// and with which certificate. Before a message gets as far as step 1, the way it
+// came, the Host, the Origin and the token are checked, in this order; each
+// request is its own token's, and there are no sessions. A tool whose
+// [ToolSpec].Scopes the caller lacks does not exist for the caller.
 //
 // Protections are switched off in package insecure and nowhere else.
 package mcpsec

@@ -121,8 +121,7 @@ func (ms *meters) take(principal string, now time.Time, perSecond float64) (*met
 	if m == nil {
 		m = ms.add(principal, now)
 	}
-	step := time.Duration(float64(time.Second) / perSecond)
-	burst := time.Duration(math.Max(2, 2*perSecond)) * step
+	step, burst := pace(perSecond)
 	if m.due.Before(now) {
 		m.due = now
 	}
@@ -131,6 +130,22 @@ func (ms *meters) take(principal string, now time.Time, perSecond float64) (*met
 	}
 	m.due = m.due.Add(step)
 	return m, 0
+}
+
+// exhausted reports whether take would refuse, and counts nothing.
+func (ms *meters) exhausted(key string, now time.Time, perSecond float64) bool {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	m := ms.m[key]
+	step, burst := pace(perSecond)
+	return m != nil && m.due.Add(step).Sub(now) > burst
+}
+
+// pace is the time that one call is worth, and how much of it may be taken at
+// once.
+func pace(perSecond float64) (step, burst time.Duration) {
+	step = time.Duration(float64(time.Second) / perSecond)
+	return step, time.Duration(math.Max(2, 2*perSecond)) * step
 }
 
 // add makes a meter, and room for it: idle ones first. A table full of active

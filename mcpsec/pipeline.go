@@ -44,7 +44,7 @@ func (s *Server) serve(ctx context.Context, t *Tool, req *mcp.CallToolRequest) *
 	}
 	r := &run{server: s, tool: t, req: req, done: make(chan *result, 1), call: Call{
 		ID: rand.Text(), Tool: t.spec.Name, Effect: t.spec.Effect, Labels: t.spec.Labels,
-		Principal: s.principalOf(req), start: time.Now(), bytes: len(raw),
+		Principal: s.principalOf(ctx), start: time.Now(), bytes: len(raw),
 	}}
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, r), t.timeout(s))
 	defer cancel()
@@ -187,6 +187,9 @@ func (r *run) decide(ctx context.Context, raw json.RawMessage) (in any, f *failu
 		return nil, badArguments(err)
 	}
 	r.setShape(r.tool.shape(in, r.server))
+	if missing := r.tool.lacks(r.call.Principal); missing != nil {
+		return nil, missingScopes(missing)
+	}
 	if r.call.Effect == Destroy {
 		return nil, refused("confirmation", "not allowed: it cannot be undone, and this server cannot ask a person to confirm it")
 	}

@@ -198,3 +198,24 @@ func TestDisconnectEndsCalls(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// The SDK answers methods of features that no server here has: they are unknown.
+func TestOnlyServedMethodsAreAnswered(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil, echo())
+	r := f.dial(t)
+	for _, method := range []string{
+		"prompts/list", "prompts/get", "resources/list", "resources/templates/list", "resources/read", "resources/subscribe",
+		"completion/complete", "logging/setLevel", "tasks/list",
+	} {
+		params := `{"uri":"file:///x","name":"x","level":"info","ref":{"type":"ref/prompt","name":"x"},"argument":{"name":"x","value":"x"}}`
+		if got := r.ask(`{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":` + params + `}`); !strings.Contains(got, `"code":-32601`) {
+			t.Errorf("%s: got %s", method, got)
+		}
+	}
+	for _, method := range []string{"ping", "tools/list"} {
+		if got := r.ask(`{"jsonrpc":"2.0","id":1,"method":"` + method + `"}`); !strings.Contains(got, `"result"`) {
+			t.Errorf("%s: got %s", method, got)
+		}
+	}
+}

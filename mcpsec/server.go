@@ -36,9 +36,15 @@ type Options struct {
 	Guards []Guard
 	// Limits bounds what a client can make the server spend.
 	Limits Limits
-	// Principal is who calls over standard input and output. Defaults to the
-	// ID "local".
+	// Principal is who calls over standard input and output, and over HTTP where
+	// nobody verifies tokens. Defaults to the ID "local".
 	Principal Principal
+	// StepUp lets callers see the tools that they lack scopes for: such tools are
+	// listed, and a call is refused with the scopes that it needs, over HTTP by
+	// the challenge with which a client asks its user for more. Defaults to
+	// false: for them such tools do not exist, and no prompt can talk a person
+	// into granting more.
+	StepUp bool
 	// Redactor masks secrets in results, error texts, logs and records.
 	// Defaults to redact.New with Secrets.
 	Redactor *redact.Redactor
@@ -65,10 +71,12 @@ type Server struct {
 	limits    Limits
 	mode      Effect
 	principal Principal
+	stepUp    bool
 
-	running  inFlight
-	meters   meters
-	refusals refusals
+	running   inFlight
+	meters    meters
+	refusals  refusals
+	strangers refusals // who cannot push the refusals of callers out of the record
 
 	mu    sync.RWMutex
 	tools map[string]*Tool
@@ -97,7 +105,7 @@ func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
 	log := guarded{redact.NewHandler(o.Log, red)}
 	s := &Server{
 		impl: *impl, info: info, audit: guarded{o.Audit}, redact: red, guards: slices.Clone(o.Guards),
-		limits: o.Limits.withDefaults(), mode: o.Mode,
+		limits: o.Limits.withDefaults(), mode: o.Mode, stepUp: o.StepUp,
 		principal: Principal{ID: o.Principal.ID, Scopes: slices.Clone(o.Principal.Scopes)},
 		log:       slog.New(log),
 		tools:     map[string]*Tool{},
@@ -107,6 +115,7 @@ func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
 		Logger:       slog.New(atLeast{slog.LevelError, log}),
 		PageSize:     maxTools,
 		Capabilities: &mcp.ServerCapabilities{}, // without logging, which sends logs to the client
+		SetCacheable: func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.CacheScope = "private" },
 	})
 	s.sdk.AddReceivingMiddleware(s.backstop)
 	return s, nil
@@ -182,15 +191,6 @@ func (s *Server) add(t *Tool) {
 	})
 }
 
-func (s *Server) has(tool string) bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.tools[tool] != nil
-}
-
-// principalOf says who makes a request.
-func (s *Server) principalOf(mcp.Request) Principal { return s.principal }
-
 // ServeStream serves one client over a byte stream, one JSON-RPC message a
 // line, until r ends or ctx does: calls that run then get [Limits].Grace to
 // finish before they are cancelled, and a client that reads no answers is left.
@@ -204,7 +204,9 @@ func (s *Server) ServeStream(ctx context.Context, r io.ReadCloser, w io.WriteClo
 		MaxDepth:    s.limits.MaxDepth,
 		MaxInFlight: 2 * s.limits.MaxConcurrent,
 		Grace:       s.limits.Grace,
-		Refused:     func(f *wire.Refusal) { s.recordRefusal(ctx, "message", f.Text) },
+		Refused: func(f *wire.Refusal) {
+			s.recordRefusal(ctx, refusal{principal: s.principal.ID, rule: "message", reason: f.Text})
+		},
 	})
 	session, err := s.sdk.Connect(context.WithoutCancel(ctx), t, nil)
 	if err != nil {

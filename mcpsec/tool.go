@@ -82,6 +82,9 @@ type ToolSpec struct {
 	Effect Effect
 	// Labels say what the results are. Defaults to none.
 	Labels Label
+	// Scopes are what a caller needs, all of them. Without, the tool does not
+	// exist for the caller, see [Options].StepUp. Defaults to none.
+	Scopes []string
 	// Idempotent tells the client that a repeated call does no more than one
 	// does. Defaults to true for Read.
 	Idempotent bool
@@ -197,7 +200,10 @@ func (t *Tool) validate() error {
 	case s.Timeout < 0 || s.MaxResult < 0 || s.MaxConcurrent < 0:
 		return errors.New("limits must not be negative")
 	}
-	s.Guards, s.Waive = slices.Clone(s.Guards), slices.Clone(s.Waive)
+	if err := checkScopes(s.Scopes); err != nil {
+		return err
+	}
+	s.Guards, s.Waive, s.Scopes = slices.Clone(s.Guards), slices.Clone(s.Waive), slices.Clone(s.Scopes)
 	for _, text := range []string{s.Title, s.Description, s.Narrow} {
 		if err := visible(text); err != nil {
 			return err

@@ -97,6 +97,7 @@ func compare(ctx context.Context, w io.Writer, rounds, calls int) error {
 	fmt.Fprintf(w, preface, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), rounds, calls)
 	for _, p := range []path{
 		{"in memory, 6 validated fields", calls, inMemory},
+		{"HTTP, 6 validated fields, with and without a token", calls, overHTTP},
 		{"stdio, 6 validated fields", calls, overStdio("", orderCall)},
 		{"stdio, start-up to tools/list", 1, overStdio("", "")},
 		{"stdio, query by primary key", calls, overStdio(url, pgCall)},

@@ -237,11 +237,14 @@ func (c *conn) writeError(r *Refusal) {
 func (c *conn) writeResponse(id jsonrpc.ID, member string, payload []byte) error {
 	c.writeMu.Lock()
 	defer c.writeMu.Unlock()
-	c.out = append(c.out[:0], `{"jsonrpc":"2.0","id":`...)
-	c.out = appendID(c.out, id)
-	c.out = append(append(c.out, member...), payload...)
-	c.out = append(c.out, "}\n"...)
+	c.out = append(appendResponse(c.out[:0], id, member, payload), '\n')
 	return c.flush()
+}
+
+// appendResponse appends an answer whose member, result or error, is JSON.
+func appendResponse(b []byte, id jsonrpc.ID, member string, payload []byte) []byte {
+	b = appendID(append(b, `{"jsonrpc":"2.0","id":`...), id)
+	return append(append(append(b, member...), payload...), '}')
 }
 
 func (c *conn) writeLine(line []byte) error {

@@ -21,7 +21,8 @@ type Refusal struct {
 	ID   jsonrpc.ID // of the refused request, where it could be told
 	Code int64      // JSON-RPC error code
 	Text string
-	mute bool // a notification: there is no one to answer
+	Data json.RawMessage // as the specification defines it for the code; nil for none
+	mute bool            // a notification: there is no one to answer
 }
 
 func (r *Refusal) Error() string { return r.Text }

@@ -1,0 +1,86 @@
+package wire
+
+import (
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+)
+
+// A recorder is the way that answers take.
+type recorder struct {
+	notified, answered []string
+	code               int64
+	refused            []string
+}
+
+func exchangeFor(t *testing.T, line string) (*recorder, *exchange) {
+	t.Helper()
+	m, refusal := Parse([]byte(line), 16)
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	r := &recorder{}
+	e := &Exchange{
+		Request: m.(*jsonrpc.Request), Context: t.Context(),
+		Notify:  func(b []byte) error { r.notified = append(r.notified, string(b)); return nil },
+		Answer:  func(b []byte, code int64) error { r.answered, r.code = append(r.answered, string(b)), code; return nil },
+		Refused: func(f *Refusal) { r.refused = append(r.refused, f.Text) },
+	}
+	conn, err := e.Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, conn.(*exchange)
+}
+
+// A request is read once, answered once, and nothing follows its answer.
+func TestExchange(t *testing.T) {
+	t.Parallel()
+	r, e := exchangeFor(t, call("7"))
+	m, err := e.Read(t.Context())
+	if req, ok := m.(*jsonrpc.Request); err != nil || !ok || req.Method != "tools/call" {
+		t.Fatalf("got %v, %v", m, err)
+	}
+	progress := &jsonrpc.Request{Method: "notifications/progress", Params: json.RawMessage(`{"progress":1}`)}
+	if err := e.Write(t.Context(), progress); err != nil {
+		t.Error(err)
+	}
+	if err := e.Write(t.Context(), &jsonrpc.Request{ID: e.Request.ID, Method: "sampling/createMessage"}); err == nil {
+		t.Error("the client is asked")
+	}
+	answer := &jsonrpc.Response{ID: e.Request.ID, Result: json.RawMessage(`{}`)}
+	if err := e.Write(t.Context(), answer); err != nil {
+		t.Error(err)
+	}
+	for _, late := range []jsonrpc.Message{answer, progress} {
+		if err := e.Write(t.Context(), late); err == nil {
+			t.Errorf("%T after the answer is written", late)
+		}
+	}
+	if _, err := e.Read(t.Context()); err != io.EOF {
+		t.Errorf("got %v", err)
+	}
+	if len(r.notified) != 1 || len(r.answered) != 1 || r.answered[0] != `{"jsonrpc":"2.0","id":7,"result":{}}` || r.code != 0 {
+		t.Errorf("got %+v", r)
+	}
+	for range 2 {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// An error leaves as a constant, and one of a call is told of.
+func TestExchangeErrors(t *testing.T) {
+	t.Parallel()
+	for method, told := range map[string]int{"tools/call": 1, "tools/list": 0} {
+		r, e := exchangeFor(t, strings.Replace(call("7"), "tools/call", method, 1))
+		e.Write(t.Context(), &jsonrpc.Response{ID: e.Request.ID, Error: &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "hunter2"}})
+		if len(r.answered) != 1 || strings.Contains(r.answered[0], "hunter2") || r.code != jsonrpc.CodeInvalidParams || len(r.refused) != told {
+			t.Errorf("%s: got %+v", method, r)
+		}
+	}
+}

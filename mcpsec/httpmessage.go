@@ -1,0 +1,241 @@
+package mcpsec
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+
+	v2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpsec/mcpsec-go/internal/wire"
+)
+
+const (
+	firstModern  = "2026-07-28" // the first version without sessions
+	firstVersion = "2025-03-26" // what a client without the header speaks
+)
+
+// readMessage reads the body as one request, or answers it: a notification has
+// nothing to tell a server without sessions.
+func (e *endpoint) readMessage(x *httpExchange) *jsonrpc.Request {
+	status := acceptable(x.r)
+	var body []byte
+	if status == nil {
+		body, status = e.readBody(x)
+	}
+	if status != nil {
+		x.refuseMetered(status)
+		return nil
+	}
+	m, refusal := wire.Parse(body, e.limits.MaxDepth)
+	req, isRequest := m.(*jsonrpc.Request)
+	switch {
+	case refusal != nil && refusal.IsMute(), isRequest && !req.IsCall():
+		x.acknowledge()
+	case refusal != nil:
+		x.refuseMessage(refusal)
+	case !isRequest:
+		x.refuseMetered(unasked)
+	default:
+		if refusal = checkHeaders(x, req); refusal != nil {
+			x.refuseMessage(refusal)
+			return nil
+		}
+		if req.Method == "tools/call" && !e.authorize(x, x.meta.Name) {
+			return nil
+		}
+		return req
+	}
+	return nil
+}
+
+// acceptable checks what the headers say of the body and of the answer. The
+// media type keeps web forms out, which need no preflight.
+func acceptable(r *http.Request) *httpStatus {
+	types := r.Header.Values("Content-Type")
+	if len(types) != 1 || r.Header.Get("Content-Encoding") != "" {
+		return wrongType
+	}
+	if types[0] != "application/json" {
+		media, params, err := mime.ParseMediaType(types[0])
+		if charset := params["charset"]; err != nil || media != "application/json" || charset != "" && !strings.EqualFold(charset, "utf-8") {
+			return wrongType
+		}
+	}
+	if r.Header.Get("Last-Event-Id") != "" {
+		return noResumption
+	}
+	var asJSON, asStream bool
+	for _, v := range r.Header.Values("Accept") {
+		for part := range strings.SplitSeq(v, ",") {
+			media, _, _ := strings.Cut(part, ";")
+			switch strings.ToLower(strings.TrimSpace(media)) {
+			case "application/json", "application/*":
+				asJSON = true
+			case "text/event-stream", "text/*":
+				asStream = true
+			case "*/*":
+				asJSON, asStream = true, true
+			}
+		}
+	}
+	if !asJSON || !asStream {
+		return notAcceptable
+	}
+	return nil
+}
+
+// readBody reads a body of bounded size, by the deadline that open has set.
+func (e *endpoint) readBody(x *httpExchange) ([]byte, *httpStatus) {
+	limit := int64(e.limits.MaxMessage)
+	if x.r.ContentLength > limit {
+		return nil, tooLarge
+	}
+	// One more than announced, so that the end is found without growing; but an
+	// announcement costs nothing and gets little.
+	body := make([]byte, 0, min(max(x.r.ContentLength+1, 512), 64<<10))
+	for {
+		n, err := x.r.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case int64(len(body)) > limit:
+			return nil, tooLarge
+		case errors.Is(err, io.EOF):
+			return body, nil
+		case err != nil:
+			return nil, incomplete
+		case len(body) == cap(body):
+			body = slices.Grow(body, len(body))
+		}
+	}
+}
+
+// meta is what the transport looks at of a request's parameters.
+type meta struct {
+	Name string `json:"name"`
+	URI  string `json:"uri"`
+	Meta struct {
+		Version jsontext.Value `json:"io.modelcontextprotocol/protocolVersion"`
+	} `json:"_meta"`
+}
+
+// checkHeaders compares the headers, which proxies decide by, with the message,
+// which the server obeys: Streamable HTTP, "Server Validation". It notes the
+// version that the request speaks.
+func checkHeaders(x *httpExchange, req *jsonrpc.Request) *wire.Refusal {
+	refuse := func(code int64) *wire.Refusal { return wire.Refuse(req.ID, code) }
+	if len(req.Params) > 0 && v2.Unmarshal(req.Params, &x.meta) != nil {
+		return refuse(jsonrpc.CodeInvalidParams)
+	}
+	header, ok := single(x.r.Header, "Mcp-Protocol-Version")
+	if !ok {
+		return refuse(codeHeaderMismatch)
+	}
+	var inBody string
+	if v := x.meta.Meta.Version; v != nil && v2.Unmarshal(v, &inBody) != nil {
+		return refuse(jsonrpc.CodeInvalidParams)
+	}
+	if header == "" {
+		x.version = firstVersion
+	} else {
+		x.version = header
+	}
+	x.modern = x.version >= firstModern
+	switch {
+	case x.version < firstModern && !slices.Contains(mcp.SupportedProtocolVersions(), x.version):
+		return unsupported(req.ID, header)
+	case inBody == "" && x.modern:
+		return refuse(jsonrpc.CodeInvalidParams)
+	case inBody != "" && inBody != header:
+		return refuse(codeHeaderMismatch)
+	case x.modern && !slices.Contains(mcp.SupportedProtocolVersions(), x.version):
+		return unsupported(req.ID, header)
+	case x.modern && !headersMatch(x.r.Header, req.Method, &x.meta):
+		return refuse(codeHeaderMismatch)
+	}
+	return nil
+}
+
+const codeHeaderMismatch, codeUnsupportedVersion = -32020, -32022
+
+// unsupported names the versions that there are, as the specification asks, and
+// repeats the one that was asked for if it looks like one.
+func unsupported(id jsonrpc.ID, asked string) *wire.Refusal {
+	if len(asked) > 32 || strings.Trim(strings.TrimPrefix(asked, "v"), "0123456789.-") != "" {
+		asked = "unknown"
+	}
+	r := wire.Refuse(id, codeUnsupportedVersion)
+	r.Data, _ = json.Marshal(map[string]any{"supported": mcp.SupportedProtocolVersions(), "requested": asked}) // of strings
+	return r
+}
+
+// headersMatch compares Mcp-Method and Mcp-Name with what the body says.
+func headersMatch(h http.Header, method string, m *meta) bool {
+	if got, ok := single(h, "Mcp-Method"); !ok || got != method {
+		return false
+	}
+	want := m.Name
+	switch method {
+	case "resources/read":
+		want = m.URI
+	case "tools/call", "prompts/get":
+	default:
+		return true
+	}
+	got, ok := single(h, "Mcp-Name")
+	if encoded, isEncoded := strings.CutPrefix(got, "=?base64?"); isEncoded && strings.HasSuffix(encoded, "?=") {
+		b, err := base64.StdEncoding.DecodeString(strings.TrimSuffix(encoded, "?="))
+		if got = string(b); err != nil {
+			return false
+		}
+	}
+	return ok && got == want
+}
+
+// single returns a header that may not be there twice.
+func single(h http.Header, name string) (string, bool) {
+	v := h.Values(name)
+	if len(v) == 0 {
+		return "", true
+	}
+	return v[0], len(v) == 1
+}
+
+// exchange runs one request on a session of its own, which ends with it.
+func (e *endpoint) exchange(ctx context.Context, x *httpExchange, req *jsonrpc.Request, stop <-chan struct{}) {
+	ex := &wire.Exchange{
+		Request: req, Context: ctx, Stop: stop,
+		Notify: x.event, Answer: x.answer,
+		Refused: func(r *wire.Refusal) { x.record("message", r.Text) },
+	}
+	session, err := e.sdk.Connect(ctx, ex, x.session(req.Method))
+	if err == nil {
+		err = session.Wait()
+	}
+	if !x.wrote && ctx.Err() == nil {
+		e.log.ErrorContext(ctx, "request not answered", "method", "http", "error", err)
+		x.refuse(unavailable)
+	}
+}
+
+// session is the state that a client of the older versions believes in. It is
+// made up for every request, since none is kept.
+func (x *httpExchange) session(method string) *mcp.ServerSessionOptions {
+	if x.modern {
+		return nil
+	}
+	state := &mcp.ServerSessionState{InitializedParams: &mcp.InitializedParams{}}
+	if method != "initialize" {
+		state.InitializeParams = &mcp.InitializeParams{ProtocolVersion: x.version}
+	}
+	return &mcp.ServerSessionOptions{State: state}
+}

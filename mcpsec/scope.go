@@ -1,0 +1,79 @@
+package mcpsec
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+type principalKey struct{}
+
+// principalOf says who makes a request: over HTTP whoever this very request's
+// token names, which [Server.HTTP] has put into its context, and on a stream
+// Options.Principal.
+func (s *Server) principalOf(ctx context.Context) Principal {
+	if p, ok := ctx.Value(principalKey{}).(Principal); ok {
+		return p
+	}
+	return s.principal
+}
+
+// lacks returns the scopes that a caller needs for a tool and does not all have.
+func (t *Tool) lacks(p Principal) []string {
+	for _, scope := range t.spec.Scopes {
+		if !slices.Contains(p.Scopes, scope) {
+			return t.spec.Scopes
+		}
+	}
+	return nil
+}
+
+// toolFor returns the tool of that name, or nil if it does not exist for the
+// principal.
+func (s *Server) toolFor(name string, p Principal) *Tool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	t := s.tools[name]
+	if t == nil || !s.stepUp && t.lacks(p) != nil {
+		return nil
+	}
+	return t
+}
+
+// listVisible leaves out of a list what does not exist for the principal.
+func (s *Server) listVisible(res mcp.Result, p Principal) {
+	list, ok := res.(*mcp.ListToolsResult)
+	if !ok || list == nil {
+		return
+	}
+	list.Tools = slices.DeleteFunc(slices.Clone(list.Tools), func(t *mcp.Tool) bool { return s.toolFor(t.Name, p) == nil })
+}
+
+// missingScopes is the refusal of a call whose caller lacks scopes.
+func missingScopes(scopes []string) *failure {
+	return refused("scope", "not allowed: it needs the scopes "+strings.Join(scopes, " "))
+}
+
+// maxScope bounds a scope's name, in bytes.
+const maxScope = 128
+
+// checkScopes refuses what is no scope of RFC 6749, section 3.3, and what would
+// grant everything or outlive the session.
+func checkScopes(scopes []string) error {
+	for i, s := range scopes {
+		switch {
+		case s == "" || len(s) > maxScope || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }):
+			return fmt.Errorf("the scope %+q must be 1 to %d printable ASCII characters without space, quote and backslash", s, maxScope)
+		case strings.Contains(s, "*"):
+			return fmt.Errorf("the scope %q has a wildcard: name what is needed", s)
+		case s == "offline_access":
+			return fmt.Errorf("the scope %q is between client and authorization server", s)
+		case slices.Contains(scopes[:i], s):
+			return fmt.Errorf("the scope %q is named twice", s)
+		}
+	}
+	return nil
+}
