@@ -285,7 +285,7 @@ func TestScopesHideTools(t *testing.T) {
 // (AUTH-06)
 func TestScopesStepUp(t *testing.T) {
 	t.Parallel()
-	f := newHTTP(t, protected(), func(o *mcpsec.Options) { o.StepUp = true }, scoped("admin", "orders.read", "orders.admin"), scoped("open"))
+	f := newHTTP(t, protected(), func(o *mcpsec.Options) { o.StepUp, o.Limits.CallsPerSecond = true, 5 }, scoped("admin", "orders.read", "orders.admin"), scoped("open"))
 	if got := names(t, f.connectHTTP(t, "bob-token", true)); got != "admin open" {
 		t.Errorf("bob sees %q", got)
 	}
@@ -297,6 +297,14 @@ func TestScopesStepUp(t *testing.T) {
 	recs := f.records(t)
 	if last := recs[len(recs)-1]; last["principal"] != "alice" || last["rule"] != "scope" || last["tool"] != "admin" {
 		t.Errorf("recorded %v", last)
+	}
+	codes := map[int]int{}
+	for range 50 { // who asks again and again is slowed down like anyone
+		res, _ := f.do(t, strings.Replace(echoBody, "echo", "admin", 1), nil)
+		codes[res.StatusCode]++
+	}
+	if codes[429] < 20 {
+		t.Errorf("a flood: got %v", codes)
 	}
 }
 

@@ -85,11 +85,11 @@ func (e *endpoint) mayListen(a net.Addr) error {
 func (e *endpoint) serve(ctx context.Context, ln net.Listener) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	var requests sync.RWMutex // read-locked by each that runs
+	requests := running{idle: make(chan struct{})}
 	srv := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			requests.RLock()
-			defer requests.RUnlock()
+			requests.enter()
+			defer requests.leave()
 			e.ServeHTTP(w, r)
 		}),
 		BaseContext:                  func(net.Listener) context.Context { return base },
@@ -115,19 +115,47 @@ func (e *endpoint) serve(ctx context.Context, ln net.Listener) error {
 	defer release()
 	_ = srv.Shutdown(grace)
 	cancel()
-	leave := make(chan struct{})
-	go func() {
-		requests.Lock()
-		defer requests.Unlock()
-		close(leave)
-	}()
 	select {
-	case <-leave:
+	case <-requests.ended():
 	case <-time.After(time.Second): // stuck in a write or a sink
 	}
 	_ = srv.Close()
 	<-ended
 	return nil
+}
+
+// running counts requests until the last one has ended. A WaitGroup would not
+// let one begin while another waits for the end.
+type running struct {
+	mu   sync.Mutex
+	n    int
+	last bool // the end is waited for
+	idle chan struct{}
+}
+
+func (r *running) enter() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.n++
+}
+
+func (r *running) leave() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.n--; r.n == 0 && r.last {
+		r.last = false
+		close(r.idle)
+	}
+}
+
+// ended returns what is closed when nothing runs. It is called once.
+func (r *running) ended() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.last = r.n > 0; !r.last {
+		close(r.idle)
+	}
+	return r.idle
 }
 
 func (e *endpoint) accept(srv *http.Server, ln net.Listener) error {

@@ -343,7 +343,7 @@ func TestServeDrains(t *testing.T) {
 				if _, err := s.dial(t.Context(), "", ""); err == nil {
 					t.Error("a new connection was accepted")
 				}
-				if err := <-s.ended; err != nil || time.Since(start) > 7*time.Second {
+				if err := <-s.ended; err != nil || time.Since(start) > 5900*time.Millisecond {
 					t.Errorf("ended after %s: %v", time.Since(start), err)
 				}
 				if all := <-got; tc.want == "" && strings.Contains(all, `"text":"x"`) || !strings.Contains(all, tc.want) {
