@@ -29,7 +29,7 @@ func answer(w http.ResponseWriter, r *http.Request) {
 func TestLatency(t *testing.T) {
 	protocols(t, func(t *testing.T, http2 bool) {
 		n := newNetwork(t, http2, answer)
-		n.toxic("latency", "downstream", `"latency": 5000`)
+		n.toxic("latency", "downstream", `"latency": 1500`)
 		_, _, err := n.do(n.client(outbound.Options{TLSTimeout: short, Retries: once}), http.MethodGet, "")
 		if e := fails(t, err, outbound.TimedOut); !strings.Contains(e.Error(), "TLS handshake") {
 			t.Errorf("got error %v", err)
@@ -38,10 +38,10 @@ func TestLatency(t *testing.T) {
 		if e := fails(t, err, outbound.TimedOut); !strings.Contains(e.Error(), "no complete answer") {
 			t.Errorf("got error %v", err)
 		}
-		n.calm()
+		n = newNetwork(t, http2, answer) // the first one's connections are stuck
 		c := n.client(outbound.Options{HeaderTimeout: short})
 		n.warm(c)
-		n.toxic("latency", "downstream", `"latency": 5000`)
+		n.toxic("latency", "downstream", `"latency": 1500`)
 		_, _, err = n.do(c, http.MethodGet, "")
 		if e := fails(t, err, outbound.TimedOut); !strings.Contains(e.Error(), "header") {
 			t.Errorf("got error %v", err)
