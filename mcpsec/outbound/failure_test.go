@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -206,4 +207,22 @@ func TestContextEnds(t *testing.T) {
 
 func hostOf(c *http.Client, srv *httptest.Server) *host {
 	return c.Transport.(*transport).hosts[srv.Listener.Addr().String()]
+}
+
+// What comes after the caller has given up is no answer: giving up makes a
+// server's handler end, and so can make an empty 200.
+func TestAnswerAfterTheEndIsNone(t *testing.T) {
+	t.Parallel()
+	srv, _ := serve(t, func(http.ResponseWriter, *http.Request) {})
+	c := client(t, srv, Options{})
+	for range 100 {
+		ctx, cancel := context.WithCancel(t.Context())
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotFirstResponseByte: cancel})
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Do(req)
+		fails(t, err, Canceled)
+	}
 }

@@ -96,6 +96,14 @@ func (a *attempts) send() (v verdict, again bool) {
 		a.err = a.t.explain(a.req.Context(), err)
 		return a.judge(err)
 	}
+	if a.req.Context().Err() != nil {
+		// Giving up shuts the connection, whereupon a server can end in good
+		// form what it had begun: an answer that says nothing.
+		_ = resp.Body.Close()
+		cancel(nil)
+		a.err = a.t.ended(a.req.Context())
+		return a.judge(a.err)
+	}
 	resp.Request = a.req
 	a.t.wrapBody(ctx, cancel, resp, a.h)
 	a.resp = resp
