@@ -34,6 +34,10 @@ var formats = []string{
 	"a: 1\n  {s}: »letmeinplease«\n", "  - name: DB_PASSWORD\n    value: »{pw}«\n", "{User:bob Password:»hunter« Port:5432}", "main.C{Password:\"»{pw}«\", Port:5432}", "Config(user='bob', {s}='»{pw}«')",
 	"{:{s}=>\"»{pw}«\", :user=>\"bob\"}", "{s}%3D»{pw}«%26user", "%22{s}%22%3A%22»{pw}«%22", "&quot;{s}&quot;:&quot;»{pw}«&quot;", "\\u0022{s}\\u0022:\\u0022»{pw}«\\u0022", "{s}\\u003d»{pw}«\\u0026user=bob",
 	"the {s} is »{pw}«", "token »{20}« rejected", "API key: »{20}«", "client secret: »{20}«", "invalid token \"»{20}«\"", "{\"otp\":\"»123456«\"}", "PIN: »1234«", "device_code=»{36}«",
+	// What looks like a placeholder, code or prose, and is none
+	`{"{s}":"»[{pw}]«"}`, `{"{s}":"»<{pw}>«"}`, `{"{s}":"»{{pw}}«"}`, `{"{s}":"»({pw})«"}`, `{"{s}":"») {pw}«"}`, `{"token":"»mytoken12345«"}`, "token=»mytoken12345«", `{"api_key":"»abc123realxxxxxx«"}`,
+	"{s}=»get({pw}«", "{s}=»Kaffee(und)Kuchen9«", "private_key=»0x{hex}12345678«", "{s}: »0xdeadbeef1«", `{"signature":"»ab1/cd2.ef3/gh4ij5kl6mn7«"}`, `{"{s}":"»correct horse battery staple.«"}`, `{"{s}":"»correct horse battery staple gun«"}`, `{"{s}":"»ENC[{pw}«"}`,
+	"{s}=»a!b(cd)«", "{s}: »anchor-maple-silver-falcon«", `JWT_SECRET="»swordfish-prod«"`,
 	// Commands
 	"cur" + "l -u bob:»{pw}« https://x", "redis-cli -a »{20}«", "mysqldump --{s}='»S3cret Pw«' db", "[--{s} »{pw}«]", "[\"--{s}\",\"»{pw}«\"]",
 	// Keys in files
@@ -79,7 +83,13 @@ var harmless = []string{
 	"b.Run(\"Key=smallType/Elem=int32\")", "max_tokens: 4096", "\"tokens\":[1,2,3]", "next_page_token=abc", "identified by name", "Secret: secret,", "Password: cfg.Password,", "token := lexer.next()", "if token == \"(\" {",
 	"func (t *Token) String() string", "earlySecret *tls13.EarlySecret", "SecretKey: []byte{0xd9, 0x0c}", "fmt.Printf(\"{s}=%#v\", p)", "Get \"http://host/{s}\": dummy", "http://localhost:3000/users/@me", "git@github.com:org/repo.git",
 	"https://modules.example.org/x/@v/list", "https://host/a:b", "$1,234.56", "1767225600000000", "2026-01-01 12:34:56.789012345", "4111111111111112", "session started", "cookie: accepted", "basic support", "bearer of news",
-	"pk_live_{20}", "{hex}", "sha256:{hex}{hex}", "{s}=xxxxxxxx", "{s}=ab****yz", "connect({s}=db_{s}, token=self.auth_token)", "{s}=<nil>", "{s}=${DB_PASSWORD}", "{s}=[redacted]", "api_key: {{ .Values.key }}", "AUTH PLAIN LOGIN CRAM-MD5", "data:image/png;base64,{48}", "WWW-Authenticate: Basic realm=\"x\"",
+	"pk_live_{20}", "{hex}", "sha256:{hex}{hex}", "{s}=xxxxxxxx", "{s}=ab****yz", "connect({s}=db_{s}, token=self.auth_token)", "{s}=<nil>", "{s}=${DB_PASSWORD}", "{s}=[redacted]", "api_key: {{ .Values.key }}", "/price?token=0x52908400098527886E0F7030069857D2E4169EE7&chain=1", "s/{s}=.*/{s}=/",
+	// Source code
+	`f("{s}", "abc123def" + name)`, "{s} = crypt($1, gen_salt('bf'))", "{s} = conf.value", "user_pass = '%s:%s' % (user, word)", "NETKIT_PASS     = 0x2", "ENCRYPTION_KEY = 0xc0506617", `println("previous token:", err.Error())`,
+	`b.Run("Key=int32/Elem=int32", f)`, "key=customer_records_by_region2", `<a class="token">abc12345def</a>`, "API_TOKEN=abc", "A basic HTTP/1.1 client",
+	// Tables, listings, dates and messages
+	"542A 542B 542C 542D 542E 542F 5430 5431 5432 5433", "41111 11111 111111", "OPENAI_API_KEY=sk-xxxxxxxxxxxxxxxx", `{"Key":"photos/2026/03/cat.jpg"}`, "{s} was 2026-11-25",
+	`{"{s}":"Please take another one."}`, `{"{s}":["is too short"]}`, `{"{s}":"choose one that is easy for you"}`, "AUTH PLAIN LOGIN CRAM-MD5", "data:image/png;base64,{48}", "WWW-Authenticate: Basic realm=\"x\"",
 }
 
 func TestHarmless(t *testing.T) {
@@ -89,6 +99,28 @@ func TestHarmless(t *testing.T) {
 		in := bodies.Replace(h)
 		if out := r.String(in); out != in {
 			t.Errorf("got %q, want %q", out, in)
+		}
+	}
+}
+
+// What stands around a secret stays as it is, byte for byte.
+func TestWhatStays(t *testing.T) {
+	t.Parallel()
+	r := redact.New(redact.Options{})
+	body := strings.Repeat("Ym9iOmh1bnRlcjI", 4)
+	for in, want := range map[string]string{
+		"-----BEGIN PRIVATE KEY-----\n" + body + "\n-----END PRIVATE KEY-----": "-----BEGIN PRIVATE KEY-----\n[redacted]\n-----END PRIVATE KEY-----",
+		`{"k":"-----BEGIN PRIVATE KEY-----\n` + body + `\n-----END"}`:          `{"k":"-----BEGIN PRIVATE KEY-----\n[redacted]\n-----END"}`,
+		`{s}={pw}\nuser=bob`:                     `{s}=[redacted]\nuser=bob`,
+		"{s}=\"{pw}\r\nuser=bob":                 `{s}="[redacted]` + "\r\nuser=bob",
+		"PATH=/bin\x00{s}={pw}\x00HOME=/x":       "PATH=/bin\x00{s}=[redacted]\x00HOME=/x",
+		"card 4111 1111 1111 1111 exp 12/27":     "card [redacted] exp 12/27",
+		"order 1234 4111 1111 1111 1111 shipped": "order 1234 [redacted] shipped",
+		"psql postgres://app:{pw}@db/orders ok":  "psql postgres://app:[redacted]@db/orders ok",
+	} {
+		in, want = bodies.Replace(in), bodies.Replace(want)
+		if got := r.String(in); got != want {
+			t.Errorf("%q:\n got %q\nwant %q", in, got, want)
 		}
 	}
 }

@@ -5,7 +5,7 @@ import "strings"
 // secretValue reports whether v is a secret, given what its key tells and how
 // the two are written.
 func secretValue(class secrecy, st style, quoted bool, v string) bool {
-	if masked(v) || placeholder(v) || reference(v) {
+	if masked(v) || placeholder(v) && !(quoted && braced(v)) || reference(v) {
 		return false
 	}
 	if len(v) >= maxPlain && (class == isPassword || class == isToken) {
@@ -14,10 +14,10 @@ func secretValue(class secrecy, st style, quoted bool, v string) bool {
 	if st == styleTable {
 		return (class == isPassword || class == isToken) && len(v) >= 8 && is(v[0], alnum) && turns(v, 2) && !prose(v) && !dated(v) && !expression(v)
 	}
-	if class == isToken && (len(v) == 42 && strings.HasPrefix(v, "0x") || reference(strings.TrimRight(v, "0123456789"))) { // an address on a blockchain, a name with a number
+	if class == isToken && !quoted && st != styleEqual && reference(strings.TrimRight(v, "0123456789")) { // a name with a number
 		return false
 	}
-	if quoted && (code(v) || len(v) < 4 && !anyOf(v, alnum)) {
+	if quoted && st != styleMember && code(v) || len(v) < 4 && !anyOf(v, alnum) {
 		return false
 	}
 	switch class {
@@ -88,6 +88,20 @@ func code(v string) bool {
 	return false
 }
 
+// braced reports whether v stands in single brackets and is no name to fill in.
+func braced(v string) bool {
+	return len(v) > 2 && (v[0] == '{' || v[0] == '(' || v[0] == '<') && v[1] != '{' && mixed(v) && !strings.ContainsAny(v[:min(len(v), maxPlain)], "\"\\:")
+}
+
+// file reports whether v is a path that ends with a file's extension.
+func file(v string) bool {
+	if len(v) >= maxPlain {
+		return false
+	}
+	slash, dot := strings.LastIndexByte(v, '/'), strings.LastIndexByte(v, '.')
+	return slash > 0 && dot > slash && len(v)-dot-1 >= 1 && len(v)-dot-1 <= 5
+}
+
 // assigns reports whether v holds an equals sign that is no padding.
 func assigns(v string) bool {
 	if len(v) >= maxPlain {
@@ -100,7 +114,7 @@ func assigns(v string) bool {
 // random reports whether v could come out of a generator: letters and digits
 // in turn, no spaces.
 func random(v string) bool {
-	return turns(v, 3) && !(strings.IndexByte(v[:min(len(v), maxPlain)], '/') > 0 && strings.IndexByte(v[:min(len(v), maxPlain)], '.') > 0) && strings.IndexByte(v[:min(len(v), maxPlain)], ' ') < 0
+	return turns(v, 3) && !file(v) && strings.IndexByte(v[:min(len(v), maxPlain)], ' ') < 0
 }
 
 // passphrase reports whether v is four words and more with hyphens between them
@@ -179,7 +193,18 @@ func prose(v string) bool {
 			return true
 		}
 	}
-	return (spaces >= 4 || v[len(v)-1] == '.') && plainWords(v)
+	return plainWords(v) && (spaces >= 2 && 'A' <= v[0] && v[0] <= 'Z' && (spaces >= 4 || v[len(v)-1] == '.') || spaces >= 4 && sentence(v))
+}
+
+// sentence reports whether v has a word that sentences need, and lists of words
+// for passphrases do not hold.
+func sentence(v string) bool {
+	for _, word := range []string{" is ", " are ", " to ", " a ", " an ", " of ", " for ", " not ", " or ", " and ", " be ", " in ", " on ", " with ", " was "} {
+		if strings.Contains(v, word) {
+			return true
+		}
+	}
+	return false
 }
 
 func plainWords(v string) bool {

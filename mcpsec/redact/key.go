@@ -54,10 +54,19 @@ func (m *scanner) keyed(start, end int) int {
 	case isCookie:
 		return m.cookies(v, strings.HasPrefix(m.s[from:], "Set-") || strings.HasPrefix(m.s[from:], "set-"))
 	}
+	if name == "token" && st == styleEqual && m.address(v) {
+		return 0
+	}
 	if class == isToken && st == styleEqual && (shouted(name) || name[0] == '-') && m.longWord(v) {
 		class = isPassword // A_TOKEN=word, --token=word
 	}
 	return m.value(class, st, from, v)
+}
+
+// address reports whether a contract's address on a blockchain stands at i: what
+// token=0x… names there.
+func (m *scanner) address(i int) bool {
+	return hasAt(m.s, i, "0x") && m.run(i+2, hexa)-i == 42 && m.run(i, word)-i == 42
 }
 
 // longWord reports whether eight bytes and more of a word stand at i.

@@ -13,13 +13,19 @@ func masked(v string) bool {
 			return true
 		}
 		last := v[len(v)-1]
-		return len(v) < maxPlain && (last == ']' || last == '>') && all(v[1:len(v)-1], word)
+		return len(v) < maxPlain && (last == ']' || last == '>') && all(v[1:len(v)-1], word) && !anyOf(v, digit)
 	case '*', 'x', 'X', '.', '#', "•"[0]:
 		if strings.HasPrefix(v, "***") || len(v) < maxPlain && strings.Trim(v, "*xX.•#") == "" {
 			return true
 		}
 	}
-	return len(v) < maxPlain && (strings.HasSuffix(v, "xxxxxx") || strings.IndexByte(v, '*') >= 0 && strings.Contains(v, "****"))
+	return len(v) < maxPlain && (blanked(v) || strings.IndexByte(v, '*') >= 0 && strings.Contains(v, "****"))
+}
+
+// blanked reports whether nothing but x follows the prefix of a token: sk-xxxxxx.
+func blanked(v string) bool {
+	head := strings.TrimRight(v, "x")
+	return len(v)-len(head) >= 6 && len(head) <= len("sk-proj-") && !anyOf(head, digit)
 }
 
 // placeholder reports whether v says where a value comes from or that there is
@@ -59,10 +65,12 @@ func elsewhere(v string) bool {
 		return strings.HasPrefix(v, "YOUR_") || strings.HasPrefix(v, "your-") || strings.HasPrefix(v, "your_")
 	case 'p':
 		return strings.HasPrefix(v, "process.env")
+	case '.':
+		return strings.HasPrefix(v, ".*/") // a pattern
 	case 'f':
 		return strings.HasPrefix(v, "file:/")
 	case 'E':
-		return strings.HasPrefix(v, "ENC[") // encrypted in place
+		return strings.HasPrefix(v, "ENC[AES256_GCM,") || v == "ENC[AES256_GCM" // encrypted in place
 	case 'o', 'e':
 		return strings.HasPrefix(v, "os.") || strings.HasPrefix(v, "env.")
 	case 's':
@@ -132,8 +140,12 @@ func expression(v string) bool {
 
 // argumentList reports whether v may be the arguments of a call: names, $1.
 func argumentList(v string) bool {
+	v = strings.TrimRight(v, ")")
 	for i := range len(v) {
-		if !is(v[i], ident) && v[i] != '$' && v[i] != ',' && v[i] != ')' {
+		switch c := v[i]; {
+		case is(c, digit) && (i == 0 || v[i-1] != '$'): // a password with a bracket in it
+			return false
+		case !is(c, ident) && c != '$' && c != ',':
 			return false
 		}
 	}
@@ -181,11 +193,11 @@ func format(v string) bool {
 // handles are written.
 func constant(v string) bool {
 	v = strings.TrimPrefix(v, "-")
-	if !strings.HasPrefix(v, "0x") || len(v) > 18 || strings.ToLower(v) != v && strings.ToUpper(v[2:]) != v[2:] {
+	if !strings.HasPrefix(v, "0x") || len(v) > len("0x12345678") || strings.ToLower(v) != v && strings.ToUpper(v[2:]) != v[2:] {
 		return false
 	}
 	for i := 2; i < len(v); i++ {
-		if !is(v[i], hexa) && v[i] != '_' {
+		if !is(v[i], hexa) {
 			return false
 		}
 	}

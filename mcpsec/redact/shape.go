@@ -48,8 +48,6 @@ func (m *scanner) wrapped(v int) int {
 			return skipBlank(s, i)
 		case '[':
 			return i
-		case '=', 'g':
-			i = m.run(i, digit)
 		}
 		if w == "string(" || w == "(string) (len=" { // string(12) "…"
 			if i = m.run(i, digit); !hasAt(s, i, ") ") {
