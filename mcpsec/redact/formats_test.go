@@ -88,7 +88,7 @@ var harmless = []string{
 	`f("{s}", "abc123def" + name)`, "{s} = crypt($1, gen_salt('bf'))", "{s} = conf.value", "user_pass = '%s:%s' % (user, word)", "NETKIT_PASS     = 0x2", "ENCRYPTION_KEY = 0xc0506617", `println("previous token:", err.Error())`,
 	`b.Run("Key=int32/Elem=int32", f)`, "key=customer_records_by_region2", `<a class="token">abc12345def</a>`, "API_TOKEN=abc", "A basic HTTP/1.1 client",
 	// Tables, listings, dates and messages
-	"542A 542B 542C 542D 542E 542F 5430 5431 5432 5433", "41111 11111 111111", "OPENAI_API_KEY=sk-xxxxxxxxxxxxxxxx", `{"Key":"photos/2026/03/cat.jpg"}`, "{s} was 2026-11-25",
+	"542A 542B 542C 542D 542E 542F 5430 5431 5432 5433", "41111 11111 111111", "OPENAI_API_KEY=sk-xxxxxxxxxxxxxxxx", `{"Key":"photos/2026/03/cat.jpg"}`, "{s} was 2026-11-25T10:00:00Z", "connect({s}=conf.value)", `println("old {s}:", fmt.Sprint(err2))`,
 	`{"{s}":"Please take another one."}`, `{"{s}":["is too short"]}`, `{"{s}":"choose one that is easy for you"}`, "AUTH PLAIN LOGIN CRAM-MD5", "data:image/png;base64,{48}", "WWW-Authenticate: Basic realm=\"x\"",
 }
 
