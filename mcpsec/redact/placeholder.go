@@ -54,12 +54,12 @@ func placeholder(v string) bool {
 	case '/':
 		return strings.HasPrefix(v, "/run/") || strings.HasPrefix(v, "/etc/") || strings.HasPrefix(v, "/var/") || strings.HasPrefix(v, "/home/") || strings.HasPrefix(v, "/root") || strings.HasPrefix(v, "/usr/") || strings.HasPrefix(v, "/work") || strings.HasPrefix(v, "/tmp") || strings.HasPrefix(v, "/opt/")
 	}
-	return nonValue(v) || elsewhere(v)
+	return nonValue(v) || pointsAway(v)
 }
 
-// elsewhere reports whether v says that the value is somewhere else, or yours to
+// pointsAway reports whether v says that the value is somewhere else, or yours to
 // fill in: process.env.X, YOUR_TOKEN.
-func elsewhere(v string) bool {
+func pointsAway(v string) bool {
 	switch v[0] {
 	case 'Y', 'y':
 		return strings.HasPrefix(v, "YOUR_") || strings.HasPrefix(v, "your-") || strings.HasPrefix(v, "your_")
