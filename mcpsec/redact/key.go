@@ -25,7 +25,7 @@ const (
 // keyed judges the key name around [start, end) and masks its value.
 func (m *scanner) keyed(start, end int) int {
 	if start < m.keyEnd {
-		return 0
+		return m.missedAround(start, m.keyEnd)
 	}
 	from := start + 1 // the literal begins with a quote
 	if is(m.s[start], ident) {
@@ -42,7 +42,7 @@ func (m *scanner) keyed(start, end int) int {
 	class := m.t.classify(name)
 	m.work += to - from
 	if class == notSecret {
-		return 0
+		return m.missedAround(start, m.keyEnd + maxKey)
 	}
 	st, v := m.separator(from, to)
 	if st == styleNone || v >= len(m.s) || m.otherwise(name, st, from, v) {

@@ -132,6 +132,17 @@ func (m *scanner) missedBefore(i int) int {
 	return 0
 }
 
+// missedAround is missedBefore for a matcher that looks at most lookBack bytes
+// back from its literal, which starts at start.
+func (m *scanner) missedAround(start, i int) int {
+	if m.dirty && start-m.pos < lookBack {
+		return 0
+	}
+	return m.missedBefore(i)
+}
+
+const lookBack = maxKey + 32
+
 // match runs the matcher of lit, found at [start, end). Matchers mask what
 // they find and return its end, or 0.
 func (m *scanner) match(lit *literal, start, end int) int {
