@@ -116,9 +116,11 @@ func (m *scanner) bareEnd(st style, from, i int) int {
 	s, start := m.s, i
 	query := from > 0 && (s[from-1] == '?' || s[from-1] == '&' || s[from-1] == '#')
 	escaped := from >= 3 && s[from-3] == '%' && !query
-	path := hasFold(s, from, "jsessionid")
 	open, escapes := 0, false // brackets that the value opened itself; a\ b, a\:b
 	for ; i < len(s); i++ {
+		if !is(s[i], ends) {
+			continue
+		}
 		switch c := s[i]; c {
 		case ' ', '\t', '\r', '\n', '"', '\'', '`', '<', '>', 0x1b, 0:
 			m.work += i - start
@@ -134,7 +136,7 @@ func (m *scanner) bareEnd(st style, from, i int) int {
 				return i
 			}
 		case '?':
-			if path {
+			if hasFold(s, from, "jsessionid") {
 				m.work += i - start
 				return i
 			}

@@ -16,6 +16,11 @@ func (m *scanner) cards(i int) (masked int) {
 	}
 	m.work += i - p + 1
 	for p = max(p, least); p <= i; {
+		if to := m.run(p, digit); to-p < minCard && !m.groupAt(to+1) { // a date, a port
+			p = max(to, p+1)
+			m.cardEnd = p
+			continue
+		}
 		r := m.digitRun(p)
 		if r.digits >= minCard {
 			masked = max(masked, m.cardIn(r))
@@ -27,6 +32,11 @@ func (m *scanner) cards(i int) (masked int) {
 		}
 	}
 	return masked
+}
+
+// groupAt reports whether a further group of digits may start at i.
+func (m *scanner) groupAt(i int) bool {
+	return i+1 < len(m.s) && is(m.s[i], digit) && is(m.s[i+1], digit)
 }
 
 // digitRun is digits in groups of three and more, one space or hyphen between.

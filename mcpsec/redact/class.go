@@ -2,10 +2,11 @@ package redact
 
 // class is a set of bytes, one bit each, so that a byte is tested with one
 // load. Each set has its own bit, because runs are remembered by set.
-type class uint16
+type class uint32
 
 const (
 	alnum    class = 1 << iota // letters and digits
+	letter                     // a-z A-Z
 	digit                      // 0-9
 	hexa                       // 0-9 a-f A-F
 	b32                        // A-Z 0-9
@@ -21,6 +22,9 @@ const (
 	crypt                      // the bytes of a password hash
 	b64any                     // alnum + / - _
 	notWhite                   // all but white space and quotes
+	ends                       // where an unquoted value may end
+	wraps                      // where what stands around a value begins, see unwrap
+	innocent                   // letters, digits and marks that say nothing about a value
 )
 
 var classes = buildClasses()
@@ -35,6 +39,7 @@ func buildClasses() (t [256]class) {
 	for _, c := range []class{alnum, b64, b64url, word, ident, opaque, pemBody, urlPath, crypt, b64any} {
 		set(c, lower+upper+digits)
 	}
+	set(letter, lower+upper)
 	set(digit, digits)
 	set(hexa, digits+"abcdefABCDEF")
 	set(b32, upper+digits)
@@ -49,12 +54,29 @@ func buildClasses() (t [256]class) {
 	set(urlPath, "_-.~%!$*+,;=:@/?&#")
 	set(crypt, "./$,=+-_")
 	set(b64any, "+/-_")
+	set(ends, " \t\r\n\"'`<>\x1b\x00\\?&,;()[]{}%")
+	set(wraps, "\n\r|>bNEur")
+	for _, w := range wrappers {
+		set(wraps, w[:1])
+	}
+	set(innocent, lower+upper+digits+"!@#$%^&+=~?/;,|")
 	for c := range t {
 		if t[c]&white == 0 && c != '"' && c != '\'' && c != '`' {
 			t[c] |= notWhite
 		}
 	}
 	return t
+}
+
+// sum returns the classes that some byte of v is in, and those that every byte is
+// in.
+func sum(v string) (some, every class) {
+	every = ^every
+	for i := range len(v) {
+		c := classes[v[i]]
+		some, every = some|c, every&c
+	}
+	return some, every
 }
 
 func is(b byte, c class) bool { return classes[b]&c != 0 }
@@ -106,12 +128,7 @@ func kinds(v string) (lower, upper, digits, other int) {
 func mixed(v string) bool {
 	var seen class
 	for i := range min(len(v), 64) {
-		if c := classes[v[i]] & (alnum | digit); c == alnum {
-			seen |= alnum
-		} else {
-			seen |= c & digit
-		}
-		if seen == alnum|digit {
+		if seen |= classes[v[i]] & (letter | digit); seen == letter|digit {
 			return true
 		}
 	}

@@ -27,8 +27,8 @@ var formats = []string{
 	"redis://:»{20}«@host:6379/0", "https://»{hex}«:@api.x.com/", "https:\\/\\/bob:»{pw}«@host\\/", "url=https%3A%2F%2Fbob%3A»{pw}«%40host%2F",
 	"host=db {s}='»a b\\'c«' port=1", "user=app {s}=»a,b;c&d« dbname=x", "smb://dom;user:»{pw}«@host/share",
 	// Headers
-	"Proxy-Authorization: Basic »{b64}«", "Authorization: »{20}{20}«", "x-amz-security-token: »{48}«", "X-Vault-Token: hvs.»{36}«", "Ocp-Apim-Subscription-Key: »{hex}«",
-	"PRIVATE-TOKEN: »{20}«", "{\"Cookie\":[\"sid=»{20}«; a=b\"]}", "{\"set-cookie\":\"sid=»{20}«; Path=/\"}", "Set-Cookie: session_id=\"»{20}«\"; Path=/", "bearer: »{20}«",
+	"Authorization: »G3nieKey« »{hex}«", "Proxy-Authorization: Basic »{b64}«", "Authorization: »{20}{20}«", "x-amz-security-token: »{48}«", "X-Vault-Token: hvs.»{36}«", "Ocp-Apim-Subscription-Key: »{hex}«",
+	"PRIVATE-TOKEN: »{20}«", "Cookie: sid=»{20}«; pw=»{pw}«; b=»{20}«", "{\"Cookie\":[\"sid=»{20}«; a=b\"]}", "{\"set-cookie\":\"sid=»{20}«; Path=/\"}", "Set-Cookie: session_id=\"»{20}«\"; Path=/", "bearer: »{20}«",
 	// Keys and values
 	"{s}: \"»correct horse battery«\"", "const {s} = \"»{pw}«\"", "{s} := \"»{pw}«\"", "let apiKey = '»{20}«';", "export API_KEY=\"»{20}«\"", "map[string]string{\"{s}\":\"»{pw}«\"}",
 	"a: 1\n  {s}: »letmeinplease«\n", "  - name: DB_PASSWORD\n    value: »{pw}«\n", "{User:bob Password:»hunter« Port:5432}", "main.C{Password:\"»{pw}«\", Port:5432}", "Config(user='bob', {s}='»{pw}«')",
@@ -116,6 +116,9 @@ func TestWhatStays(t *testing.T) {
 		"PATH=/bin\x00{s}={pw}\x00HOME=/x":       "PATH=/bin\x00{s}=[redacted]\x00HOME=/x",
 		"card 4111 1111 1111 1111 exp 12/27":     "card [redacted] exp 12/27",
 		"order 1234 4111 1111 1111 1111 shipped": "order 1234 [redacted] shipped",
+		"lftp -u bob,{pw} ftp.x.io [a,verbose]":  "lftp -u bob,[redacted] ftp.x.io [a,verbose]",
+		"lftp -u an:a,{pw} ftp.x.io":             "lftp -u an:[redacted] ftp.x.io",
+		"smbclient //nas/x -U bob%{pw} 50% done": "smbclient //nas/x -U bob%[redacted] 50% done",
 		"psql postgres://app:{pw}@db/orders ok":  "psql postgres://app:[redacted]@db/orders ok",
 	} {
 		in, want = bodies.Replace(in), bodies.Replace(want)

@@ -5,6 +5,9 @@ import "strings"
 // secretValue reports whether v is a secret, given what its key tells and how
 // the two are written.
 func secretValue(class secrecy, st style, quoted bool, v string) bool {
+	if plainly(class, st, quoted, v) {
+		return true
+	}
 	if masked(v) || placeholder(v) && !(quoted && braced(v)) || reference(v) {
 		return false
 	}
@@ -31,6 +34,27 @@ func secretValue(class secrecy, st style, quoted bool, v string) bool {
 		return st != styleProse && len(v) >= 3 && len(v) <= 8 && strings.Trim(v, "0123456789") == ""
 	}
 	return false
+}
+
+// plainly reports, without a look at what else v might be, that v is a secret:
+// letters and digits where a value must stand. All that is none of them, a mask,
+// a placeholder, a name, code, prose, a date, has other marks, begins or ends
+// otherwise, or has no digit.
+func plainly(class secrecy, st style, quoted bool, v string) bool {
+	switch st {
+	case styleProse, styleIs, stylePair, styleTable, styleCode:
+		return false
+	}
+	if class != isPassword && (class != isToken || !quoted && st != styleEqual) || len(v) < 8 || len(v) > 64 {
+		return false
+	}
+	first, last := v[0], v[len(v)-1]
+	if !is(first, alnum) || first == 'x' || first == 'X' || first == '0' || last == 'x' {
+		return false
+	}
+	some, every := sum(v)
+	named := every&ident != 0 && !is(last, digit) // may be a name, see reference
+	return every&innocent != 0 && some&digit != 0 && some&letter != 0 && !named
 }
 
 func passwordValue(st style, quoted bool, v string) bool {

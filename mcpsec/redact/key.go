@@ -42,7 +42,7 @@ func (m *scanner) keyed(start, end int) int {
 	class := m.t.classify(name)
 	m.work += to - from
 	if class == notSecret {
-		return m.missedAround(start, m.keyEnd + maxKey)
+		return m.missedAround(start, m.keyEnd+maxKey)
 	}
 	st, v := m.separator(from, to)
 	if st == styleNone || v >= len(m.s) || m.otherwise(name, st, from, v) {

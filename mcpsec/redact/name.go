@@ -38,13 +38,17 @@ type nameRule struct {
 	class  secrecy
 }
 
+// nameRules are listed by the last two bytes of the suffix, see ending.
 var nameRules = buildNameRules()
 
-func buildNameRules() (byLast [256][]nameRule) {
+// ending is where the rules are listed for names that end with these two bytes.
+func ending(a, b byte) int { return int(a&31)<<5 | int(b&31) }
+
+func buildNameRules() (byEnding [1 << 10][]nameRule) {
 	add := func(class secrecy, whole bool, suffixes ...string) {
 		for _, s := range suffixes {
-			last := s[len(s)-1]
-			byLast[last] = append(byLast[last], nameRule{s, whole, class})
+			at := ending(s[len(s)-2], s[len(s)-1])
+			byEnding[at] = append(byEnding[at], nameRule{s, whole, class})
 		}
 	}
 	// First the exceptions: these end like secrets and are none.
@@ -61,7 +65,7 @@ func buildNameRules() (byLast [256][]nameRule) {
 	add(isDigits, true, "cvc", "cvv", "cvc2", "cvv2", "otp", "pin", "totp", "otpcode", "mfacode", "pincode", "cardpin", "securitycode")
 	add(isHeader, false, "authorization")
 	add(isCookie, true, "cookie", "setcookie")
-	return byLast
+	return byEnding
 }
 
 // endings may follow a secret name and leave it one.
@@ -72,27 +76,29 @@ const maxKey = 64
 // folded is a key name in lower case without separators.
 type folded struct {
 	buf   [maxKey]byte
-	bound [maxKey + 1]bool // a word of the name starts here
+	bound uint64 // bit i: a word of the name starts at i
 	n     int
 }
 
 func fold(name string) (f folded) {
 	for i := range min(len(name), maxKey) {
 		c := name[i]
-		switch c {
-		case '_', '-', '.', ' ':
-			f.bound[f.n] = true
+		if !is(c, alnum) && (c == '_' || c == '-' || c == '.' || c == ' ') {
+			f.bound |= 1 << f.n
 			continue
 		}
 		upper := 'A' <= c && c <= 'Z'
 		if i == 0 || upper && !('A' <= name[i-1] && name[i-1] <= 'Z') {
-			f.bound[f.n] = true
+			f.bound |= 1 << f.n
 		}
 		f.buf[f.n] = lowered(c)
 		f.n++
 	}
 	return f
 }
+
+// starts reports whether a word of the name starts at i.
+func (f *folded) starts(i int) bool { return f.bound&(1<<i) != 0 }
 
 func (f *folded) text() []byte { return f.buf[:f.n] }
 
@@ -134,15 +140,16 @@ func (f *folded) judge() secrecy {
 }
 
 func (f *folded) rule() (secrecy, bool) {
-	if f.n == 0 {
+	if f.n < 2 {
 		return notSecret, false
 	}
-	for i := range nameRules[f.buf[f.n-1]] {
-		r := &nameRules[f.buf[f.n-1]][i]
+	rules := nameRules[ending(f.buf[f.n-2], f.buf[f.n-1])]
+	for i := range rules {
+		r := &rules[i]
 		if !f.endsWith(r.suffix) {
 			continue
 		}
-		if !r.whole || f.n == len(r.suffix) || f.bound[f.n-len(r.suffix)] && r.class != isRandom {
+		if !r.whole || f.n == len(r.suffix) || f.starts(f.n-len(r.suffix)) && r.class != isRandom {
 			return r.class, true
 		}
 	}

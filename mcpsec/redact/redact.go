@@ -40,6 +40,7 @@ func New(opts Options) *Redactor {
 		t = t.clone()
 		t.addKeys(opts.Keys)
 		if opts.PII {
+			t.gap = maxGapPII
 			for _, lit := range personals() {
 				t.add(lit)
 			}

@@ -141,6 +141,16 @@ func TestOptionsPII(t *testing.T) {
 	}
 }
 
+// An address between a command and its password is found too.
+func TestPersonalBesideSecret(t *testing.T) {
+	t.Parallel()
+	pii := redact.New(redact.Options{PII: true})
+	in := "C: a1 LOGIN a@b.io FsHm8" + "E26DAGx"
+	if got, want := pii.String(in), "C: a1 LOGIN [redacted] [redacted]"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestBytes(t *testing.T) {
 	t.Parallel()
 	r := redact.New(redact.Options{})

@@ -123,7 +123,7 @@ func (t *table) addKeys(names []string) {
 func (f *folded) longestWord() string {
 	from, best := 0, ""
 	for i := 1; i <= f.n; i++ {
-		if i == f.n || f.bound[i] {
+		if i == f.n || f.starts(i) {
 			if i-from > len(best) {
 				best = string(f.buf[from:i])
 			}

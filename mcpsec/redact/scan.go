@@ -30,7 +30,7 @@ type scanner struct {
 	collect    bool
 	spans      []span // what is masked, when collect is set, in place of out
 	work       int    // bytes looked at by matchers, for the test of linear time
-	runs       [16]struct{ from, to int }
+	runs       [17]struct{ from, to int }
 }
 
 // scan walks the text in blocks of sixteen bytes. Every literal is listed in
@@ -97,8 +97,9 @@ func (m *scanner) skip(end int) int {
 	return end
 }
 
-// maxGap is shorter than what is masked without the name of a key.
-const maxGap = 12
+// The gap between a literal and its mask is not looked at again if it is at most
+// so long. Without the name of a key nothing shorter is masked but personal data.
+const maxGap, maxGapPII = 9, 4
 
 // at tries the literals listed under the window at i, of the groups hit. It returns the end of what
 // was masked, or 0.
@@ -117,7 +118,7 @@ func (m *scanner) at(i int, hit uint32) int {
 		m.bounded, m.first = false, -1
 		if end := m.match(lit, start, start+len(lit.text)); end > i {
 			// What lies between the literal and the mask was not looked at.
-			m.missed = m.missed || m.first-start-len(lit.text) > maxGap
+			m.missed = m.missed || m.first-start-len(lit.text) > m.t.gap
 			return end
 		}
 		m.missed = m.missed || !m.bounded
@@ -183,7 +184,7 @@ func (m *scanner) replace(from, to int, with string) int {
 	if to <= from || m.s[from:to] == with {
 		return to
 	}
-	m.missed = m.missed || from < m.reach
+	m.missed = m.missed || from < m.reach || m.first >= 0 && from-m.pos > m.t.gap
 	if m.first < 0 {
 		m.first = from
 	}
@@ -205,7 +206,7 @@ func (m *scanner) replace(from, to int, with string) int {
 
 // run returns the end of the run of c that i is in, or i.
 func (m *scanner) run(i int, c class) int {
-	memo := &m.runs[bits.TrailingZeros16(uint16(c))]
+	memo := &m.runs[bits.TrailingZeros32(uint32(c))]
 	if memo.from <= i && i < memo.to {
 		return memo.to
 	}

@@ -5,6 +5,10 @@ import "strings"
 // separator reads what stands between the key name [from, to) and its value.
 func (m *scanner) separator(from, to int) (style, int) {
 	s := m.s
+	if to < len(s) && (s[to] == '=' || s[to] == ':' && (from == 0 || s[from-1] != '[')) {
+		m.work++
+		return assignment(s, to, to, false)
+	}
 	j := skipColour(s, skipZeroWidth(s, to))
 	if hasAt(s, j, "**: ") { // **Password**: v
 		j += len("**")
@@ -218,6 +222,9 @@ func formPart(s string, from, i int) (style, int) {
 
 // skipQuote skips a closing quote with the backslashes before it.
 func skipQuote(s string, i int) (int, bool) {
+	if i >= len(s) || is(s[i], alnum) {
+		return i, false
+	}
 	if hasAt(s, i, `\u0022`) {
 		return i + len(`\u0022`), true
 	}

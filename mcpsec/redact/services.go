@@ -59,7 +59,7 @@ func (m *scanner) terraform(start, end int) int {
 func (m *scanner) airtable(start, end int) int {
 	const id = 14
 	if end+id >= len(m.s) || m.s[end+id] != '.' || !m.startsWord(start) || m.run(end, alnum) != end+id {
-		return m.missedAround(start, max(end+id, m.run(end, alnum)) + 1)
+		return m.missedAround(start, max(end+id, m.run(end, alnum))+1)
 	}
 	if to := m.run(end+id+1, hexa); to-end-id > 60 {
 		return m.mask(end, to)

@@ -13,7 +13,10 @@ var wrappers = []string{"!!str ", "!!binary ", "<![CDATA[", "Some(", "Optional("
 // next line, after the letter of b'…' and N'…'.
 func (m *scanner) unwrap(v int) int {
 	s := m.s
-	if v < len(s) && (s[v] == '\n' || s[v] == '\r' || s[v] == '|' || s[v] == '>') {
+	if v >= len(s) || !is(s[v], wraps) {
+		return v
+	}
+	if s[v] == '\n' || s[v] == '\r' || s[v] == '|' || s[v] == '>' {
 		next, block := m.nextLine(v)
 		if block || next < len(s) && isQuote(s[next]) {
 			return next
@@ -35,7 +38,12 @@ func (m *scanner) unwrap(v int) int {
 // wrapped returns where the string starts that a wrapper at v holds, or v.
 func (m *scanner) wrapped(v int) int {
 	s := m.s
-	if v >= len(s) {
+	if v+1 >= len(s) || !is(s[v], wraps) {
+		return v
+	}
+	switch s[v : v+2] {
+	case "!!", "<!", "So", "Op", "Ju", "[]", `{"`, "(s", "st":
+	default:
 		return v
 	}
 	for _, w := range wrappers {

@@ -41,6 +41,7 @@ func (m *scanner) flagged(c *command, i int) (masked int) {
 	}
 	s, end := m.s, m.rest(i)
 	m.command, m.commandEnd = c, end
+	m.missed = true                          // for other flags before the one that is masked
 	inside := c.flag == "%" || c.flag == "," // user%password
 	for {
 		at := strings.Index(s[i:end], c.flag)
@@ -48,6 +49,9 @@ func (m *scanner) flagged(c *command, i int) (masked int) {
 			return masked
 		}
 		i += at + len(c.flag)
+		if inside && !m.ofUser(i-len(c.flag)) {
+			continue
+		}
 		if !inside && !is(s[i-len(c.flag)-1], blank) || i >= end || is(s[i], blank) && c.joined {
 			continue
 		}
@@ -58,6 +62,14 @@ func (m *scanner) flagged(c *command, i int) (masked int) {
 			masked, i = to, max(i, min(to, end))
 		}
 	}
+}
+
+// ofUser reports whether the word that goes on at i is the argument of a flag for
+// the user: -U bob%, -u bob, and --user=bob.
+func (m *scanner) ofUser(i int) bool {
+	from := m.runBack(i, notWhite, maxKey)
+	word := m.s[from:i]
+	return hasFold(word, 0, "-u") || hasFold(word, 0, "--user=") || from > 0 && isQuote(m.s[from-1]) && hasFold(m.s, from-4, "-u ") || hasFold(m.s, from-3, "-u ") || hasFold(m.s, from-7, "--user ")
 }
 
 // word masks the argument that starts at v, before end.

@@ -109,6 +109,7 @@ type table struct {
 	load   [groups]load
 	keys   []string // the user's key names, folded
 	exact  bool     // there are registered values
+	gap    int      // see maxGap
 }
 
 const (
@@ -127,7 +128,7 @@ var builtin = sync.OnceValue(build)
 // build makes the table of what every Redactor looks for.
 func build() *table {
 	rates := pairRates()
-	t := &table{refs: make([][]ref, 1, 1<<12), lits: make([]literal, 0, 1<<10), rates: &rates}
+	t := &table{gap: maxGap, refs: make([][]ref, 1, 1<<12), lits: make([]literal, 0, 1<<10), rates: &rates}
 	for p := range t.near {
 		t.near[p] = 1 << wildGroup
 	}

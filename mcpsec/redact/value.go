@@ -14,12 +14,14 @@ const (
 func (m *scanner) value(class secrecy, st style, from, v int) int {
 	s := m.s
 	gap := v
-	v = skipColour(s, skipBlank(s, skipColour(s, v)))
+	if !is(s[v], alnum) {
+		v = skipColour(s, skipBlank(s, skipColour(s, v)))
+	}
 	if v > gap && st == styleSpaced && s[gap-1] == '=' && !is(s[gap-2], blank) && m.startsPair(v) {
 		return 0 // password= user=bob
 	}
-	if typ := m.run(v, ident); typ > v && typ-v < maxKey && (hasAt(s, typ, ` = "`) || hasAt(s, typ, " = '") || hasAt(s, typ, " = `")) {
-		st, v = styleSpaced, typ+len(" = ") // token: String = "v"
+	if st != styleEqual {
+		st, v = m.typed(st, v)
 	}
 	if v = m.unwrap(v); v >= len(s) || st == styleTable && !is(s[v], alnum) {
 		return 0
@@ -56,6 +58,15 @@ func (m *scanner) value(class secrecy, st style, from, v int) int {
 		end = m.mask(next, m.quoteEnd(next, '"', 0))
 	}
 	return end
+}
+
+// typed skips a type that stands between a name and its value: token: String = "v".
+func (m *scanner) typed(st style, v int) (style, int) {
+	s, typ := m.s, m.run(v, ident)
+	if typ > v && typ-v < maxKey && (hasAt(s, typ, ` = "`) || hasAt(s, typ, " = '") || hasAt(s, typ, " = `")) {
+		return styleSpaced, typ + len(" = ")
+	}
+	return st, v
 }
 
 // startsPair reports whether a name and an equals sign stand at i.
