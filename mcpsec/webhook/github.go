@@ -14,8 +14,9 @@ import (
 //
 // Signed is the body, and nothing else: no time, and neither X-GitHub-Delivery
 // nor X-GitHub-Event. So whoever captured a delivery could send it for ever, under
-// new ids. The ID is therefore a digest of the body, and how long a repetition is
-// found is [Options.Keep]. Type is X-GitHub-Event: check that the body is of that
+// new ids. The ID is therefore a digest of the body, by the last of the secrets, and
+// how long a repetition is found is [Options.Keep]: put a new secret first, and
+// leave the old one that long. Type is X-GitHub-Event: check that the body is of that
 // kind before acting on it.
 func GitHub(secrets ...redact.Secret) (*Verifier, error) {
 	keys, err := newRing("github", sha256.New, secrets, asIs)
@@ -42,8 +43,9 @@ func verifyGitHub(keys ring, d delivery) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	if !keys.match(sig[:], d.body) {
+	id, ok := keys.identify(sig[:], d.body)
+	if !ok {
 		return Event{}, refuse(reasonSignature, "the signature does not fit")
 	}
-	return Event{ID: digest(d.body), Type: kind}, nil
+	return Event{ID: id, Type: kind}, nil
 }

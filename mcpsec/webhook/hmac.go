@@ -22,7 +22,7 @@ import (
 //	the id, a dot, the time, a dot …    with IDHeader as well
 type HMACOptions struct {
 	// Secrets are what the sender signs with, as bytes of their text: one, or
-	// several for rotation, of 16 bytes or more. Required.
+	// several for rotation, a new one first, of 16 bytes or more. Required.
 	Secrets []redact.Secret
 	// SignatureHeader holds the signature, once. Required.
 	SignatureHeader string
@@ -38,7 +38,9 @@ type HMACOptions struct {
 	// captured delivery can be repeated.
 	TimestampHeader string
 	// IDHeader holds the event's id, without dots. It needs TimestampHeader,
-	// and must be signed. Defaults to none: then the ID is a digest of the body.
+	// and must be signed. Defaults to none: then the ID is a digest of the body,
+	// and without TimestampHeader one by the last of the Secrets, which must
+	// therefore stay for as long as repetitions are to be found.
 	IDHeader string
 	// TypeHeader holds what becomes the event's Type, and is not signed.
 	// Defaults to none.
@@ -126,10 +128,15 @@ func verifyHMAC(keys ring, size int, o *HMACOptions, d delivery) (Event, error) 
 			return Event{}, err
 		}
 	}
-	if !keys.match(sig, d.body, prefix...) {
+	if prefix == nil {
+		ev.ID, ok = keys.identify(sig, d.body)
+	} else {
+		ok = keys.match(sig, d.body, prefix...)
+	}
+	if !ok {
 		return Event{}, refuse(reasonSignature, "the signature does not fit")
 	}
-	if ev.ID == "" {
+	if ev.ID == "" { // the signature covers the time, which differs when the sender tries again
 		ev.ID = digest(d.body)
 	}
 	return ev, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"slices"
 	"strings"
 	"sync"
 
@@ -32,11 +33,8 @@ func newMAC(h func() hash.Hash, key []byte) *mac {
 	return &mac{sync.Pool{New: func() any { return &keyed{Hash: hmac.New(h, key)} }}}
 }
 
-// fits reports whether one of the signatures, which stand one after the other, is
-// the HMAC of prefix and body.
-func (m *mac) fits(signatures, body []byte, prefix []string) bool {
-	k := m.pool.Get().(*keyed)
-	defer m.pool.Put(k)
+// sum returns the HMAC of prefix and body, which is in k until the next.
+func (k *keyed) sum(body []byte, prefix []string) []byte {
 	k.Reset()
 	k.buf = k.buf[:0]
 	for _, p := range prefix {
@@ -45,6 +43,15 @@ func (m *mac) fits(signatures, body []byte, prefix []string) bool {
 	_, _ = k.Write(k.buf) // a hash returns no error
 	_, _ = k.Write(body)
 	k.buf = k.Sum(k.buf[:0])
+	return k.buf
+}
+
+// fits reports whether one of the signatures, which stand one after the other, is
+// the HMAC of prefix and body.
+func (m *mac) fits(signatures, body []byte, prefix []string) bool {
+	k := m.pool.Get().(*keyed)
+	defer m.pool.Put(k)
+	k.sum(body, prefix)
 	for ; len(signatures) >= len(k.buf); signatures = signatures[len(k.buf):] {
 		if hmac.Equal(signatures[:len(k.buf)], k.buf) {
 			return true
@@ -57,12 +64,27 @@ func (m *mac) fits(signatures, body []byte, prefix []string) bool {
 // any key. The time it takes does not depend on the bytes of keys and signatures;
 // it tells which key fits, which is no secret.
 func (r ring) match(signatures, body []byte, prefix ...string) bool {
-	for _, m := range r {
-		if m.fits(signatures, body, prefix) {
-			return true
-		}
+	return r.index(signatures, body, prefix) >= 0
+}
+
+func (r ring) index(signatures, body []byte, prefix []string) int {
+	return slices.IndexFunc(r, func(m *mac) bool { return m.fits(signatures, body, prefix) })
+}
+
+// identify is match for one signature, of the body alone, and returns an id of the
+// body: a digest of its HMAC by the last key. Nobody without that key can make two
+// bodies of one id, and it stays the same when a new key is put before it.
+func (r ring) identify(signature, body []byte) (id string, ok bool) {
+	switch r.index(signature, body, nil) {
+	case -1:
+		return "", false
+	case len(r) - 1:
+		return digest(signature), true
 	}
-	return false
+	last := r[len(r)-1]
+	k := last.pool.Get().(*keyed)
+	defer last.pool.Put(k)
+	return digest(k.sum(body, nil)), true
 }
 
 // newRing makes a key of each secret with read, which may refuse it.

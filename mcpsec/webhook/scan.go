@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"strings"
@@ -91,15 +92,12 @@ func plainString(b []byte, i int) ([]byte, int) {
 		return nil, -1
 	}
 	const longest = 256
-	for n, c := range b[i+1 : min(len(b), i+1+longest+1)] {
-		switch {
-		case c == '"':
-			return b[i+1 : i+1+n], i + n + 2
-		case c == '\\' || c < ' ':
-			return nil, -1
-		}
+	text := b[i+1 : min(len(b), i+1+longest+1)]
+	n := bytes.IndexByte(text, '"')
+	if n < 0 || bytes.IndexByte(text[:n], '\\') >= 0 {
+		return nil, -1
 	}
-	return nil, -1
+	return text[:n], i + n + 2
 }
 
 // pass returns the index behind the value at i, or -1.
@@ -159,16 +157,32 @@ func passNested(b []byte, i int) int {
 // passQuotes passes over words that hold no brackets and backslashes, as most do, and
 // reports whether the number of quotes in them is odd.
 func passQuotes(b []byte, word int) (next int, odd bool) {
-	var all uint64 // an odd number of marks, if that of the quotes is odd
-	for word <= len(b)-8 {
-		quotes, others := structural(binary.LittleEndian.Uint64(b[word:]))
-		if others != 0 {
+	var all uint64 // an odd number of high bits, if that of the quotes is odd
+	for word <= len(b)-16 {
+		w, v := binary.LittleEndian.Uint64(b[word:]), binary.LittleEndian.Uint64(b[word+8:])
+		if (maybe(w)|maybe(v))&high != 0 {
 			break
 		}
-		all ^= quotes
-		word += 8
+		all ^= unquoted(w) ^ unquoted(v)
+		word += 16
 	}
-	return word, bits.OnesCount64(all)&1 == 1
+	return word, bits.OnesCount64(all&high)&1 == 1
+}
+
+const ones, low, high = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f, 0x8080808080808080
+
+// unquoted sets the high bit of each byte that is no quote.
+func unquoted(w uint64) uint64 {
+	w ^= '"' * ones
+	return (w&low + low) | w // adding 0x7f carries into the high bit unless the byte is zero
+}
+
+// maybe sets the high bit of each bracket, brace, bar and backslash, and of some
+// bytes that are not ASCII. With bit 5 set they are 0x7b to 0x7d: adding 5 carries
+// from 0x7b on, adding 2 from 0x7e on.
+func maybe(w uint64) uint64 {
+	x := (w | 0x20*ones) & low
+	return (x + 5*ones) &^ (x + 2*ones)
 }
 
 // wordAt returns the eight bytes at i, the first lowest, with zeros behind the
@@ -185,14 +199,5 @@ func wordAt(b []byte, i int) uint64 {
 // structural marks, by the high bit of each byte, the quotes of a word, and its
 // brackets, braces and backslashes, and bars too.
 func structural(w uint64) (quotes, others uint64) {
-	const ones, low, high = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f, 0x8080808080808080
-	ascii := high &^ w
-	// Adding 0x7f carries into the high bit unless the byte is zero, which a
-	// quote becomes.
-	quotes = ^((w&low ^ '"'*ones) + low) & ascii
-	// With bit 5 set, brackets, backslash and braces are 0x7b to 0x7d. Adding 5
-	// carries from 0x7b on, adding 2 from 0x7e on.
-	x := (w | 0x20*ones) & low
-	others = (x + 5*ones) &^ (x + 2*ones) & ascii
-	return quotes, others
+	return ^unquoted(w) & high, maybe(w) & high &^ w
 }
