@@ -20,6 +20,9 @@ import (
 
 // recordDecision writes whether a call may run. f is nil for yes.
 func (s *Server) recordDecision(ctx context.Context, c *Call, f *failure, waivers []waive.Waiver) error {
+	if f != nil {
+		s.metrics.refusals.add(c.Tool, f.rule)
+	}
 	skipped := 0
 	if f != nil && (f.rule == "rate" || f.rule == "busy") {
 		var ok bool
@@ -59,6 +62,7 @@ func (s *Server) recordDecision(ctx context.Context, c *Call, f *failure, waiver
 // recordOutcome writes how a call that ran has ended: late, if it had been given
 // up before.
 func (s *Server) recordOutcome(ctx context.Context, c *Call, f *failure, res *result, late bool) error {
+	s.metrics.ended(c, f, res, late)
 	now := time.Now()
 	r := slog.NewRecord(now, slog.LevelInfo, "outcome", 0)
 	r.AddAttrs(
@@ -132,6 +136,7 @@ type refusal struct {
 
 // recordRefusal writes what was refused before it could become a call.
 func (s *Server) recordRefusal(ctx context.Context, f refusal) {
+	s.metrics.refusals.add(f.tool, f.rule)
 	meter := &s.refusals
 	if f.principal == "" {
 		meter = &s.strangers

@@ -4,11 +4,15 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 )
 
 // guarded turns a panic of a user's handler into an error: records and logs are
 // written in places where nothing else would stop it.
-type guarded struct{ next slog.Handler }
+type guarded struct {
+	next     slog.Handler
+	failures *atomic.Uint64 // how often it could not record; may be nil
+}
 
 func (h guarded) Enabled(ctx context.Context, l slog.Level) (on bool) {
 	defer func() { _ = recover() }()
@@ -19,10 +23,10 @@ func (h guarded) Enabled(ctx context.Context, l slog.Level) (on bool) {
 func (h guarded) derive(from func() slog.Handler) (next slog.Handler) {
 	defer func() {
 		if p := recover(); p != nil {
-			next = guarded{broken{fmt.Errorf("the handler panicked: %v", p)}}
+			next = guarded{broken{fmt.Errorf("the handler panicked: %v", p)}, h.failures}
 		}
 	}()
-	return guarded{from()}
+	return guarded{from(), h.failures}
 }
 
 func (h guarded) WithAttrs(attrs []slog.Attr) slog.Handler {
@@ -37,6 +41,9 @@ func (h guarded) Handle(ctx context.Context, r slog.Record) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the handler panicked: %v", p)
+		}
+		if err != nil && h.failures != nil {
+			h.failures.Add(1)
 		}
 	}()
 	return h.next.Handle(ctx, r)

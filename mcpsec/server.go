@@ -73,6 +73,7 @@ type Server struct {
 	principal Principal
 	stepUp    bool
 
+	metrics   metrics
 	running   inFlight
 	meters    meters
 	refusals  refusals
@@ -102,14 +103,15 @@ func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mcpsec: implementation: %w", err)
 	}
-	log := guarded{redact.NewHandler(o.Log, red)}
+	log := guarded{redact.NewHandler(o.Log, red), nil}
 	s := &Server{
-		impl: *impl, info: info, audit: guarded{o.Audit}, redact: red, guards: slices.Clone(o.Guards),
+		impl: *impl, info: info, redact: red, guards: slices.Clone(o.Guards),
 		limits: o.Limits.withDefaults(), mode: o.Mode, stepUp: o.StepUp,
 		principal: Principal{ID: o.Principal.ID, Scopes: slices.Clone(o.Principal.Scopes)},
 		log:       slog.New(log),
 		tools:     map[string]*Tool{},
 	}
+	s.audit = guarded{o.Audit, &s.metrics.audits}
 	s.sdk = mcp.NewServer(impl, &mcp.ServerOptions{
 		Instructions: o.Instructions,
 		Logger:       slog.New(atLeast{slog.LevelError, log}),

@@ -1,0 +1,201 @@
+package mcpsec
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Metrics returns a handler that shows what the server has counted since it was
+// made, in Prometheus' text format:
+//
+//	mcpsec_calls_total{tool,outcome}           calls that ran, by how they ended: ok, failed, timeout, …
+//	mcpsec_call_duration_seconds{tool}         how long those took, guards included: a histogram
+//	mcpsec_refusals_total{tool,rule}           what was refused before it ran; tool is empty where none was meant that exists
+//	mcpsec_results_cleaned_total{tool,what}    results that lost a secret or hidden characters
+//	mcpsec_http_responses_total{code}          HTTP responses by status
+//	mcpsec_audit_failures_total                records that could not be written, each a call that was refused or whose answer was withheld
+//	mcpsec_calls_running                       calls that hold a place, those left behind included
+//
+// Labels are names and rules of the program's own, never what a client has sent,
+// and bounded in number. The handler does not authenticate: mount it where nobody
+// but the monitoring comes, not beside [Server.HTTP]. It is safe for concurrent
+// use.
+func (s *Server) Metrics() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		_, _ = w.Write(s.expose())
+	})
+}
+
+// durations are the upper bounds of the histogram.
+var durations = [...]time.Duration{
+	time.Millisecond, 5 * time.Millisecond, 25 * time.Millisecond, 100 * time.Millisecond,
+	500 * time.Millisecond, 2500 * time.Millisecond, 10 * time.Second, 30 * time.Second,
+}
+
+// maxSeries bounds how many series one counter can have: the rules of errors are
+// a user's own.
+const maxSeries = 10_000
+
+// metrics counts what the records tell.
+type metrics struct {
+	calls, refusals, cleaned, http family
+	audits                         atomic.Uint64 // failures
+
+	mu    sync.RWMutex
+	times map[string]*histogram
+}
+
+// A family is a counter with two labels.
+type family struct {
+	mu sync.RWMutex
+	m  map[[2]string]*atomic.Uint64
+}
+
+func (f *family) add(first, second string) {
+	key := [2]string{first, second}
+	f.mu.RLock()
+	n := f.m[key]
+	f.mu.RUnlock()
+	if n == nil {
+		n = f.series(key)
+	}
+	n.Add(1)
+}
+
+func (f *family) series(key [2]string) *atomic.Uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.m) >= maxSeries {
+		key = [2]string{"", "other"}
+	}
+	if f.m == nil {
+		f.m = map[[2]string]*atomic.Uint64{}
+	}
+	if f.m[key] == nil {
+		f.m[key] = new(atomic.Uint64)
+	}
+	return f.m[key]
+}
+
+type histogram struct {
+	buckets [len(durations) + 1]atomic.Uint64 // not cumulated
+	micros  atomic.Int64
+}
+
+func (m *metrics) took(tool string, d time.Duration) {
+	m.mu.RLock()
+	h := m.times[tool]
+	m.mu.RUnlock()
+	if h == nil {
+		h = m.histogram(tool)
+	}
+	i, _ := slices.BinarySearch(durations[:], d)
+	h.buckets[i].Add(1)
+	h.micros.Add(d.Microseconds())
+}
+
+func (m *metrics) histogram(tool string) *histogram {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.times == nil {
+		m.times = map[string]*histogram{}
+	}
+	if m.times[tool] == nil {
+		m.times[tool] = &histogram{}
+	}
+	return m.times[tool]
+}
+
+// ended counts a call that ran; a late one was counted when it was given up.
+func (m *metrics) ended(c *Call, f *failure, res *result, late bool) {
+	if late {
+		return
+	}
+	m.took(c.Tool, time.Since(c.start))
+	if f != nil {
+		m.calls.add(c.Tool, f.outcome)
+		return
+	}
+	m.calls.add(c.Tool, outcomeOK)
+	if res.redacted {
+		m.cleaned.add(c.Tool, "secret")
+	}
+	if res.stripped > 0 {
+		m.cleaned.add(c.Tool, "hidden characters")
+	}
+}
+
+// expose writes all series, in order.
+func (s *Server) expose() []byte {
+	var b bytes.Buffer
+	m := &s.metrics
+	m.calls.write(&b, "mcpsec_calls_total", "Calls that ran, by how they ended.", "tool", "outcome")
+	m.writeTimes(&b)
+	m.refusals.write(&b, "mcpsec_refusals_total", "What was refused before it ran.", "tool", "rule")
+	m.cleaned.write(&b, "mcpsec_results_cleaned_total", "Results that lost a secret or hidden characters.", "tool", "what")
+	m.http.write(&b, "mcpsec_http_responses_total", "HTTP responses by status.", "code", "")
+	head(&b, "mcpsec_audit_failures_total", "counter", "Records that could not be written.")
+	fmt.Fprintf(&b, "mcpsec_audit_failures_total %d\n", m.audits.Load())
+	head(&b, "mcpsec_calls_running", "gauge", "Calls that hold a place.")
+	fmt.Fprintf(&b, "mcpsec_calls_running %d\n", s.running.n.Load())
+	return b.Bytes()
+}
+
+func head(b *bytes.Buffer, name, kind, help string) {
+	fmt.Fprintf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
+}
+
+func (f *family) write(b *bytes.Buffer, name, help, first, second string) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	head(b, name, "counter", help)
+	for _, key := range slices.SortedFunc(maps.Keys(f.m), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
+		fmt.Fprintf(b, "%s{%s=%s", name, first, label(key[0]))
+		if second != "" {
+			fmt.Fprintf(b, ",%s=%s", second, label(key[1]))
+		}
+		fmt.Fprintf(b, "} %d\n", f.m[key].Load())
+	}
+}
+
+func (m *metrics) writeTimes(b *bytes.Buffer) {
+	const name = "mcpsec_call_duration_seconds"
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	head(b, name, "histogram", "How long calls that ran took.")
+	for _, tool := range slices.Sorted(maps.Keys(m.times)) {
+		h, sum := m.times[tool], uint64(0)
+		for i, d := range durations {
+			sum += h.buckets[i].Load()
+			fmt.Fprintf(b, "%s_bucket{tool=%s,le=\"%s\"} %d\n", name, label(tool), strconv.FormatFloat(d.Seconds(), 'g', -1, 64), sum)
+		}
+		sum += h.buckets[len(durations)].Load()
+		fmt.Fprintf(b, "%s_bucket{tool=%s,le=\"+Inf\"} %d\n%s_sum{tool=%s} %s\n%s_count{tool=%s} %d\n", name, label(tool), sum,
+			name, label(tool), strconv.FormatFloat(float64(h.micros.Load())/1e6, 'g', -1, 64), name, label(tool), sum)
+	}
+}
+
+// label quotes a label's value by the rules of the format.
+func label(s string) string {
+	q := make([]byte, 0, len(s)+2)
+	q = append(q, '"')
+	for i := range len(s) {
+		switch c := s[i]; c {
+		case '\\', '"':
+			q = append(q, '\\', c)
+		case '\n':
+			q = append(q, '\\', 'n')
+		default:
+			q = append(q, c)
+		}
+	}
+	return string(append(q, '"'))
+}
