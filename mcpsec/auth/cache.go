@@ -119,6 +119,7 @@ func (c *cache) fill(a *answer, sum digest, token string) {
 	close(a.done)
 }
 
+// guarded runs on a goroutine of ours, where a panic would end the process.
 func (c *cache) guarded(ctx context.Context, token string) (p mcpsec.Principal, expiry time.Time, err error) {
 	defer func() {
 		if recover() != nil {

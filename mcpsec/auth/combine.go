@@ -13,6 +13,10 @@ import (
 // that cannot tell ends the search: otherwise an outage could make another
 // principal of the same token. So put those first that need no network.
 //
+// [Introspection] sends whatever token it is asked about to its server, those
+// that the verifiers before it have refused among them: do not combine it with
+// verifiers of issuers whose tokens that server must not see.
+//
 // It panics without verifiers and with a nil one.
 func AnyOf(verifiers ...mcpsec.TokenVerifier) mcpsec.TokenVerifier {
 	if len(verifiers) == 0 || slices.ContainsFunc(verifiers, func(v mcpsec.TokenVerifier) bool { return v == nil }) {
@@ -38,13 +42,17 @@ func AnyOf(verifiers ...mcpsec.TokenVerifier) mcpsec.TokenVerifier {
 //	})
 //
 // A tool that requires orders:read is then open to orders:admin. Scopes that
-// stand for each other are fine. It panics if verify is nil.
+// stand for each other are fine. It panics if verify is nil, and if a scope is
+// none (RFC 6749, section 3.3) or what it stands for has a wildcard.
 func Implies(verify mcpsec.TokenVerifier, hierarchy map[string][]string) mcpsec.TokenVerifier {
 	if verify == nil {
 		panic("auth: Implies needs a verifier")
 	}
 	implied := make(map[string][]string, len(hierarchy))
-	for scope := range hierarchy {
+	for scope, others := range hierarchy {
+		if !scopeToken(scope) || slices.ContainsFunc(others, func(s string) bool { return !grantable(s) }) {
+			panic("auth: Implies needs scopes without spaces, quotes, backslashes, wildcards and control characters")
+		}
 		implied[scope] = closure(scope, hierarchy)
 	}
 	return func(ctx context.Context, token string) (mcpsec.Principal, error) {

@@ -42,6 +42,7 @@ func TestAnyOf(t *testing.T) {
 	deny(t, v, "x", "nobody takes it")
 }
 
+// One scope may stand for others (AUTH-07), downwards only.
 func TestImplies(t *testing.T) {
 	t.Parallel()
 	hierarchy := map[string][]string{
@@ -73,6 +74,9 @@ func TestWrongCombinations(t *testing.T) {
 		"none":            func() { auth.AnyOf() },
 		"nil":             func() { auth.AnyOf(away, nil) },
 		"nothing implied": func() { auth.Implies(nil, nil) },
+		"a wildcard":      func() { auth.Implies(away, map[string][]string{"admin": {"orders:*"}}) }, // SBP-07
+		"no scope":        func() { auth.Implies(away, map[string][]string{"admin": {"a b"}}) },
+		"of no scope":     func() { auth.Implies(away, map[string][]string{"": {"a"}}) },
 	} {
 		func() {
 			defer func() {

@@ -43,5 +43,5 @@ func ExampleKeys() {
 	_, err := auth.Keys(auth.Key{Name: "nightly", Secret: redact.NewSecret("orders2026")})
 	fmt.Println(err)
 	// Output:
-	// auth: key 1: Secret is guessable or too short for a random key of 128 bits: make one by openssl rand -hex 32
+	// auth: key 1: its Secret is guessable or too short for a random key of 128 bits: make one by openssl rand -hex 32
 }

@@ -11,6 +11,8 @@ import (
 	"net/netip"
 	"net/url"
 	"time"
+
+	"github.com/mcpsec/mcpsec-go/mcpsec/outbound"
 )
 
 const (
@@ -29,7 +31,7 @@ var (
 	errConnection  = errors.New("the connection failed")
 	errTooLarge    = errors.New("its answer is too large")
 	errNotJSON     = errors.New("its answer is not the JSON that is due")
-	errPanic       = errors.New("the HTTP client panicked")
+	errPanic       = errors.New("the Client panicked, or Scopes")
 	errBusy        = errors.New("too many tokens are being checked")
 )
 
@@ -42,7 +44,6 @@ func newClient(c *http.Client) *http.Client {
 		own = *c
 	} else {
 		own.Transport = &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
 			ForceAttemptHTTP2:      true,
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 			MaxIdleConnsPerHost:    8,
@@ -58,11 +59,6 @@ func newClient(c *http.Client) *http.Client {
 
 // send returns status and body of the answer. Its errors are constants.
 func send(c *http.Client, req *http.Request) (status int, body []byte, err error) {
-	defer func() {
-		if recover() != nil { // on a goroutine of ours it would end the process
-			err = errPanic
-		}
-	}()
 	req.Header.Set("Accept", "application/json")
 	res, err := c.Do(req)
 	if err != nil {
@@ -80,12 +76,15 @@ func send(c *http.Client, req *http.Request) (status int, body []byte, err error
 }
 
 // explain tells what an operator needs to know; an [url.Error] would print the
-// query.
+// query. What package outbound says is fixed words, and the host.
 func explain(err error) error {
+	var guarded *outbound.Error
 	var timeout interface{ Timeout() bool }
 	var name *net.DNSError
 	var cert *tls.CertificateVerificationError
 	switch {
+	case errors.As(err, &guarded):
+		return guarded
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
 		errors.As(err, &timeout) && timeout.Timeout():
 		return errTimeout

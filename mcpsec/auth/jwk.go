@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
-	"encoding/base64"
 	"errors"
 	"math/big"
 	"slices"
@@ -21,9 +20,9 @@ const (
 	maxKeyID     = 256 // bytes
 	minRSA       = 2048
 	maxRSA       = 8192 // what is longer costs too much to check
-	minExponent  = 1 << 16
-	maxExponent  = 1<<31 - 1
-	uncompressed = 4 // SEC 1, section 2.3.3
+	minExponent  = 17   // bits: FIPS 186-5, section 5.4, wants more than 2^16
+	maxExponent  = 31   // bits, which crypto/rsa takes
+	uncompressed = 4    // SEC 1, section 2.3.3
 )
 
 // signatures are the algorithms that can be allowed: those with a public key.
@@ -104,21 +103,20 @@ func (k *jwk) public() (key crypto.PublicKey, algs []string) {
 	return key, algs
 }
 
-// rsa returns an RSA key that is neither weak nor a burden. FIPS 186-5, section
-// 5.4, wants exponents above 2^16.
+// rsa returns an RSA key that is neither weak nor a burden.
 func (k *jwk) rsa() crypto.PublicKey {
 	n, e := new(big.Int).SetBytes(number(k.N)), new(big.Int).SetBytes(number(k.E))
 	if bits := n.BitLen(); bits < minRSA || bits > maxRSA || n.Bit(0) == 0 {
 		return nil
 	}
-	if !e.IsInt64() || e.Int64() <= minExponent || e.Int64() > maxExponent || e.Bit(0) == 0 {
+	if bits := e.BitLen(); bits < minExponent || bits > maxExponent || e.Bit(0) == 0 {
 		return nil
 	}
 	return &rsa.PublicKey{N: n, E: int(e.Int64())}
 }
 
-// ec returns a key on one of NIST's curves: ParseUncompressedPublicKey checks
-// that the point lies on it.
+// ec returns a key on one of NIST's curves. ParseUncompressedPublicKey checks the
+// length of both coordinates together, and that the point lies on the curve.
 func (k *jwk) ec() (crypto.PublicKey, []string) {
 	curves := map[string]struct {
 		elliptic.Curve
@@ -149,7 +147,7 @@ func number(s string) []byte {
 	if strings.ContainsAny(s, "\r\n") {
 		return nil
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	b, err := base64url.DecodeString(s)
 	if err != nil {
 		return nil
 	}

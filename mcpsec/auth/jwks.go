@@ -120,10 +120,11 @@ func (s *keySet) fetch() {
 	s.running = nil
 }
 
+// read runs on a goroutine of ours, where a panic would end the process.
 func (s *keySet) read(ctx context.Context) (keys []publicKey, err error) {
 	defer func() {
 		if recover() != nil {
-			keys, err = nil, errNotJSON
+			keys, err = nil, errPanic
 		}
 	}()
 	from := s.url

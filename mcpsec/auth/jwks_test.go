@@ -18,6 +18,7 @@ import (
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/auth"
+	"github.com/mcpsec/mcpsec-go/mcpsec/outbound"
 )
 
 // Keys that must not be used count as not published.
@@ -36,7 +37,9 @@ func TestUnfitKeysAreLeftOut(t *testing.T) {
 		"exponent 1":          rsa("e", "AQ"),
 		"exponent 3":          rsa("e", "Aw"),
 		"even exponent":       rsa("e", "AQAC"),
-		"huge exponent":       rsa("e", encode([]byte{1, 0, 0, 0, 0, 0, 0, 0, 1})),
+		"exponent of 16 bits": rsa("e", encode([]byte{0xff, 0xff})),
+		"exponent of 32 bits": rsa("e", encode([]byte{0x80, 0, 0, 1})),
+		"huge exponent":       rsa("e", encode([]byte{1, 0, 0, 0, 0, 0, 1, 0, 1})), // 65537 in its last 64 bits
 		"no modulus":          rsa("n", nil),
 		"padded modulus":      rsa("n", rsa()["n"].(string)+"="),
 		"modulus with breaks": rsa("n", rsa()["n"].(string)[:4]+"\n"+rsa()["n"].(string)[4:]),
@@ -50,6 +53,8 @@ func TestUnfitKeysAreLeftOut(t *testing.T) {
 		"unknown kind":        {"kid": "r1", "kty": "PQC", "x": "AAAA"},
 		"off the curve":       ec("x", encode(make([]byte, 32))),
 		"short coordinate":    ec("x", encode(make([]byte, 31))),
+		"point cut elsewhere": cutElsewhere(),
+		"compressed point":    ec("y", ""),
 		"another curve":       ec("crv", "secp256k1"),
 		"curve's other name":  ec("crv", "p-256"),
 		"Ed448":               with(published("d1", edKey().Public()), "crv", "Ed448"),
@@ -69,6 +74,12 @@ func TestUnfitKeysAreLeftOut(t *testing.T) {
 			puzzled(t, verifier(t, opts), signed(signer, head, goodClaims()), "no key that can be used")
 		})
 	}
+}
+
+// cutElsewhere is a point on the curve whose coordinates have other lengths.
+func cutElsewhere() object {
+	point := must(ecKey().PublicKey.Bytes())
+	return object{"kid": "e1", "kty": "EC", "crv": "P-256", "x": encode(point[1:32]), "y": encode(point[32:])}
 }
 
 // A key fits one kind of algorithm, and one curve one hash.
@@ -175,7 +186,7 @@ func TestRotation(t *testing.T) {
 		s.answer(says(object{"keys": []object{published("r2", otherRSA().Public())}}))
 		time.Sleep(15*time.Minute - 1)
 		allow(t, v, good())
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		deny(t, v, good(), "key is not known")
 	})
 	bubble(t, "a key exchanged under its name", func(t *testing.T) {
@@ -267,7 +278,7 @@ func TestIssuerMisbehaves(t *testing.T) {
 		"keys an object":   {says(`{"keys":{}}`), "not the JSON"},
 		"keys twice":       {says(`{"keys":[],"keys":[]}`), "not the JSON"},
 		"a key of strings": {says(`{"keys":["a",1,null,[]]}`), "no key"},
-		"panicking":        {breaks(nil), "the HTTP client panicked"},
+		"panicking":        {breaks(nil), "the Client panicked"},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			s := &server{handler: tc.handler}
@@ -312,6 +323,46 @@ func TestOutage(t *testing.T) {
 			time.Sleep(5 * time.Second)
 			allow(t, v, good())
 		})
+	}
+}
+
+// Who has a known key does not wait for a fetch that an unknown one has caused.
+func TestKnownKeysDoNotWait(t *testing.T) {
+	t.Parallel()
+	bubble(t, "slow issuer", func(t *testing.T) {
+		s := publishing(allKeys()...)
+		v := verifier(t, options(s))
+		allow(t, v, good())
+		s.answer(hangs)
+		time.Sleep(20 * time.Minute) // the keys are old, but usable
+		var other sync.WaitGroup
+		other.Go(func() { _, _ = v(background, signed(rsaKey(), with(goodHead(), "kid", "k0"), goodClaims())) })
+		synctest.Wait()
+		if s.count() != 2 {
+			t.Fatalf("got %d fetches, want a second that runs", s.count())
+		}
+		started := time.Now()
+		allow(t, v, good())
+		if d := time.Since(started); d != 0 {
+			t.Errorf("waited %v", d)
+		}
+		other.Wait()
+	})
+}
+
+// A client of package outbound may be used; what it refuses is told.
+func TestOutboundClient(t *testing.T) {
+	t.Parallel()
+	guarded, err := outbound.New(outbound.Options{Allow: []string{"elsewhere.example.com"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts := options(publishing())
+	opts.Client, opts.KeysURL = guarded, issuerURL+"/keys?apikey=hunter2"
+	_, err = verifier(t, opts)(t.Context(), good())
+	var refused *outbound.Error
+	if !errors.As(err, &refused) || refused.Reason != outbound.Refused || errors.Is(err, mcpsec.ErrInvalidToken) || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("got %v", err)
 	}
 }
 

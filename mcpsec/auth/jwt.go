@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"crypto"
 	"errors"
 	"fmt"
 	"net/http"
@@ -27,9 +26,10 @@ type JWTOptions struct {
 	Issuer string
 
 	// Audience is this server's URL, the one that clients name when they ask for
-	// a token (RFC 8707). One of a token's audiences must be it, with or without
-	// a slash at the end. It must be an absolute URI: a bare name could be a
-	// client's id, which is the audience of ID tokens. Required.
+	// a token (RFC 8707): mcpsec.HTTPOptions.Resource. One of a token's audiences
+	// must be it, with or without a slash at the end. It must be an absolute URI:
+	// a bare name could be a client's id, which is the audience of ID tokens.
+	// Required.
 	Audience string
 
 	// Algorithms are the signatures that are taken, out of RS256, RS384, RS512,
@@ -46,9 +46,9 @@ type JWTOptions struct {
 	// metadata says (OpenID Connect Discovery, then RFC 8414).
 	KeysURL string
 
-	// Client fetches metadata and keys, without following redirects. Set one
-	// that is guarded if outgoing connections are restricted. Defaults to a
-	// client of its own.
+	// Client fetches metadata and keys, without following redirects. One of
+	// package outbound confines where it goes. Defaults to a client of its own,
+	// which takes no proxy from the environment.
 	Client *http.Client
 
 	// ClockSkew is how far the issuer's clock may differ from ours: up to 5
@@ -66,11 +66,12 @@ type JWTOptions struct {
 // unique and never given to another (OIDC Core, section 5.7). Scopes are those
 // of the claim scope, or of scp where it is missing.
 //
-// Keys are fetched with the first token, and again when they are 15 minutes old
-// or a token names an unknown one, but at most every 30 seconds (5 after a
-// failure), whatever tokens come. While the issuer cannot be reached, known keys
-// are used until they are an hour old; after that tokens cannot be checked. RSA
-// keys have 2048 to 8192 bits.
+// A token names its key (kid), or just one key fits. Keys are fetched with the
+// first token, and again when they are 15 minutes old or a token names an unknown
+// one, but at most every 30 seconds (5 after a failure), whatever tokens come.
+// Tokens of known keys do not wait for a fetch that others have caused. While the
+// issuer cannot be reached, known keys are used until they are an hour old; after
+// that tokens cannot be checked. RSA keys have 2048 to 8192 bits.
 //
 // JWT itself connects to nothing. It returns an error for options that cannot
 // be right.
@@ -81,8 +82,7 @@ func JWT(opts JWTOptions) (mcpsec.TokenVerifier, error) {
 	v := &jwtVerifier{
 		JWTOptions: opts,
 		keys:       &keySet{http: newClient(opts.Client), issuer: opts.Issuer, url: opts.KeysURL, failed: errUnasked},
-		parser: jwt.NewParser(jwt.WithValidMethods(opts.Algorithms), jwt.WithIssuer(opts.Issuer), jwt.WithStrictDecoding(),
-			jwt.WithLeeway(opts.ClockSkew), jwt.WithExpirationRequired(), jwt.WithIssuedAt()),
+		times:      jwt.NewValidator(jwt.WithLeeway(opts.ClockSkew), jwt.WithExpirationRequired(), jwt.WithIssuedAt()),
 	}
 	return v.verify, nil
 }
@@ -119,77 +119,64 @@ func (o *JWTOptions) complete() error {
 
 type jwtVerifier struct {
 	JWTOptions
-	keys   *keySet
-	parser *jwt.Parser
+	keys  *keySet
+	times *jwt.Validator
 }
 
-// verify leaves signature, issuer and times to the JWT package, and adds what
-// that does not look at.
+// verify asks for keys only if the token may be ours.
 func (v *jwtVerifier) verify(ctx context.Context, token string) (mcpsec.Principal, error) {
-	head, err := v.header(token)
+	t, err := readToken(token)
+	if err == nil {
+		err = v.checkHeader(&t.header)
+	}
+	if err == nil && t.claims.Iss != v.Issuer {
+		err = invalid("it is of another issuer")
+	}
 	if err != nil {
 		return mcpsec.Principal{}, err
 	}
-	var c claims
-	if _, err = v.parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return v.key(ctx, head, &c) }); err != nil {
-		return mcpsec.Principal{}, reason(err)
+	key, err := v.keys.find(ctx, t.header.Kid, t.header.Alg)
+	if err != nil {
+		return mcpsec.Principal{}, err
 	}
-	switch use := c.otherUse(head.typ()); {
-	case !c.Aud.has(v.Audience):
-		return mcpsec.Principal{}, invalid("it is for another audience")
-	case use != "":
-		return mcpsec.Principal{}, invalid(use)
-	case c.Cnf != nil:
-		return mcpsec.Principal{}, invalid("it is bound to a key of the client's")
+	if jwt.GetSigningMethod(t.header.Alg).Verify(t.signed, t.signature, key) != nil {
+		return mcpsec.Principal{}, invalid("its signature is wrong")
 	}
-	return newPrincipal(c.Iss, c.Sub, c.granted())
+	if err := v.checkClaims(t); err != nil {
+		return mcpsec.Principal{}, err
+	}
+	return newPrincipal(t.claims.Iss, t.claims.Sub, t.claims.granted())
 }
 
-func (v *jwtVerifier) header(token string) (*header, error) {
-	parts, ok := split(token)
-	if !ok {
-		return nil, invalid("it is not a signed JWT")
-	}
-	var h header
-	switch err := decode(parts[0], &h); {
-	case err != nil:
-		return nil, invalid("its header is malformed")
-	case h.foreign():
-		return nil, invalid("its header brings a key or an extension along")
-	case !slices.Contains(v.Algorithms, h.Alg):
-		return nil, invalid("its algorithm is not allowed")
-	case !slices.Contains(v.Types, h.typ()):
-		return nil, invalid("its type is not that of an access token")
-	}
-	return &h, nil
-}
-
-// key finds the key for a token that may be ours: for others nobody is asked.
-func (v *jwtVerifier) key(ctx context.Context, h *header, c *claims) (crypto.PublicKey, error) {
-	if c.Iss != v.Issuer {
-		return nil, invalid("it is of another issuer")
-	}
-	return v.keys.find(ctx, h.Kid, h.Alg)
-}
-
-// reason turns an error of the JWT package, whose texts hold parts of the token,
-// into a constant. What key says is one already.
-func reason(err error) error {
-	var away *unavailable
-	var own *refusal
+func (v *jwtVerifier) checkHeader(h *header) error {
 	switch {
-	case errors.As(err, &away):
-		return away
-	case errors.As(err, &own):
-		return own
+	case h.foreign():
+		return invalid("its header brings a key or an extension along")
+	case !slices.Contains(v.Algorithms, h.Alg):
+		return invalid("its algorithm is not allowed")
+	case !slices.Contains(v.Types, h.typ()):
+		return invalid("its type is not that of an access token")
+	}
+	return nil
+}
+
+func (v *jwtVerifier) checkClaims(t *signedToken) error {
+	err, use := v.times.Validate(&t.claims), t.claims.otherUse(t.header.typ())
+	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return invalid("it has expired")
 	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
 		return invalid("it is not valid yet")
 	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
 		return invalid("it has no expiry")
-	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
-		return invalid("its signature is wrong")
+	case err != nil:
+		return invalid("its times are malformed")
+	case !t.claims.Aud.has(v.Audience):
+		return invalid("it is for another audience")
+	case use != "":
+		return invalid(use)
+	case t.claims.Cnf != nil:
+		return invalid("it is bound to a key of the client's")
 	}
-	return invalid("it is malformed")
+	return nil
 }

@@ -31,7 +31,10 @@ func TestJWTAllows(t *testing.T) {
 		"fraction of a second": func() string {
 			return signed(rsaKey(), goodHead(), with(goodClaims(), "exp", float64(time.Now().Unix())+0.5))
 		},
-		"at+jwt with a nonce":     func() string { return signed(rsaKey(), goodHead(), with(goodClaims(), "nonce", "n")) },
+		"at+jwt with a nonce": func() string { return signed(rsaKey(), goodHead(), with(goodClaims(), "nonce", "n")) },
+		"deep claims": func() string {
+			return signed(rsaKey(), goodHead(), with(goodClaims(), "x", json.RawMessage(strings.Repeat("[", 2500)+strings.Repeat("]", 2500))))
+		},
 		"Keycloak's access token": func() string { return signed(rsaKey(), goodHead(), with(goodClaims(), "typ", "Bearer")) },
 	} {
 		bubble(t, name, func(t *testing.T) {
@@ -43,6 +46,8 @@ func TestJWTAllows(t *testing.T) {
 	}
 }
 
+// What RFC 8725 warns of, and tokens that were issued for another server (AUTH-02,
+// SBP-01).
 func TestJWTDenies(t *testing.T) {
 	t.Parallel()
 	now := func(d time.Duration) int64 { return time.Now().Add(d).Unix() }
@@ -117,7 +122,8 @@ func TestJWTDenies(t *testing.T) {
 		"invalid UTF-8":      {raw("{\"iss\":\"" + issuerURL + "\",\"sub\":\"ann\",\"aud\":\"" + resource + "\",\"exp\":%d,\"x\":\"\xff\"}"), "malformed"},
 		"data behind":        {raw(`{"iss":"` + issuerURL + `","sub":"ann","aud":"` + resource + `","exp":%d}{}`), "malformed"},
 		"another case":       {raw(`{"iss":"` + issuerURL + `","SUB":"ann","aud":"` + resource + `","exp":%d}`), "subject is missing"},
-		"claims null":        {func() string { return signed(rsaKey(), goodHead(), "null") }, "another issuer"},
+		"claims null":        {func() string { return signed(rsaKey(), goodHead(), "null") }, "malformed"},
+		"claims empty":       {func() string { return signed(rsaKey(), goodHead(), "{}") }, "another issuer"},
 		"claims a list":      {func() string { return signed(rsaKey(), goodHead(), "[]") }, "malformed"},
 		// claims
 		"expired":              {claims("exp", 946_684_700), "expired"},
@@ -168,6 +174,7 @@ func TestJWTDenies(t *testing.T) {
 		"scope with a quote":    {claims("scope", `a"b`), "malformed"},
 		"scope list with space": {claims("scope", nil, "scp", []string{"a b"}), "malformed"},
 		"scope null in a list":  {claims("scope", []any{nil}), "malformed"},
+		"encrypted":             {func() string { return strings.Repeat(encode([]byte(`{"alg":"dir","enc":"A256GCM"}`))+".", 4) + "AAAA" }, "not a signed JWT"},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			deny(t, verifier(t, options(publishing(allKeys()...))), tc.token(), tc.reason)

@@ -21,8 +21,9 @@ type Key struct {
 	// the other's place. Required.
 	Name string
 
-	// Secret is the key: a random value of 128 bits or more. Either it or SHA256
-	// is required.
+	// Secret is the key: a random value of 128 bits or more, in characters that a
+	// bearer token may have (RFC 6750, section 2.1). Either it or SHA256 is
+	// required.
 	Secret mcpsec.Secret
 
 	// SHA256 is the hash of the key in hexadecimal digits, for a configuration
@@ -40,14 +41,18 @@ type Key struct {
 	Expires time.Time
 }
 
-var keyName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+var (
+	keyName     = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+	bearerToken = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`) // RFC 6750, section 2.1
+)
 
 // Keys returns a verifier of static API keys, for callers without an
 // authorization server: a job, a script. Only hashes are kept, and every key is
 // compared in constant time, so the Secrets may be closed afterwards.
 //
 // It returns an error for keys that are guessable, malformed, without name or
-// given twice, and for scopes that no token could have (RFC 6749, section 3.3).
+// given twice, and for scopes that no token could have (RFC 6749, section 3.3) or
+// that have a wildcard.
 func Keys(keys ...Key) (mcpsec.TokenVerifier, error) {
 	set := make([]storedKey, 0, len(keys))
 	for n, k := range keys {
@@ -75,11 +80,11 @@ type storedKey struct {
 func (k *Key) stored() (storedKey, error) {
 	s := storedKey{expires: k.Expires, principal: mcpsec.Principal{ID: k.Name, Scopes: slices.Clone(k.Scopes)}}
 	if !keyName.MatchString(k.Name) {
-		return s, errors.New("Name must have 1 to 64 letters, digits, dots, dashes and underscores")
+		return s, errors.New("its Name must have 1 to 64 letters, digits, dots, dashes and underscores")
 	}
 	for _, scope := range k.Scopes {
-		if !scopeToken(scope) {
-			return s, errors.New("Scopes may hold no spaces, quotes, backslashes and control characters")
+		if !grantable(scope) {
+			return s, errors.New("its Scopes may hold no spaces, quotes, backslashes, wildcards and control characters")
 		}
 	}
 	if k.Secret.IsZero() == (k.SHA256 == "") {
@@ -88,13 +93,18 @@ func (k *Key) stored() (storedKey, error) {
 	if k.SHA256 != "" {
 		sum, err := hex.DecodeString(k.SHA256)
 		if err != nil || len(sum) != len(s.sum) {
-			return s, errors.New("SHA256 must have 64 hexadecimal digits")
+			return s, errors.New("its SHA256 must have 64 hexadecimal digits")
 		}
-		s.sum = digest(sum)
+		if s.sum = digest(sum); s.sum == sha256.Sum256(nil) { // $KEY was not set
+			return s, errors.New("its SHA256 is the hash of nothing")
+		}
 		return s, nil
 	}
-	if err := errors.Join(k.Secret.Check(), k.Secret.CheckRandom(0)); err != nil {
-		return s, fmt.Errorf("Secret %w", err)
+	if err := k.Secret.CheckRandom(0); err != nil {
+		return s, fmt.Errorf("its Secret %w", err)
+	}
+	if !bearerToken.MatchString(k.Secret.Reveal()) {
+		return s, errors.New("its Secret may hold letters, digits and -._~+/ only, and = at the end")
 	}
 	s.sum = sha256.Sum256([]byte(k.Secret.Reveal()))
 	return s, nil
@@ -102,9 +112,6 @@ func (k *Key) stored() (storedKey, error) {
 
 // match looks at all keys, whichever fits.
 func match(set []storedKey, token string) (mcpsec.Principal, error) {
-	if len(token) > maxToken {
-		return mcpsec.Principal{}, invalid("it is too long")
-	}
 	sum, found := sha256.Sum256([]byte(token)), -1
 	for n := range set {
 		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], set[n].sum[:]), n, found)

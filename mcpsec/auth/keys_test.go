@@ -19,6 +19,7 @@ func hashed(key string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// Keys are known by their hashes only (AUTH-10), for as long as they are valid.
 func TestKeys(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -45,12 +46,12 @@ func TestKeys(t *testing.T) {
 		if p := allow(t, v, first); p.Scopes[0] != "orders:read" {
 			t.Errorf("got %q", p.Scopes)
 		}
-		for _, token := range []string{"", "x", first[:25], first + " ", strings.ToLower(first), hashed(first), hashed(job), strings.Repeat("a", 8<<10+1)} {
+		for _, token := range []string{"", "x", first[:25], first + " ", strings.ToLower(first), hashed(first), hashed(job)} {
 			deny(t, v, token, "")
 		}
 		time.Sleep(time.Hour - 1)
 		allow(t, v, old)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		deny(t, v, old, "expired")
 	})
 }
@@ -63,21 +64,25 @@ func TestKeysRefuses(t *testing.T) {
 		keys []auth.Key
 		want string
 	}{
-		"none":           {nil, "needs a key"},
-		"no name":        {[]auth.Key{{Secret: good.Secret}}, "Name must have"},
-		"e-mail":         {[]auth.Key{{Name: "ann@example.com", Secret: good.Secret}}, "Name must have"},
-		"separator":      {[]auth.Key{{Name: "https|ann", Secret: good.Secret}}, "Name must have"},
-		"line break":     {[]auth.Key{{Name: "job\n", Secret: good.Secret}}, "Name must have"},
-		"neither":        {[]auth.Key{{Name: "job"}}, "either Secret or SHA256"},
-		"both":           {[]auth.Key{{Name: "job", Secret: good.Secret, SHA256: hashed(key)}}, "either Secret or SHA256"},
-		"placeholder":    {[]auth.Key{{Name: "job", Secret: redact.NewSecret("changeme")}}, "placeholder"},
-		"guessable":      {[]auth.Key{{Name: "job", Secret: redact.NewSecret("correct horse battery staple")}}, "guessable"},
-		"short":          {[]auth.Key{{Name: "job", Secret: redact.NewSecret(key[:12])}}, "too short"},
-		"not hex":        {[]auth.Key{{Name: "job", SHA256: "hunter2"}}, "64 hexadecimal"},
-		"too short hash": {[]auth.Key{{Name: "job", SHA256: hashed(key)[:62]}}, "64 hexadecimal"},
-		"twice":          {[]auth.Key{good, {Name: "other", SHA256: hashed(key)}}, "key 2: is given twice"},
-		"scope of two":   {[]auth.Key{{Name: "job", Secret: good.Secret, Scopes: []string{"a b"}}}, "Scopes may hold"},
-		"empty scope":    {[]auth.Key{{Name: "job", Secret: good.Secret, Scopes: []string{""}}}, "Scopes may hold"},
+		"none":            {nil, "needs a key"},
+		"no name":         {[]auth.Key{{Secret: good.Secret}}, "its Name must have"},
+		"e-mail":          {[]auth.Key{{Name: "ann@example.com", Secret: good.Secret}}, "Name must have"},
+		"separator":       {[]auth.Key{{Name: "https|ann", Secret: good.Secret}}, "Name must have"},
+		"line break":      {[]auth.Key{{Name: "job\n", Secret: good.Secret}}, "Name must have"},
+		"neither":         {[]auth.Key{{Name: "job"}}, "either Secret or SHA256"},
+		"both":            {[]auth.Key{{Name: "job", Secret: good.Secret, SHA256: hashed(key)}}, "either Secret or SHA256"},
+		"placeholder":     {[]auth.Key{{Name: "job", Secret: redact.NewSecret("changeme")}}, "placeholder"},
+		"guessable":       {[]auth.Key{{Name: "job", Secret: redact.NewSecret("correct horse battery staple")}}, "guessable"},
+		"short":           {[]auth.Key{{Name: "job", Secret: redact.NewSecret(key[:12])}}, "too short"},
+		"not hex":         {[]auth.Key{{Name: "job", SHA256: "hunter2"}}, "64 hexadecimal"},
+		"too short hash":  {[]auth.Key{{Name: "job", SHA256: hashed(key)[:62]}}, "64 hexadecimal"},
+		"twice":           {[]auth.Key{good, {Name: "other", SHA256: hashed(key)}}, "key 2: is given twice"},
+		"scope of two":    {[]auth.Key{{Name: "job", Secret: good.Secret, Scopes: []string{"a b"}}}, "Scopes may hold"},
+		"wildcard":        {[]auth.Key{{Name: "job", Secret: good.Secret, Scopes: []string{"orders:*"}}}, "wildcards"},
+		"hash of $KEY":    {[]auth.Key{{Name: "job", SHA256: hashed("")}}, "hash of nothing"},
+		"line break, key": {[]auth.Key{{Name: "job", Secret: redact.NewSecret(key + "\n")}}, "letters, digits"},
+		"no token":        {[]auth.Key{{Name: "job", Secret: redact.NewSecret(key + "!")}}, "letters, digits"},
+		"empty scope":     {[]auth.Key{{Name: "job", Secret: good.Secret, Scopes: []string{""}}}, "Scopes may hold"},
 	} {
 		v, err := auth.Keys(tc.keys...)
 		if v != nil || err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), key) {

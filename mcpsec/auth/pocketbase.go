@@ -32,8 +32,9 @@ type PocketBaseOptions struct {
 	// nanosecond asks every time. Defaults to 1 minute.
 	MaxAge time.Duration
 
-	// Client asks, without following redirects. Set one that is guarded if
-	// outgoing connections are restricted. Defaults to a client of its own.
+	// Client asks, without following redirects. One of package outbound confines
+	// where it goes. Defaults to a client of its own, which takes no proxy from
+	// the environment.
 	Client *http.Client
 }
 

@@ -12,6 +12,7 @@ import (
 const (
 	maxIssuer = 128 // bytes
 	maxID     = 256 // bytes of a Principal's ID, which the HTTP transport takes
+	maxScopes = 8 << 10
 )
 
 // plain reports whether s is printable ASCII without the separator of IDs. OIDC
@@ -54,6 +55,9 @@ func (n names) has(resource string) bool { return oauthex.MatchesResource(n, res
 type scopes []string
 
 func (s *scopes) UnmarshalJSON(b []byte) error {
+	if len(b) > maxScopes { // answers are kept
+		return errNotJSON
+	}
 	var n names
 	if err := n.UnmarshalJSON(b); err != nil {
 		return err
@@ -69,6 +73,10 @@ func (s *scopes) UnmarshalJSON(b []byte) error {
 	*s = scopes(n)
 	return nil
 }
+
+// grantable reports whether s is a scope that a tool can require: without a
+// wildcard, which would look as if it granted more than its name.
+func grantable(s string) bool { return scopeToken(s) && !strings.Contains(s, "*") }
 
 // scopeToken is that of RFC 6749, section 3.3.
 func scopeToken(s string) bool {

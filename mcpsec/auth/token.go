@@ -12,6 +12,37 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
+// A signedToken is a JWS in compact form (RFC 7515, section 3.1), each part read
+// once and by one reader.
+type signedToken struct {
+	header    header
+	claims    claims
+	signed    string // what the signature is of
+	signature []byte
+}
+
+func readToken(token string) (*signedToken, error) {
+	parts, ok := split(token)
+	if !ok {
+		return nil, invalid("it is not a signed JWT")
+	}
+	t := &signedToken{signed: token[:strings.LastIndexByte(token, '.')]}
+	if decode(parts[0], &t.header) != nil {
+		return nil, invalid("its header is malformed")
+	}
+	if decode(parts[1], &t.claims) != nil {
+		return nil, invalid("it is malformed")
+	}
+	var err error
+	if t.signature, err = base64url.DecodeString(parts[2]); err != nil {
+		return nil, invalid("its signature is malformed")
+	}
+	return t, nil
+}
+
+// base64url refuses padding and bits that are left over.
+var base64url = base64.RawURLEncoding.Strict()
+
 // split returns the parts of a JWS in compact form. It refuses what the base64
 // decoder would overlook, line breaks among them.
 func split(token string) (parts []string, ok bool) {
@@ -27,7 +58,7 @@ func split(token string) (parts []string, ok bool) {
 // decode reads one part of a token. Members that occur twice, invalid UTF-8 and
 // null documents are errors.
 func decode(part string, v any) error {
-	doc, err := base64.RawURLEncoding.Strict().DecodeString(part)
+	doc, err := base64url.DecodeString(part)
 	if err != nil {
 		return err
 	}
@@ -81,8 +112,7 @@ func (s *seconds) date() (*jwt.NumericDate, error) {
 	return jwt.NewNumericDate(time.Unix(int64(whole), int64(part*1e9))), nil
 }
 
-// claims is the second part of a token. It is read by json v2, also when the
-// JWT package asks for it.
+// claims is the second part of a token.
 type claims struct {
 	Iss   string   `json:"iss"`
 	Sub   string   `json:"sub"`
@@ -99,11 +129,6 @@ type claims struct {
 	CHash  jsontext.Value `json:"c_hash"`
 	Events jsontext.Value `json:"events"`
 	Typ    jsontext.Value `json:"typ"`
-}
-
-func (c *claims) UnmarshalJSON(b []byte) error {
-	type plain claims // without this method
-	return decodeObject(b, (*plain)(c))
 }
 
 // otherUse says what else than an access token this is, or "". ID tokens have
@@ -130,20 +155,11 @@ func (c *claims) granted() []string {
 	return c.Scp
 }
 
-// GetExpirationTime is for the JWT package.
+// The methods of jwt.Claims, of which the validator uses those of times.
+
 func (c *claims) GetExpirationTime() (*jwt.NumericDate, error) { return c.Exp.date() }
-
-// GetIssuedAt is for the JWT package.
-func (c *claims) GetIssuedAt() (*jwt.NumericDate, error) { return c.Iat.date() }
-
-// GetNotBefore is for the JWT package.
-func (c *claims) GetNotBefore() (*jwt.NumericDate, error) { return c.Nbf.date() }
-
-// GetIssuer is for the JWT package.
-func (c *claims) GetIssuer() (string, error) { return c.Iss, nil }
-
-// GetSubject is for the JWT package.
-func (c *claims) GetSubject() (string, error) { return c.Sub, nil }
-
-// GetAudience is for the JWT package.
-func (c *claims) GetAudience() (jwt.ClaimStrings, error) { return jwt.ClaimStrings(c.Aud), nil }
+func (c *claims) GetIssuedAt() (*jwt.NumericDate, error)       { return c.Iat.date() }
+func (c *claims) GetNotBefore() (*jwt.NumericDate, error)      { return c.Nbf.date() }
+func (c *claims) GetIssuer() (string, error)                   { return c.Iss, nil }
+func (c *claims) GetSubject() (string, error)                  { return c.Sub, nil }
+func (c *claims) GetAudience() (jwt.ClaimStrings, error)       { return jwt.ClaimStrings(c.Aud), nil }
