@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	jose "github.com/go-jose/go-jose/v4"
 	"github.com/zitadel/oidc/v3/example/server/storage"
@@ -27,6 +28,9 @@ import (
 const (
 	resource = "https://orders.example.com/mcp"
 	user     = "id1" // one of the example storage's
+
+	clientID     = "sid1"
+	clientSecret = "very" + "secret"
 )
 
 // A provider is zitadel's OpenID provider with its example storage, where
@@ -40,6 +44,8 @@ type provider struct {
 	mu        sync.Mutex
 	keys      []signingKey // the last one signs
 	audience  []string
+	subject   string
+	lifetime  time.Duration
 	keyHits   int
 	wholeDown bool
 	revoked   map[string]bool
@@ -79,7 +85,7 @@ func newSigningKey(t *testing.T, id string, alg jose.SignatureAlgorithm) signing
 
 func newProvider(t *testing.T, form op.AccessTokenType) *provider {
 	t.Helper()
-	p := &provider{form: form, api: rand.Text(), audience: []string{resource, "api"},
+	p := &provider{form: form, api: rand.Text(), audience: []string{resource, "api"}, subject: user, lifetime: time.Minute,
 		keys: []signingKey{newSigningKey(t, "k1", jose.RS256)}, revoked: map[string]bool{}}
 	var inner http.Handler
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -98,7 +104,7 @@ func newProvider(t *testing.T, form op.AccessTokenType) *provider {
 	t.Cleanup(p.Close)
 	api := storage.WebClient("api", p.api)
 	p.Storage = storage.NewStorageWithClients(storage.NewUserStore(p.URL), map[string]*storage.Client{"api": api})
-	provider, err := op.NewProvider(&op.Config{CryptoKey: [32]byte([]byte(rand.Text() + "padding")), AuthMethodPost: true}, p,
+	provider, err := op.NewProvider(&op.Config{CryptoKey: [32]byte([]byte(rand.Text() + "padding")), AuthMethodPost: true, CodeMethodS256: true}, p,
 		op.StaticIssuer(p.URL), op.WithAllowInsecure(), op.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
@@ -117,6 +123,13 @@ func (p *provider) set(down bool, audience ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wholeDown, p.audience = down, audience
+}
+
+// issue says whose tokens are made from now on, and for how long.
+func (p *provider) issue(subject string, lifetime time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.subject, p.lifetime = subject, lifetime
 }
 
 func (p *provider) fetches() int {
@@ -157,7 +170,15 @@ func (p *provider) ClientCredentials(ctx context.Context, id, secret string) (op
 func (p *provider) ClientCredentialsTokenRequest(_ context.Context, _ string, scopes []string) (op.TokenRequest, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return &oidc.JWTTokenRequest{Subject: user, Audience: p.audience, Scopes: scopes}, nil
+	return &oidc.JWTTokenRequest{Subject: p.subject, Audience: p.audience, Scopes: scopes}, nil
+}
+
+// CreateAccessToken gives tokens the provider's lifetime.
+func (p *provider) CreateAccessToken(ctx context.Context, req op.TokenRequest) (string, time.Time, error) {
+	id, _, err := p.Storage.CreateAccessToken(ctx, req)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return id, time.Now().Add(p.lifetime), err
 }
 
 // GetPrivateClaimsFromScopes adds the scopes, as RFC 9068 wants it.
@@ -188,7 +209,7 @@ func (p *provider) RevokeToken(_ context.Context, token, _, _ string) *oidc.Erro
 // token gets one by client credentials (RFC 6749, section 4.4).
 func (p *provider) token(t *testing.T, scopes string) string {
 	t.Helper()
-	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {"sid1"}, "client_secret": {"very" + "secret"}, "scope": {scopes}}
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {clientID}, "client_secret": {clientSecret}, "scope": {scopes}}
 	res, err := http.PostForm(p.URL+"/oauth/token", form)
 	if err != nil {
 		t.Fatal(err)
