@@ -8,12 +8,16 @@
 //	if err != nil {
 //		log.Fatal(err)
 //	}
-//	verify = auth.Implies(verify, map[string][]string{"orders:write": {"orders:read"}})
+//	log.Fatal(srv.ListenAndServe(ctx, ":443", mcpsec.HTTPOptions{
+//		TLS: certificates, Verifier: verify,
+//		Resource:             "https://orders.example.com/mcp",
+//		AuthorizationServers: []string{"https://login.example.com"},
+//	}))
 //
-// The result is a [mcpsec.TokenVerifier]. [JWT] checks tokens by the keys that
+// A verifier is a [mcpsec.TokenVerifier]. [JWT] checks tokens by the keys that
 // their issuer publishes, [Introspection] asks the issuer, [PocketBase] a
 // PocketBase server, and [Keys] knows static API keys. [AnyOf] puts several
-// together.
+// together, and [Implies] adds the scopes that others stand for.
 //
 // # What it protects, and from whom
 //
@@ -35,8 +39,10 @@
 //
 // A bearer token is whoever's who holds it. A revoked JWT lives on until it
 // expires, give or take the clock skew: let issuers keep them short, or use
-// [Introspection]. What an issuer signs is believed. Not every ID token can be
-// told from an access token; that Audience is a URL, and no client's id, is what
-// keeps them out. Who looks at the network between this machine and the
-// issuer's sees nothing, but a Client of your own may change that.
+// [Introspection]. What an issuer signs is believed, where its metadata sends us
+// for keys is asked, and a subject of its clients that looks like one of its users
+// is that user (RFC 9068, section 5). Not every ID token can be told from an
+// access token; that Audience is a URL, and no client's id, is what keeps them
+// out. An issuer on this machine may be asked by plain http, since nothing of it
+// leaves the machine; a Client of your own may show what is sent to others.
 package auth

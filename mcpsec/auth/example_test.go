@@ -5,15 +5,60 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/auth"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
+// A server that takes the tokens of an authorization server. Who comes without
+// one is told where to get it.
+func Example() {
+	const resource = "https://orders.example.com/mcp"
+	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "orders", Version: "1.0.0"}, mcpsec.Options{
+		Audit: mcpsec.NewAuditLog(io.Discard), // OpenAuditLog, in a program
+		Log:   slog.DiscardHandler,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	verify, err := auth.JWT(auth.JWTOptions{Issuer: "https://login.example.com", Audience: resource})
+	if err != nil {
+		log.Fatal(err)
+	}
+	options := mcpsec.HTTPOptions{
+		Verifier: verify, Resource: resource, AuthorizationServers: []string{"https://login.example.com"},
+	}
+	handler, err := srv.HTTP(options) // a program calls srv.ListenAndServe(ctx, ":443", options)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	web := httptest.NewServer(handler)
+	defer web.Close()
+	res, err := http.Post(web.URL+"/mcp", "application/json", strings.NewReader("{}"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	res.Body.Close()
+	fmt.Println(res.Status)
+	fmt.Println(res.Header.Get("WWW-Authenticate"))
+	// Output:
+	// 401 Unauthorized
+	// Bearer resource_metadata="https://orders.example.com/.well-known/oauth-protected-resource/mcp"
+}
+
 // People come with tokens of an authorization server, a nightly job with a key.
 // What needs no network is asked first.
-func Example() {
+func ExampleAnyOf() {
 	users, err := auth.JWT(auth.JWTOptions{
 		Issuer:   "https://login.example.com",
 		Audience: "https://orders.example.com/mcp", // this server

@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +56,20 @@ func TestKeys(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		deny(t, v, old, "expired")
 	})
+}
+
+// Every key is compared, and each in constant time: the loop has one statement.
+func TestKeysTakeConstantTime(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("keys.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	loop := regexp.MustCompile(`(?s)\nfunc match\(.*?\n\tfor n := range set \{\n(.*?)\n\t\}\n`).FindSubmatch(source)
+	const want = "\t\tfound = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], set[n].sum[:]), n, found)"
+	if loop == nil || string(loop[1]) != want {
+		t.Errorf("got %q", loop)
+	}
 }
 
 func TestKeysRefuses(t *testing.T) {
