@@ -43,9 +43,8 @@ func newClient(c *http.Client) *http.Client {
 	if c != nil {
 		own = *c
 	} else {
-		own.Transport = &http.Transport{
+		own.Transport = &http.Transport{ // no Proxy, and TLS 1.2 at least
 			ForceAttemptHTTP2:      true,
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 			MaxIdleConnsPerHost:    8,
 			MaxConnsPerHost:        2 * maxAsking,
 			IdleConnTimeout:        90 * time.Second,
