@@ -25,7 +25,7 @@ func AnyOf(verifiers ...mcpsec.TokenVerifier) mcpsec.TokenVerifier {
 	verifiers = slices.Clone(verifiers)
 	return func(ctx context.Context, token string) (mcpsec.Principal, error) {
 		for _, verify := range verifiers {
-			if p, err := verify(ctx, token); err == nil || !errors.Is(err, mcpsec.ErrInvalidToken) {
+			if p, err := verify(ctx, token); !errors.Is(err, mcpsec.ErrInvalidToken) {
 				return p, err
 			}
 		}

@@ -64,6 +64,11 @@ func TestImplies(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, p.Scopes, tc.want)
 		}
 	}
+	granted := []string{"write", "admin", "", ""}[:2]
+	allow(t, auth.Implies(knows("a", "id", granted...), hierarchy), "a")
+	if whole := granted[:4]; !slices.Equal(whole, []string{"write", "admin", "", ""}) {
+		t.Errorf("the verifier's own scopes became %q", whole)
+	}
 	deny(t, auth.Implies(knows("a", "id"), hierarchy), "b", "of id")
 	puzzled(t, auth.Implies(away, hierarchy), "b", "away")
 }

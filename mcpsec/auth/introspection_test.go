@@ -135,7 +135,7 @@ func TestIntrospectionAsks(t *testing.T) {
 		s := &server{}
 		s.answer(func(w http.ResponseWriter, r *http.Request) {
 			user, pass, _ := r.BasicAuth()
-			if user != "orders" || pass != "4f9c%3AZr%252b%2BkQ7+w%2Fb1xV8nLp" {
+			if user != "orders%3Aeu" || pass != "4f9c%3AZr%252b%2BkQ7+w%2Fb1xV8nLp" {
 				t.Errorf("got %q and %q", user, pass)
 			}
 			if r.Method != http.MethodPost || r.URL.RawQuery != "" || r.PostFormValue("token") != "a&b=c" || r.PostFormValue("token_type_hint") != "access_token" {
@@ -143,7 +143,9 @@ func TestIntrospectionAsks(t *testing.T) {
 			}
 			says(active())(w, r)
 		})
-		allow(t, introspection(t, introspecting(s)), "a&b=c")
+		opts := introspecting(s)
+		opts.ClientID = "orders:eu"
+		allow(t, introspection(t, opts), "a&b=c")
 	})
 }
 
@@ -205,6 +207,12 @@ func TestAnswersAreKept(t *testing.T) {
 		if s.count() != 2 {
 			t.Errorf("asked %d times, want 2", s.count())
 		}
+		s.answer(says(object{"active": false}))
+		time.Sleep(time.Nanosecond)
+		deny(t, v, opaque, "not active")
+		s.answer(says(active()))
+		time.Sleep(time.Nanosecond)
+		allow(t, v, opaque)
 	})
 	bubble(t, "counted from the question", func(t *testing.T) {
 		s := &server{handler: func(w http.ResponseWriter, r *http.Request) {
