@@ -52,6 +52,7 @@ func TestIntrospectionAllows(t *testing.T) {
 		"no token type":        {"token_type", nil},
 		"type's case":          {"token_type", "bearer"},
 		"one of two audiences": {"aud", []string{"x", resource + "/"}},
+		"nbf within the skew":  {"nbf", 946_684_800 + 60},
 		"scope list":           {"scope", []string{"orders:read"}},
 	} {
 		bubble(t, name, func(t *testing.T) {
