@@ -45,6 +45,28 @@ func TestAnswersAreBounded(t *testing.T) {
 	})
 }
 
+// Room is made by answers that count no more, if there are any.
+func TestOldAnswersGoFirst(t *testing.T) {
+	t.Parallel()
+	now, kept := time.Now(), map[digest]*answer{}
+	for n := range 100 {
+		keep(kept, digest{1, byte(n)}, &answer{until: now}, 200)
+		keep(kept, digest{2, byte(n)}, &answer{until: now.Add(time.Hour)}, 200)
+	}
+	for n := range 50 {
+		keep(kept, digest{3, byte(n)}, &answer{until: now.Add(time.Hour)}, 200)
+	}
+	lost := 100
+	for sum := range kept {
+		if sum[0] == 2 {
+			lost--
+		}
+	}
+	if lost > 15 || len(kept) != 200 { // 25 at random; 2 if old ones are looked for
+		t.Errorf("%d good answers were dropped of %d", lost, len(kept))
+	}
+}
+
 // A token is in one place at most.
 func TestAnswersMove(t *testing.T) {
 	t.Parallel()

@@ -79,6 +79,7 @@ func TestIntrospectionDenies(t *testing.T) {
 		"no audience":        {[]any{"aud", nil}, "another audience"},
 		"expired":            {[]any{"exp", 946_684_800}, "expired"},
 		"expiry no date":     {[]any{"exp", -1}, "times are malformed"},
+		"nbf no date":        {[]any{"nbf", -1}, "times are malformed"},
 		"not yet":            {[]any{"nbf", 946_684_800 + 61}, "not valid yet"},
 		"no subject":         {[]any{"sub", nil}, "subject is missing"},
 		"invisible subject":  {[]any{"sub", "ann\u200b"}, "not printable"},

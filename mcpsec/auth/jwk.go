@@ -115,16 +115,17 @@ func (k *jwk) rsa() crypto.PublicKey {
 	return &rsa.PublicKey{N: n, E: int(e.Int64())}
 }
 
-// ec returns a key on one of NIST's curves. ParseUncompressedPublicKey checks the
-// length of both coordinates together, and that the point lies on the curve.
+// ec returns a key on one of NIST's curves. ParseUncompressedPublicKey refuses all
+// others, checks the length of both coordinates together, and that the point lies
+// on the curve.
 func (k *jwk) ec() (crypto.PublicKey, []string) {
 	curves := map[string]struct {
 		elliptic.Curve
 		alg string
 	}{"P-256": {elliptic.P256(), "ES256"}, "P-384": {elliptic.P384(), "ES384"}, "P-521": {elliptic.P521(), "ES512"}}
-	c, ok := curves[k.Crv]
+	c := curves[k.Crv]
 	x, y := number(k.X), number(k.Y)
-	if !ok || len(x) != len(y) {
+	if len(x) != len(y) {
 		return nil, nil
 	}
 	key, err := ecdsa.ParseUncompressedPublicKey(c.Curve, slices.Concat([]byte{uncompressed}, x, y))

@@ -92,6 +92,7 @@ func TestKeysRefuses(t *testing.T) {
 		"short":           {[]auth.Key{{Name: "job", Secret: redact.NewSecret(key[:12])}}, "too short"},
 		"not hex":         {[]auth.Key{{Name: "job", SHA256: "hunter2"}}, "64 hexadecimal"},
 		"too short hash":  {[]auth.Key{{Name: "job", SHA256: hashed(key)[:62]}}, "64 hexadecimal"},
+		"more than hex":   {[]auth.Key{{Name: "job", SHA256: hashed(key) + "zz"}}, "64 hexadecimal"},
 		"twice":           {[]auth.Key{good, {Name: "other", SHA256: hashed(key)}}, "key 2: is given twice"},
 		"scope of two":    {[]auth.Key{{Name: "job", Secret: good.Secret, Scopes: []string{"a b"}}}, "Scopes may hold"},
 		"wildcard":        {[]auth.Key{{Name: "job", Secret: good.Secret, Scopes: []string{"orders:*"}}}, "wildcards"},
