@@ -7,6 +7,7 @@ package pocketbase
 import (
 	"errors"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -25,7 +26,12 @@ import (
 // more of users, clerks.
 func start(t *testing.T) (*core.BaseApp, string) {
 	t.Helper()
-	app := core.NewBaseApp(core.BaseAppConfig{DataDir: t.TempDir()})
+	dir, err := os.MkdirTemp("", "pocketbase") // t.TempDir would fail if PocketBase is late with a file
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	app := core.NewBaseApp(core.BaseAppConfig{DataDir: dir})
 	clerks := core.NewAuthCollection("clerks")
 	for _, step := range []func() error{
 		app.Bootstrap, app.RunAllMigrations, app.ReloadCachedCollections, func() error { return app.Save(clerks) },
