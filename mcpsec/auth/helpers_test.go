@@ -80,6 +80,9 @@ func signed(key any, head, claims any) string {
 	}
 	input := text(head) + "." + text(claims)
 	method := jwt.GetSigningMethod(h["alg"].(string))
+	if h["alg"] == "Ed25519" {
+		method = jwt.SigningMethodEdDSA
+	}
 	if method == nil || method.Alg() == "none" {
 		return input + "."
 	}

@@ -26,7 +26,11 @@ const (
 )
 
 // signatures are the algorithms that can be allowed: those with a public key.
-var signatures = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+var (
+	signatures    = slices.Concat(rsaSignatures, []string{"ES256", "ES384", "ES512"}, edSignatures)
+	rsaSignatures = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
+	edSignatures  = []string{"EdDSA", "Ed25519"}
+)
 
 // A publicKey is one of the issuer's keys and what it may be used for.
 type publicKey struct {
@@ -88,11 +92,11 @@ func (k *jwk) verifies() bool {
 func (k *jwk) public() (key crypto.PublicKey, algs []string) {
 	switch k.Kty {
 	case "RSA":
-		key, algs = k.rsa(), signatures[:6]
+		key, algs = k.rsa(), rsaSignatures
 	case "EC":
 		key, algs = k.ec()
 	case "OKP":
-		key, algs = k.ed25519(), []string{"EdDSA"}
+		key, algs = k.ed25519(), edSignatures
 	}
 	if k.Alg != "" {
 		if !slices.Contains(algs, k.Alg) {

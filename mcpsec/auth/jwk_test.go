@@ -74,7 +74,7 @@ func cutElsewhere() object {
 // A key fits one kind of algorithm, and one curve one hash.
 func TestKeysFitTheirAlgorithm(t *testing.T) {
 	t.Parallel()
-	all := []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+	all := []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
 	ec521, _ := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
 	keys := map[string]object{"r": published("r", rsaKey().Public()), "e": published("e", ecKey().Public()),
 		"f": published("f", ec384().Public()), "g": published("g", ec521.Public()), "d": published("d", edKey().Public())}
@@ -108,6 +108,11 @@ func TestKeysNameTheirAlgorithm(t *testing.T) {
 		v := verifier(t, options(publishing(with(published("r1", rsaKey().Public()), "alg", "PS256"))))
 		allow(t, v, signed(rsaKey(), with(goodHead(), "alg", "PS256"), goodClaims()))
 		deny(t, v, good(), "key is not known")
+	})
+	bubble(t, "Ed25519", func(t *testing.T) {
+		v := verifier(t, options(publishing(with(published("d1", edKey().Public()), "alg", "Ed25519"))))
+		allow(t, v, signed(edKey(), object{"alg": "Ed25519", "kid": "d1"}, goodClaims()))
+		deny(t, v, signed(edKey(), object{"alg": "EdDSA", "kid": "d1"}, goodClaims()), "key is not known")
 	})
 }
 

@@ -33,8 +33,9 @@ type JWTOptions struct {
 	Audience string
 
 	// Algorithms are the signatures that are taken, out of RS256, RS384, RS512,
-	// PS256, PS384, PS512, ES256, ES384, ES512 and EdDSA; none and HMAC are not
-	// among them. Defaults to RS256, PS256, ES256 and EdDSA.
+	// PS256, PS384, PS512, ES256, ES384, ES512, EdDSA and Ed25519, its newer name
+	// (RFC 9864); none and HMAC are not among them. Defaults to RS256, PS256, ES256,
+	// EdDSA and Ed25519.
 	Algorithms []string
 
 	// Types are the values of a token's typ header that are taken, in lower case
@@ -104,14 +105,19 @@ func (o *JWTOptions) complete() error {
 	}
 	o.Algorithms, o.Types = slices.Clone(o.Algorithms), slices.Clone(o.Types)
 	if len(o.Algorithms) == 0 {
-		o.Algorithms = []string{"RS256", "PS256", "ES256", "EdDSA"}
+		o.Algorithms = []string{"RS256", "PS256", "ES256", "EdDSA", "Ed25519"}
 	}
 	if len(o.Types) == 0 {
 		o.Types = []string{accessTokenType, "jwt", ""}
 	}
+	for _, typ := range o.Types {
+		if typ != (&header{Typ: typ}).typ() {
+			return errors.New("auth: Types must be in lower case and without application/")
+		}
+	}
 	for _, alg := range o.Algorithms {
 		if !slices.Contains(signatures, alg) {
-			return errors.New("auth: Algorithms may hold RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 and EdDSA")
+			return errors.New("auth: Algorithms may hold RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA and Ed25519")
 		}
 	}
 	return nil
@@ -139,13 +145,21 @@ func (v *jwtVerifier) verify(ctx context.Context, token string) (mcpsec.Principa
 	if err != nil {
 		return mcpsec.Principal{}, err
 	}
-	if jwt.GetSigningMethod(t.header.Alg).Verify(t.signed, t.signature, key) != nil {
+	if signingMethod(t.header.Alg).Verify(t.signed, t.signature, key) != nil {
 		return mcpsec.Principal{}, invalid("its signature is wrong")
 	}
 	if err := v.checkClaims(t); err != nil {
 		return mcpsec.Principal{}, err
 	}
 	return newPrincipal(t.claims.Iss, t.claims.Sub, t.claims.granted())
+}
+
+// signingMethod takes one of signatures.
+func signingMethod(alg string) jwt.SigningMethod {
+	if alg == "Ed25519" {
+		return jwt.SigningMethodEdDSA // the package knows the older name only
+	}
+	return jwt.GetSigningMethod(alg)
 }
 
 func (v *jwtVerifier) checkHeader(h *header) error {

@@ -294,6 +294,8 @@ func TestJWTRefusesOptions(t *testing.T) {
 		"keys' fragment":     {func(o *auth.JWTOptions) { o.KeysURL += "#x" }, "without user and fragment"},
 		"fragment":           {func(o *auth.JWTOptions) { o.Audience += "#x" }, "without fragment"},
 		"plain keys":         {func(o *auth.JWTOptions) { o.KeysURL = "http://10.0.0.1/keys" }, "KeysURL must begin with https"},
+		"type's case":        {func(o *auth.JWTOptions) { o.Types = []string{"at+JWT"} }, "lower case"},
+		"type in full":       {func(o *auth.JWTOptions) { o.Types = []string{"jwt", "application/at+jwt"} }, "without application/"},
 		"none":               {func(o *auth.JWTOptions) { o.Algorithms = []string{"none"} }, "Algorithms may hold"},
 		"HMAC":               {func(o *auth.JWTOptions) { o.Algorithms = []string{"RS256", "HS256"} }, "Algorithms may hold"},
 		"too much skew":      {func(o *auth.JWTOptions) { o.ClockSkew = 5*time.Minute + 1 }, "ClockSkew"},
