@@ -56,7 +56,8 @@ func newClient(c *http.Client) *http.Client {
 	return &own
 }
 
-// send returns status and body of the answer. Its errors are constants.
+// send returns status and body of the answer. Its errors hold nothing of either,
+// nor of the request but the host.
 func send(c *http.Client, req *http.Request) (status int, body []byte, err error) {
 	req.Header.Set("Accept", "application/json")
 	res, err := c.Do(req)
@@ -108,6 +109,11 @@ func checkURL(what, raw string) error {
 		return fmt.Errorf("auth: %s must begin with https:// (or name this machine)", what)
 	}
 	return nil
+}
+
+func plaintext(raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && u.Scheme == "http"
 }
 
 func loopback(host string) bool {

@@ -173,7 +173,8 @@ func (s *keySet) discover(ctx context.Context) (string, error) {
 }
 
 // keysURL reads the metadata, which must be the issuer's own (RFC 8414, section
-// 3.3): otherwise one tenant of a server could speak for another.
+// 3.3): otherwise one tenant of a server could speak for another. An issuer that
+// is elsewhere has no say about this machine's ports.
 func (s *keySet) keysURL(doc []byte) (string, error) {
 	var meta struct {
 		Issuer  string `json:"issuer"`
@@ -184,7 +185,7 @@ func (s *keySet) keysURL(doc []byte) (string, error) {
 		return "", errNotJSON
 	case meta.Issuer != s.issuer:
 		return "", errors.New("its metadata is of another issuer")
-	case checkURL("jwks_uri", meta.JWKSURI) != nil:
+	case checkURL("jwks_uri", meta.JWKSURI) != nil, plaintext(meta.JWKSURI) && !plaintext(s.issuer):
 		return "", errors.New("its metadata names no address of keys that has TLS")
 	}
 	return meta.JWKSURI, nil

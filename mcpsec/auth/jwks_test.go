@@ -285,10 +285,13 @@ func TestDiscovery(t *testing.T) {
 		"almost the issuer": {tenant, map[string]string{"/tenants/a/.well-known/openid-configuration": meta(tenant+"/", tenant+"/k")}, "of another issuer", nil},
 		"no issuer":         {tenant, map[string]string{"/tenants/a/.well-known/openid-configuration": `{"jwks_uri":"https://keys.example.com/k"}`}, "of another issuer", nil},
 		"keys without TLS":  {tenant, map[string]string{"/tenants/a/.well-known/openid-configuration": meta(tenant, "http://login.example.com/k")}, "has TLS", nil},
-		"keys in a file":    {tenant, map[string]string{"/tenants/a/.well-known/openid-configuration": meta(tenant, "file:///etc/passwd")}, "has TLS", nil},
-		"no keys":           {tenant, map[string]string{"/tenants/a/.well-known/openid-configuration": meta(tenant, "")}, "has TLS", nil},
-		"issuer twice":      {tenant, map[string]string{"/tenants/a/.well-known/openid-configuration": `{"issuer":"x",` + meta(tenant, tenant+"/k")[1:]}, "not the JSON", nil},
-		"nothing":           {tenant, nil, "status 404", nil},
+		"keys on this host": {tenant, map[string]string{"/tenants/a/.well-known/openid-configuration": meta(tenant, "http://127.0.0.1/k")}, "has TLS", nil},
+		"issuer here too": {"http://localhost", map[string]string{"/.well-known/openid-configuration": meta("http://localhost", "http://127.0.0.1/k")}, "",
+			[]string{"http://localhost/.well-known/openid-configuration", "http://127.0.0.1/k"}},
+		"keys in a file": {tenant, map[string]string{"/tenants/a/.well-known/openid-configuration": meta(tenant, "file:///etc/passwd")}, "has TLS", nil},
+		"no keys":        {tenant, map[string]string{"/tenants/a/.well-known/openid-configuration": meta(tenant, "")}, "has TLS", nil},
+		"issuer twice":   {tenant, map[string]string{"/tenants/a/.well-known/openid-configuration": `{"issuer":"x",` + meta(tenant, tenant+"/k")[1:]}, "not the JSON", nil},
+		"nothing":        {tenant, nil, "status 404", nil},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			s := &server{handler: func(w http.ResponseWriter, r *http.Request) {

@@ -48,8 +48,8 @@ type JWTOptions struct {
 	KeysURL string
 
 	// Client fetches metadata and keys, without following redirects. One of
-	// package outbound confines where it goes. Defaults to a client of its own,
-	// which takes no proxy from the environment.
+	// package outbound confines where it goes (and follows redirects on one host).
+	// Defaults to a client of its own, which takes no proxy from the environment.
 	Client *http.Client
 
 	// ClockSkew is how far the issuer's clock may differ from ours: up to 5
