@@ -68,6 +68,20 @@ func TestPocketBaseAllows(t *testing.T) {
 			t.Errorf("asked %d times, want 1", s.count())
 		}
 	})
+	bubble(t, "scopes that change later", func(t *testing.T) {
+		shared := []string{"orders:read"}
+		v, err := auth.PocketBase(auth.PocketBaseOptions{URL: pbURL, Collection: "users", Client: (&server{handler: says(record())}).client(),
+			Scopes: func(map[string]any) []string { return shared }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := pbToken()
+		allow(t, v, token)
+		shared[0] = "root"
+		if p := allow(t, v, token); !slices.Equal(p.Scopes, []string{"orders:read"}) {
+			t.Errorf("got %q", p.Scopes)
+		}
+	})
 	bubble(t, "no scopes", func(t *testing.T) {
 		if p := allow(t, pocketBase(t, &server{handler: says(record("role", "guest"))}), pbToken()); p.Scopes != nil {
 			t.Errorf("got %q", p.Scopes)
