@@ -14,7 +14,7 @@ import (
 // An error that is [ErrInvalidToken] means that the token is not good; any
 // other, that it could not be checked. Neither text reaches the client; the
 // second is logged. A TokenVerifier must be safe for concurrent use, and heed
-// its context, which ends after ten seconds.
+// its context, which ends after ten seconds. Package auth makes such verifiers.
 type TokenVerifier func(ctx context.Context, token string) (Principal, error)
 
 // ErrInvalidToken is what a [TokenVerifier]'s error wraps when the token is

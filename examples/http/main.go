@@ -9,10 +9,8 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"flag"
-	"fmt"
 	"log"
 	"log/slog"
 	"os"
@@ -23,6 +21,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/auth"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
@@ -44,27 +43,17 @@ func lookup(_ context.Context, in lookupIn) (order, error) {
 	return order{}, &mcpsec.Error{Message: "there is no such order: ask for 1 or 2"}
 }
 
-// verifier knows tokens by their hashes, so that looking one up tells nothing of
-// the others. The list is "name=token,name=token".
+// verifier knows whose the tokens of a list are: "name=token,name=token".
 func verifier(list mcpsec.Secret) (mcpsec.TokenVerifier, error) {
-	names := map[[sha256.Size]byte]string{}
+	var keys []auth.Key
 	for entry := range strings.SplitSeq(list.Reveal(), ",") {
 		name, token, ok := strings.Cut(entry, "=")
-		if !ok || name == "" {
+		if !ok {
 			return nil, errors.New("HTTP_TOKENS must be name=token,name=token")
 		}
-		if err := redact.NewSecret(token).CheckRandom(128); err != nil {
-			return nil, fmt.Errorf("HTTP_TOKENS: the token of %s: %w", name, err)
-		}
-		names[sha256.Sum256([]byte(token))] = name
+		keys = append(keys, auth.Key{Name: name, Secret: redact.NewSecret(token)})
 	}
-	return func(_ context.Context, token string) (mcpsec.Principal, error) {
-		name, ok := names[sha256.Sum256([]byte(token))]
-		if !ok {
-			return mcpsec.Principal{}, mcpsec.ErrInvalidToken
-		}
-		return mcpsec.Principal{ID: name}, nil
-	}, nil
+	return auth.Keys(keys...)
 }
 
 func main() {
