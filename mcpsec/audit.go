@@ -2,7 +2,6 @@ package mcpsec
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -56,11 +55,10 @@ func (s *Server) recordDecision(ctx context.Context, c *Call, f *failure, waiver
 	return s.audit.Handle(ctx, r)
 }
 
-// appendRefusal says why a call does not run, or not yet: what was asked is told
-// by its digest.
+// appendRefusal says why a call does not run, or not yet.
 func (s *Server) appendRefusal(attrs []slog.Attr, f *failure) []slog.Attr {
 	if q := f.question; q != nil {
-		return append(attrs, slog.String("decision", f.outcome), slog.String("way", q.way), slog.String("question", hex.EncodeToString(q.digest[:])))
+		return append(attrs, slog.String("decision", f.outcome), slog.String("way", q.way))
 	}
 	attrs = append(attrs, slog.String("decision", "refused"), slog.String("rule", f.rule))
 	if f.text != "" {
@@ -77,7 +75,7 @@ func (s *Server) appendAssent(attrs []slog.Attr, a *assent) []slog.Attr {
 	if a == nil {
 		return attrs
 	}
-	attrs = append(attrs, slog.String("confirmed", a.way), slog.String("question", hex.EncodeToString(a.question[:])))
+	attrs = append(attrs, slog.String("confirmed", a.way))
 	if a.by != "" {
 		attrs = append(attrs, slog.String("by", s.clean(a.by, maxReason)))
 	}

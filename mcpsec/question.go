@@ -100,6 +100,7 @@ func (s *Server) members(canonical []byte) []string {
 // forPerson makes a text one line that shows all there is: hidden characters by
 // their numbers, and no secrets, whether or not hidden characters split them.
 func (s *Server) forPerson(t string) string {
+	t = strings.ToValidUTF8(t, "\uFFFD")
 	plain, hidden := text.Strip(t)
 	clean := s.redact.String(plain)
 	if hidden > 0 && clean == plain {
