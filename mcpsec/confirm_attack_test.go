@@ -143,7 +143,7 @@ func TestForgedConfirmations(t *testing.T) {
 func TestConfirmationIsUsedOnce(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]string{
-		"yes": accept, "no": `"inputResponses":{"confirm":{"action":"decline"}}`, "nonsense": `"inputResponses":{"x":{"action":"accept"}}`,
+		"yes": accept, "no": `"inputResponses":{"confirm":{"action":"decline"}}`, "nonsense": `"inputResponses":{"x":{"action":"accept"}}`, "nothing": `"inputResponses":{}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -318,11 +318,12 @@ func TestConfirmationAcrossEras(t *testing.T) {
 	t.Parallel()
 	r := newRemover(nil)
 	f := newFixture(t, destroyMode, r.Tool)
+	state := withState(stateOf(t, f.sender(t)(t, "remove", ada)))
 	conn := f.dial(t) // of 2025-11-25, and cannot ask
 	for name, body := range map[string]string{
-		"answers in an older session":     `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"remove",` + ada + `,"requestState":"x",` + accept + `}}`,
+		"answers in an older session":     `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"remove",` + ada + `,` + state + `,` + accept + `}}`,
 		"capabilities of a newer request": callBody("remove", ada),
-		"a newer request with an answer":  callBody("remove", ada+`,"requestState":"x",`+accept),
+		"a newer request with an answer":  callBody("remove", ada+`,`+state+`,`+accept),
 	} {
 		if got := conn.ask(body); strings.Contains(got, "inputRequests") || strings.Contains(got, "elicitation/create") || !strings.Contains(got, "rror") || r.ran.Load() != 0 {
 			t.Errorf("%s: got %s", name, got)
