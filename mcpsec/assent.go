@@ -63,12 +63,13 @@ func (s *Server) sealAssent(r *run, q *question) string {
 // again says how a refused answer becomes a question again.
 const again = ": call again without inputResponses and requestState, and the person is asked anew"
 
-// answer reads what a repeated call brings along: a state of ours, used once,
-// and the answer of the person. An answer without such a state is a forgery,
-// whatever it says.
+// answer returns a person's yes: one that was given while the call waited, or
+// what a repeated call brings along, which is a state of ours, used once, and the
+// answer of the person. An answer without such a state is a forgery, whatever it
+// says.
 func (r *run) answer(ctx context.Context, raw json.RawMessage) (*assent, *failure) {
 	p := r.req.Params
-	if p.RequestState == "" && p.InputResponses == nil {
+	if r.yes != nil || p.RequestState == "" && p.InputResponses == nil {
 		return r.yes, nil
 	}
 	if !r.modern() {

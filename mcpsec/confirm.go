@@ -15,11 +15,14 @@ import (
 // Ask is the error with which a [Guard] says that a person must be asked first.
 // The text says what will happen, as in "refunds 19.00 EUR to 3 orders": compute
 // it, and write what comes from arguments or data with %q. It becomes one line,
-// without secrets and with hidden characters spelled out. An empty text asks
-// with the arguments. Several guards may ask: that is one question.
+// without secrets and with hidden characters spelled out, and the client reads it
+// like a result. An empty text asks with the arguments. Several guards may ask:
+// that is one question, of at most 4,000 bytes, or the call is refused.
 //
-// After a yes the guards run again. If their texts are other ones then, the
-// person is asked anew. A guard must return Ask as it is: wrapped, it refuses.
+// A yes counts once, for the caller, the tool and the arguments that the question
+// was about. After it the guards run again, and if their texts are other ones
+// then, the person is asked anew. A guard must return Ask as it is: wrapped, it
+// refuses.
 func Ask(text string) error { return &asking{text} }
 
 type asking struct{ text string }
@@ -30,10 +33,12 @@ func (*asking) Error() string {
 
 // Preview returns a guard that asks a person with what f computes from the
 // input: rows that would go, an amount, recipients. An error of f refuses the
-// call as any guard's does, and so does a tool whose input is not an In.
-// Put it last of the guards: it runs when none before it has refused. What f
-// reads can change until the tool runs, if only a little: let the tool itself
-// change no more than f has counted, or do both in one transaction.
+// call as any guard's does, and so does a tool whose input is not an In. Without
+// a Preview the question of a [Destroy] tool shows the arguments.
+//
+// Put it last of the guards: it runs when none before it has refused. Between f
+// and the tool there still is a moment in which what f has read can change: where
+// that matters, let the tool do no more than f has counted.
 func Preview[In any](f func(context.Context, In) (string, error)) Guard {
 	return func(ctx context.Context, c *Call) error {
 		in, ok := c.Args.(In)

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -239,7 +240,7 @@ func TestSealKeys(t *testing.T) {
 	server := func(name string, keys ...mcpsec.Secret) (*fixture, *remover) {
 		r := newRemover(nil)
 		f := newFixture(t, nil)
-		srv, err := mcpsec.NewServer(&mcp.Implementation{Name: name, Version: "1"}, mcpsec.Options{Audit: mcpsec.NewAuditLog(&f.audit), Mode: mcpsec.Destroy, SealKeys: keys})
+		srv, err := mcpsec.NewServer(&mcp.Implementation{Name: name, Version: "1"}, mcpsec.Options{Audit: mcpsec.NewAuditLog(&f.audit), Log: slog.DiscardHandler, Mode: mcpsec.Destroy, SealKeys: keys})
 		if err != nil {
 			t.Fatal(err)
 		}

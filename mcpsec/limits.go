@@ -45,11 +45,10 @@ type Limits struct {
 	// Grace is how long running calls may go on when the server stops, before
 	// they are cancelled. Defaults to 5 seconds.
 	Grace time.Duration
-	// Confirm is how long a person may take to answer a question, at most a
-	// day. While the client's own question waits, the call holds nothing here; where
-	// the server must wait, it holds a request of the transport, and of
-	// those one caller has at most a quarter of MaxConcurrentPerPrincipal.
-	// Defaults to 5 minutes.
+	// Confirm is how long a person may take to answer a question, at most a day.
+	// A call that waits for one counts against no other limit, but a caller has
+	// at most a quarter of MaxConcurrentPerPrincipal of them. Defaults to 5
+	// minutes.
 	Confirm time.Duration
 }
 

@@ -54,7 +54,8 @@ type Options struct {
 	// answered: the first seals, all of them open, so that a key can be
 	// replaced without losing questions that are open. Each is random, of 32
 	// bytes or more. Replicas need the same keys, or one refuses the answer to
-	// another's question. Defaults to a key of this process.
+	// another's question; each counts for itself that an answer is used once.
+	// Defaults to a key of this process.
 	SealKeys []Secret
 	// Redactor masks secrets in results, error texts, logs and records.
 	// Defaults to redact.New with Secrets.
