@@ -330,6 +330,9 @@ func TestConfirmationAcrossEras(t *testing.T) {
 			t.Errorf("%s: got %s", name, got)
 		}
 	}
+	if n := strings.Count(f.audit.String(), `"decision":"asked"`); n != 1 { // by the honest one
+		t.Errorf("asked %d times", n)
+	}
 }
 
 // A person who was asked is no way around guards: they decide again.
