@@ -109,7 +109,7 @@ func (w *wishes) add(err error, own, waived bool) bool {
 
 // digest tells one question from another, by what was computed and not by what
 // redaction has left of it.
-func (w *wishes) digest() [sha256.Size]byte {
+func (w wishes) digest() [sha256.Size]byte {
 	h := sha256.New()
 	for _, t := range w.texts {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(t))))
@@ -123,7 +123,7 @@ func (t *Tool) unconfirmed() bool { return waive.Has(t.spec.Waive, waive.Unconfi
 
 // confirm lets a call pass that needs no yes, or that has one to the very
 // question that it raises now. Otherwise it ends this attempt with the question.
-func (r *run) confirm(w *wishes, yes *assent, raw json.RawMessage) *failure {
+func (r *run) confirm(w wishes, yes *assent, raw json.RawMessage) *failure {
 	if !w.asked && (r.call.Effect != Destroy || r.tool.unconfirmed()) {
 		return nil
 	}

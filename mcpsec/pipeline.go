@@ -223,15 +223,14 @@ func (r *run) decide(ctx context.Context, raw json.RawMessage) (in any, f *failu
 
 // guard asks the guards. One that wants a person to be asked does not keep the
 // next from refusing.
-func (r *run) guard(ctx context.Context, in any) (*wishes, *failure) {
-	w := &wishes{}
+func (r *run) guard(ctx context.Context, in any) (w wishes, f *failure) {
 	for i, guards := range [2][]Guard{r.server.guards, r.tool.spec.Guards} {
 		own := i == 1
 		for _, g := range guards {
 			c := r.call // a copy for each: what one guard changes, nobody sees
 			c.Args, c.Principal.Scopes = r.tool.value(in), slices.Clone(c.Principal.Scopes)
 			if err := g(ctx, &c); err != nil && !w.add(err, own, own && r.tool.unconfirmed()) {
-				return nil, fromGuard(err)
+				return w, fromGuard(err)
 			}
 		}
 	}

@@ -30,7 +30,7 @@ const maxQuestion = 4000
 
 // question writes down what will happen. Each text is one line behind a bullet,
 // so that none can look like the frame or like another.
-func (r *run) question(w *wishes, raw json.RawMessage, again bool) (*question, *failure) {
+func (r *run) question(w wishes, raw json.RawMessage, again bool) (*question, *failure) {
 	canonical, err := canonicalArguments(raw)
 	if err != nil { // it was decoded before
 		return nil, &failure{outcome: outcomeFailed, rule: "confirmation", cause: err}

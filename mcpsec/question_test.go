@@ -84,6 +84,24 @@ func TestQuestionShowsText(t *testing.T) {
 	}
 }
 
+type keyIn struct {
+	Name   string `json:"name"`
+	APIKey string `json:"api_key"`
+}
+
+// A secret that only its name gives away is not shown either.
+func TestQuestionMasksByName(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, destroyMode, mcpsec.NewTool(mcpsec.ToolSpec{Name: "purge", Description: "For tests.", Effect: mcpsec.Destroy},
+		func(context.Context, keyIn) (echoOut, error) { return echoOut{}, nil }))
+	attempt(t, f.connectAs(t, true, func(_ context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+		if want := "• api_key: \"[redacted]\"\n• name: \"ada\""; !strings.HasSuffix(req.Params.Message, want) {
+			t.Errorf("asked %q", req.Params.Message)
+		}
+		return &mcp.ElicitResult{Action: "decline"}, nil
+	}), "purge", keyIn{Name: "ada", APIKey: "tern-gull-heron"})
+}
+
 // What a person cannot read whole is not asked, and does not run.
 func TestLongQuestionsAreRefused(t *testing.T) {
 	t.Parallel()
