@@ -118,6 +118,9 @@ func (w wishes) digest() [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
+// maxRounds is how often one call asks while what would happen keeps changing.
+const maxRounds = 3
+
 // unconfirmed reports whether the tool may do without a person.
 func (t *Tool) unconfirmed() bool { return waive.Has(t.spec.Waive, waive.Unconfirmed) }
 
@@ -135,7 +138,10 @@ func (r *run) confirm(w wishes, yes *assent, raw json.RawMessage) *failure {
 		return nil
 	}
 	way := r.way()
-	if way == "" {
+	switch {
+	case r.round > maxRounds:
+		return refused("confirmation", "not allowed: what it would do changes faster than a person can answer")
+	case way == "":
 		return refused("confirmation", "not allowed: a person must confirm it first, and this client cannot ask one: use a client that supports elicitation"+r.legacyAdvice())
 	}
 	q, f := r.question(w, raw, yes != nil)

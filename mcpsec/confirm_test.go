@@ -304,6 +304,9 @@ func TestQuestionsEnd(t *testing.T) {
 	if !strings.Contains(text, "changes faster") || r.ran.Load() != 0 || asked.Load() != 3 {
 		t.Errorf("got %q, asked %d times, ran %d times", text, asked.Load(), r.ran.Load())
 	}
+	if got := f.story(t); got != "asked elicitation; asked elicitation; asked elicitation; refused confirmation" {
+		t.Errorf("recorded %q", got)
+	}
 }
 
 // Who asks what: guards of tools of any effect, several of them, and those that

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 )
-
-// maxRounds is how often one call asks while what would happen keeps changing.
-const maxRounds = 3
 
 // An opinion is what asking a person has led to: a yes, or why not.
 type opinion struct {
@@ -16,27 +14,27 @@ type opinion struct {
 	no *failure
 }
 
-// ask asks a person while the client waits, who holds no place of those that
-// run: only a place of those that wait for people. It returns the yes, or the
-// answer of the call.
-func (r *run) ask(ctx context.Context, q *question, round int) (*assent, *result) {
-	said := r.opinion(ctx, q, round)
+// ask asks a person while the client waits. The call holds no place of those
+// that run meanwhile, only one of those that wait for people. It returns the yes,
+// or the answer of the call.
+func (r *run) ask(ctx context.Context, q *question) (*assent, *result) {
+	said := r.opinion(ctx, q)
 	if said.no == nil {
 		return &assent{way: q.way, by: said.by, question: q.digest}, nil
 	}
 	ctx = context.WithoutCancel(ctx)
-	if err := r.server.recordDecision(ctx, &r.call, said.no, r.tool.spec.Waive); err != nil {
+	c := r.forRecord()
+	c.start = time.Now()
+	if err := r.server.recordDecision(ctx, c, said.no, r.tool.spec.Waive); err != nil {
 		r.server.log.ErrorContext(ctx, "audit failed", "call", r.call.ID, "error", err)
 	}
 	said.no.log(ctx, r.server.log, &r.call)
 	return nil, r.failed(said.no)
 }
 
-func (r *run) opinion(ctx context.Context, q *question, round int) opinion {
+// opinion waits for what the person says, at most as long as a person may take.
+func (r *run) opinion(ctx context.Context, q *question) opinion {
 	s := r.server
-	if round > maxRounds {
-		return opinion{no: refused("confirmation", "not allowed: what it would do changes faster than a person can answer")}
-	}
 	leave, ok := s.enterWaiting(r.call.Principal.ID)
 	if !ok {
 		return opinion{no: refused("busy", "too many calls wait for a person's answer: wait for those, then retry")}
@@ -69,6 +67,7 @@ func (r *run) opinion(ctx context.Context, q *question, round int) opinion {
 	return opinion{no: refused("confirmation", fmt.Sprintf("not allowed: nobody has answered within %s", s.limits.Confirm))}
 }
 
+// opinionBy asks, by the client or by the Approver.
 func (r *run) opinionBy(ctx context.Context, q *question) opinion {
 	unasked := func(text string, err error) opinion {
 		f := refused("confirmation", text)

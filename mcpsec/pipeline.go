@@ -24,6 +24,7 @@ type run struct {
 	tool   *Tool
 	req    *mcp.CallToolRequest
 	call   Call
+	round  int     // of questions to a person, from 1
 	yes    *assent // that a person has given to this call while it waited
 	meter  *meter
 	done   chan *result
@@ -51,12 +52,12 @@ func (s *Server) serve(ctx context.Context, t *Tool, req *mcp.CallToolRequest) *
 	var yes *assent
 	for round := 1; ; round++ {
 		call.start = time.Now()
-		r := &run{server: s, tool: t, req: req, yes: yes, done: make(chan *result, 1), call: call}
+		r := &run{server: s, tool: t, req: req, yes: yes, round: round, done: make(chan *result, 1), call: call}
 		res := r.pass(ctx, raw)
 		if res.ask == nil || res.ask.way == byRetry {
 			return res
 		}
-		if yes, res = r.ask(ctx, res.ask, round); yes == nil {
+		if yes, res = r.ask(ctx, res.ask); yes == nil {
 			return res
 		}
 	}
