@@ -55,12 +55,12 @@
 //
 // A client shows the question and brings the answer: one that lies about its
 // person is believed, and a person can be asked until they tire, as often as
-// calls are allowed. It cannot tell a good instruction from a bad one in visible text. It does not
-// confine the handler: what a tool may do to its backend is the business of the
-// backend's own limits and of the tool packages, and a handler that calls
-// os.Exit, panics on a goroutine that it started, or exhausts the memory ends the
-// process. It does not authenticate the
-// peer of a stream: whoever holds the other end is [Options].Principal.
+// calls are allowed. It cannot tell a good instruction from a bad one in
+// visible text. It does not confine the handler: what a tool may do to its
+// backend is the business of the backend's own limits and of the tool packages,
+// and a handler that calls os.Exit, panics on a goroutine that it started, or
+// exhausts the memory ends the process. It does not authenticate the peer of a
+// stream: whoever holds the other end is [Options].Principal.
 //
 // # Over HTTP
 //
