@@ -60,8 +60,8 @@ func (s *Server) sealAssent(r *run, q *question) string {
 	return s.seal.Seal(b)
 }
 
-// again says how a refused answer becomes a question again.
-const again = ": call again without inputResponses and requestState, and the person is asked anew"
+// askAnew says how a refused answer becomes a question again.
+const askAnew = ": call again without inputResponses and requestState, and the person is asked anew"
 
 // answer returns a person's yes: one that was given while the call waited, or
 // what a repeated call brings along, which is a state of ours, used once, and the
@@ -84,7 +84,7 @@ func (r *run) answer(ctx context.Context, raw json.RawMessage) (*assent, *failur
 	}
 	res, ok := p.InputResponses[confirmKey].(*mcp.ElicitResult)
 	if !ok || len(p.InputResponses) != 1 {
-		return nil, refused("confirmation", "not allowed: inputResponses must hold the answer to the question and nothing else"+again)
+		return nil, refused("confirmation", "not allowed: inputResponses must hold the answer to the question and nothing else"+askAnew)
 	}
 	if f := verdict(res); f != nil {
 		return nil, f
@@ -96,7 +96,7 @@ func (r *run) answer(ctx context.Context, raw json.RawMessage) (*assent, *failur
 // arguments, and lately.
 func (r *run) openState(token string, raw json.RawMessage) (*askedState, *failure) {
 	refuse := func(why string) (*askedState, *failure) {
-		return nil, refused("confirmation", "not allowed: the requestState "+why+again)
+		return nil, refused("confirmation", "not allowed: the requestState "+why+askAnew)
 	}
 	if token == "" {
 		return refuse("is missing, so nothing was asked")
@@ -139,11 +139,11 @@ func (s *Server) useOnce(ctx context.Context, st *askedState) *failure {
 	}
 	switch {
 	case err != nil:
-		f := refused("confirmation", "not allowed: whether the answer was used before cannot be told now"+again)
+		f := refused("confirmation", "not allowed: whether the answer was used before cannot be told now"+askAnew)
 		f.cause = err
 		return f
 	case c.Status != state.Taken:
-		return refused("confirmation", "not allowed: the answer was used already"+again)
+		return refused("confirmation", "not allowed: the answer was used already"+askAnew)
 	}
 	return nil
 }

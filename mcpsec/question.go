@@ -30,13 +30,17 @@ const maxQuestion = 4000
 
 // question writes down what will happen. Each text is one line behind a bullet,
 // so that none can look like the frame or like another.
-func (r *run) question(w wishes, raw json.RawMessage, again bool) (*question, *failure) {
+func (r *run) question(w wishes, raw json.RawMessage, changed bool) (*question, *failure) {
 	canonical, err := canonicalArguments(raw)
-	if err != nil { // it was decoded before
+	var lines []string
+	if err == nil {
+		lines, err = r.server.lines(w, canonical)
+	}
+	if err != nil {
 		return nil, &failure{outcome: outcomeFailed, rule: "confirmation", cause: err}
 	}
 	var b strings.Builder
-	if again {
+	if changed {
 		b.WriteString("What would happen has changed since the last question.\n")
 	}
 	fmt.Fprintf(&b, "Allow %s to run %s", r.server.impl.Name, r.call.Tool)
@@ -47,13 +51,8 @@ func (r *run) question(w wishes, raw json.RawMessage, again bool) (*question, *f
 	if r.call.Effect == Destroy {
 		b.WriteString(" It cannot be undone.")
 	}
-	for _, t := range w.texts {
-		b.WriteString("\n• " + r.server.forPerson(t))
-	}
-	if !w.own {
-		for _, t := range r.server.members(canonical) {
-			b.WriteString("\n• " + t)
-		}
+	for _, l := range lines {
+		b.WriteString("\n• " + l)
 	}
 	if b.Len() > maxQuestion {
 		return nil, refused("confirmation", "not allowed: a person must confirm it first, and what it does is too long to be shown to one: ask for less at once")
@@ -71,30 +70,46 @@ func canonicalArguments(raw json.RawMessage) ([]byte, error) {
 	return v, err
 }
 
+// lines are what guards have computed, and the arguments unless the tool's own
+// guards have said what they come to.
+func (s *Server) lines(w wishes, canonical []byte) ([]string, error) {
+	var out []string
+	for _, t := range w.texts {
+		out = append(out, s.forPerson(t))
+	}
+	if w.own {
+		return out, nil
+	}
+	members, err := s.members(canonical)
+	if len(members) == 0 {
+		members = []string{"without arguments"}
+	}
+	return append(out, members...), err
+}
+
 // members shows arguments, each as a line of JSON, in which no text can end its
 // quotes. Their names are the input type's.
-func (s *Server) members(canonical []byte) []string {
-	var lines []string
-	d := jsontext.NewDecoder(bytes.NewReader(s.redact.JSON(canonical)))
+func (s *Server) members(canonical []byte) ([]string, error) {
+	var out []string
+	// Masked names may be equal.
+	d := jsontext.NewDecoder(bytes.NewReader(s.redact.JSON(canonical)), jsontext.AllowDuplicateNames(true))
 	if _, err := d.ReadToken(); err != nil {
-		return nil
+		return nil, err
 	}
 	for d.PeekKind() == '"' {
 		name, err := d.ReadToken()
 		if err != nil {
-			break
+			return nil, err
 		}
 		label := name.String() // valid until the next read
 		value, err := d.ReadValue()
 		if err != nil {
-			break
+			return nil, err
 		}
-		lines = append(lines, label+": "+s.forPerson(string(value)))
+		out = append(out, label+": "+s.forPerson(string(value)))
 	}
-	if len(lines) == 0 {
-		return []string{"without arguments"}
-	}
-	return lines
+	_, err := d.ReadToken()
+	return out, err
 }
 
 // forPerson makes a text one line that shows all there is: hidden characters by
