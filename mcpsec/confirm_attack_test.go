@@ -355,3 +355,29 @@ func TestGuardsDecideAgain(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// A client that asked and then cannot ask any more does not keep an Approver's
+// yes to the changed question from counting.
+func TestApproverAfterAChangedQuestion(t *testing.T) {
+	t.Parallel()
+	text := "removes 2 orders"
+	r := newRemover(func(s *mcpsec.ToolSpec) {
+		s.Guards = []mcpsec.Guard{func(context.Context, *mcpsec.Call) error { return mcpsec.Ask(text) }}
+	})
+	f := newFixture(t, func(o *mcpsec.Options) {
+		o.Mode = mcpsec.Destroy
+		o.Approver = func(_ context.Context, q mcpsec.Question) (string, bool, error) {
+			return "eve", strings.HasPrefix(q.Text, "What would happen has changed"), nil
+		}
+	}, r.Tool)
+	conn := newRaw(t, f.serve(t, t.Context()))
+	state := withState(stateOf(t, conn.ask(callBody("remove", ada))))
+	text = "removes 3 orders"
+	got := conn.ask(strings.Replace(callBody("remove", ada+","+state+","+accept), askingMeta, modernMeta, 1))
+	if !strings.Contains(got, "removed ada") || r.ran.Load() != 1 {
+		t.Errorf("got %s", got)
+	}
+	if got := f.story(t); got != "asked mrtr; asked approver; allowed approver eve; ok" {
+		t.Errorf("recorded %q", got)
+	}
+}

@@ -3,6 +3,7 @@ package mcpsec_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -278,5 +279,20 @@ func TestConfirmationRecords(t *testing.T) {
 	}
 	if strings.Contains(f.audit.String(), "hunter2") {
 		t.Error("the record holds the question")
+	}
+	var got []string
+	for _, r := range rec {
+		for _, changing := range []string{"seq", "prev", "hash", "time", "call", "asked_in", "micros"} {
+			delete(r, changing)
+		}
+		got = append(got, fmt.Sprint(r))
+	}
+	want := []string{
+		"map[arg_bytes:37 args:name=string/7 decision:asked effect:destroy level:INFO msg:decision principal:local tool:remove way:mrtr]",
+		"map[arg_bytes:37 args:name=string/7 confirmed:mrtr decision:allowed effect:destroy level:INFO msg:decision principal:local tool:remove]",
+		"map[level:INFO msg:outcome outcome:ok result_bytes:26 tool:remove]",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("recorded\n%s", strings.Join(got, "\n"))
 	}
 }
