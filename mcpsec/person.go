@@ -56,9 +56,7 @@ func (r *run) opinion(ctx context.Context, q *question) opinion {
 	}()
 	select {
 	case said := <-done:
-		if ctx.Err() == nil {
-			return said
-		}
+		return said
 	case <-ctx.Done(): // an Approver that does not heed it keeps its place
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
