@@ -71,6 +71,21 @@ func TestOpenRefuses(t *testing.T) {
 			}
 		}
 	}
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
+		if bad := token[:len(token)-1] + string(c); bad != token {
+			if _, err := r.Open(bad); err == nil {
+				t.Errorf("another spelling opens: %c at the end", c)
+			}
+		}
+	}
+	if _, err := r.Open(r.Seal(make([]byte, MaxToken))); !errors.Is(err, ErrForged) {
+		t.Errorf("too long a token: got %v", err)
+	}
+	newer := append([]byte{version + 1}, r.keys[0].id[:]...)
+	newer = r.keys[0].aead.Seal(newer, nil, nil, newer[:header:header])
+	if _, err := r.Open(base64.RawURLEncoding.EncodeToString(newer)); !errors.Is(err, ErrForged) {
+		t.Errorf("another version: got %v", err)
+	}
 	if a, b := r.Seal(nil), r.Seal(nil); a == b {
 		t.Error("two tokens are equal")
 	}
