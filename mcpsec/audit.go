@@ -15,12 +15,13 @@ import (
 
 // Two records tell a call's story: "decision", written before the tool runs,
 // and "outcome", written before the answer leaves. A call that was refused
-// before it ran has the first only. They hold no argument values but those of fields tagged
-// `mcpsec:"log"`, and no error texts.
+// before it ran has the first only, and one that a person was asked about has a
+// "decision" that says so before the other. They hold no argument values but
+// those of fields tagged `mcpsec:"log"`, no questions and no error texts.
 
 // recordDecision writes whether a call may run. f is nil for yes.
 func (s *Server) recordDecision(ctx context.Context, c *Call, f *failure, waivers []waive.Waiver) error {
-	if f != nil {
+	if f != nil && f.question == nil {
 		s.metrics.refusals.add(c.Tool, f.rule)
 	}
 	skipped := 0
@@ -43,11 +44,9 @@ func (s *Server) recordDecision(ctx context.Context, c *Call, f *failure, waiver
 	if f == nil {
 		attrs = append(attrs, slog.String("decision", "allowed"))
 	} else {
-		attrs = append(attrs, slog.String("decision", "refused"), slog.String("rule", f.rule))
-		if f.text != "" {
-			attrs = append(attrs, slog.String("reason", s.clean(f.text, maxReason)))
-		}
+		attrs = s.appendRefusal(attrs, f)
 	}
+	attrs = s.appendAssent(attrs, c.assent)
 	if skipped > 0 {
 		attrs = append(attrs, slog.Int("more", skipped))
 	}
@@ -57,6 +56,36 @@ func (s *Server) recordDecision(ctx context.Context, c *Call, f *failure, waiver
 	r := slog.NewRecord(c.start, slog.LevelInfo, "decision", 0)
 	r.AddAttrs(attrs...)
 	return s.audit.Handle(ctx, r)
+}
+
+// appendRefusal says why a call does not run, or not yet.
+func (s *Server) appendRefusal(attrs []slog.Attr, f *failure) []slog.Attr {
+	if q := f.question; q != nil {
+		return append(attrs, slog.String("decision", f.outcome), slog.String("way", q.way))
+	}
+	attrs = append(attrs, slog.String("decision", "refused"), slog.String("rule", f.rule))
+	if f.text != "" {
+		attrs = append(attrs, slog.String("reason", s.clean(f.text, maxReason)))
+	}
+	if f.by != "" {
+		attrs = append(attrs, slog.String("by", s.clean(f.by, maxReason)))
+	}
+	return attrs
+}
+
+// appendAssent says how a person has said yes, and in which call was asked.
+func (s *Server) appendAssent(attrs []slog.Attr, a *assent) []slog.Attr {
+	if a == nil {
+		return attrs
+	}
+	attrs = append(attrs, slog.String("confirmed", a.way))
+	if a.by != "" {
+		attrs = append(attrs, slog.String("by", s.clean(a.by, maxReason)))
+	}
+	if a.call != "" {
+		attrs = append(attrs, slog.String("asked_in", a.call))
+	}
+	return attrs
 }
 
 // recordOutcome writes how a call that ran has ended: late, if it had been given

@@ -96,10 +96,7 @@ func (s *Server) protocolError(ctx context.Context, method string, err error) er
 // wrap gives a tool's result the encoder of [reply].
 func (s *Server) wrap(req *mcp.CallToolRequest, res mcp.Result) mcp.Result {
 	r, ok := res.(*mcp.CallToolResult)
-	if !ok || r == nil || r.InputRequests != nil {
-		return res
-	}
-	if len(r.Content) != 1 {
+	if !ok || r == nil || len(r.Content) != 1 {
 		return res
 	}
 	out, ok := r.Content[0].(*result)

@@ -35,11 +35,14 @@ type Call struct {
 	start time.Time
 	bytes int    // size of the raw arguments
 	shape string // of the arguments, for the record
+
+	assent *assent // of a person, where one was needed
 }
 
 // A Guard allows a call by returning nil. All of a server's guards run, then
 // the tool's; the first error ends the call. The model reads the text of an
-// [*Error]; of any other error it learns only that the call is not allowed.
+// [*Error]; of any other error it learns only that the call is not allowed. A
+// guard that wants a person to be asked first returns [Ask].
 //
 // A Guard must be safe for concurrent use and runs under the call's deadline. It
 // gets a copy of the Call and must not change what Args refers to.

@@ -29,7 +29,8 @@
 //     bounded, never queued.
 //  3. The arguments are decoded once, strictly and exactly, and checked against
 //     the validate tags that also made the schema.
-//  4. The guards see the decoded value, the server's first, then the tool's.
+//  4. The guards see the decoded value, the server's first, then the tool's. What
+//     cannot be undone, or what a guard says so of, needs a person's yes.
 //  5. The decision is recorded. What cannot be recorded is refused.
 //  6. The handler runs with a deadline, and its panic ends the call only.
 //  7. The result is encoded once, checked, freed of hidden characters and
@@ -40,14 +41,26 @@
 // panic, becomes "internal error (call ID)" and is logged, redacted, under that
 // id.
 //
+// # What a person confirms
+//
+// A tool of effect [Destroy] does not run before a person has said yes to what it
+// would do, which [Preview] computes; a guard can [Ask] for any other. The client
+// shows the question: by an input-required result (MCP 2026-07-28), or by
+// elicitation in sessions of older versions. What the client keeps for the server
+// until then is sealed, bound to the caller, the tool, the arguments and the
+// question, expires after [Limits].Confirm and is good once. Where the client
+// cannot ask, [Options].Approver does, or the call is refused.
+//
 // # What it does not protect
 //
-// It cannot tell a good instruction from a bad one in visible text. It does not
-// confine the handler: what a tool may do to its backend is the business of the
-// backend's own limits and of the tool packages, and a handler that calls
-// os.Exit, panics on a goroutine that it started, or exhausts the memory ends the
-// process. It does not authenticate the
-// peer of a stream: whoever holds the other end is [Options].Principal.
+// A client shows the question and brings the answer: one that lies about its
+// person is believed, and a person can be asked until they tire, as often as
+// calls are allowed. It cannot tell a good instruction from a bad one in
+// visible text. It does not confine the handler: what a tool may do to its
+// backend is the business of the backend's own limits and of the tool packages,
+// and a handler that calls os.Exit, panics on a goroutine that it started, or
+// exhausts the memory ends the process. It does not authenticate the peer of a
+// stream: whoever holds the other end is [Options].Principal.
 //
 // # Over HTTP
 //

@@ -35,6 +35,7 @@ func (e *Error) Unwrap() error { return e.Err }
 const (
 	outcomeOK        = "ok"
 	outcomeRefused   = "refused"   // by a rule, before the tool ran or by the tool
+	outcomeAsked     = "asked"     // a person, before the tool runs
 	outcomeFailed    = "failed"    // the handler returned an error
 	outcomePanicked  = "panicked"  // the handler or its result's marshaller
 	outcomeTimeout   = "timeout"   // the deadline passed
@@ -49,6 +50,9 @@ type failure struct {
 	text    string // for the model; empty means an internal error
 	cause   error
 	stack   []byte
+
+	question *question // to ask instead
+	by       string    // who said no
 }
 
 func refused(rule, text string) *failure {

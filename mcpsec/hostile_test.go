@@ -230,6 +230,8 @@ func TestLimitsCannotBeSwitchedOff(t *testing.T) {
 		"negative rate":    {CallsPerSecond: -1},
 		"negative timeout": {Timeout: -1},
 		"deep":             {MaxDepth: 100_000},
+		"negative confirm": {Confirm: -1},
+		"endless confirm":  {Confirm: 24*time.Hour + 1},
 	} {
 		if _, err := mcpsec.NewServer(impl, mcpsec.Options{Audit: mcpsec.NewAuditLog(&strings.Builder{}), Limits: l}); err == nil {
 			t.Errorf("%s: accepted", name)

@@ -45,6 +45,11 @@ type Limits struct {
 	// Grace is how long running calls may go on when the server stops, before
 	// they are cancelled. Defaults to 5 seconds.
 	Grace time.Duration
+	// Confirm is how long a person may take to answer a question, at most a day.
+	// A call that waits for one counts against no other limit, but a caller has
+	// at most a quarter of MaxConcurrentPerPrincipal of them. Defaults to 5
+	// minutes.
+	Confirm time.Duration
 }
 
 func (l Limits) withDefaults() Limits {
@@ -56,6 +61,7 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.MaxMessage, 1<<20)
 	setDefault(&l.MaxDepth, 64)
 	setDefault(&l.Grace, 5*time.Second)
+	setDefault(&l.Confirm, 5*time.Minute)
 	return l
 }
 
@@ -64,8 +70,11 @@ func (l Limits) check() error {
 	if c := l.CallsPerSecond; c != 0 && !(c >= 0.01 && c <= 1e6) {
 		return errors.New("Limits.CallsPerSecond must be 0.01 to 1,000,000")
 	}
-	if l.Timeout < 0 || l.MaxResult < 0 || l.MaxConcurrent < 0 || l.MaxConcurrentPerPrincipal < 0 || l.MaxMessage < 0 || l.MaxDepth < 0 || l.Grace < 0 {
+	if l.Timeout < 0 || l.MaxResult < 0 || l.MaxConcurrent < 0 || l.MaxConcurrentPerPrincipal < 0 || l.MaxMessage < 0 || l.MaxDepth < 0 || l.Grace < 0 || l.Confirm < 0 {
 		return errors.New("Limits must not be negative")
+	}
+	if l.Confirm > 24*time.Hour {
+		return errors.New("Limits.Confirm must be at most 24 hours")
 	}
 	if l.MaxDepth > maxDepth {
 		return fmt.Errorf("Limits.MaxDepth must be at most %d", maxDepth)

@@ -24,29 +24,50 @@ type run struct {
 	tool   *Tool
 	req    *mcp.CallToolRequest
 	call   Call
+	round  int     // of questions to a person, from 1
+	yes    *assent // that a person has given to this call while it waited
 	meter  *meter
 	done   chan *result
 
-	mu       sync.Mutex // guards the fields below, and call.shape
+	mu       sync.Mutex // guards the fields below, call.shape and call.assent
 	decided  bool       // the decision is made
 	over     bool       // somebody answers
 	reported time.Time  // the last progress notification
 	highest  float64
 }
 
-// serve takes one tool call through the pipeline, whose order is fixed:
-// admission, decoding, guards, record, handler, result, record. It answers at
-// the deadline at the latest, even when the handler does not heed it.
+// serve takes one tool call through the pipeline, and once more after a person
+// has said yes to the question that it raised: all is decided anew then, so that
+// nothing that has changed meanwhile goes unseen. A client that can repeat the
+// call itself is given the question instead.
 func (s *Server) serve(ctx context.Context, t *Tool, req *mcp.CallToolRequest) *result {
 	raw := req.Params.Arguments
 	if len(raw) == 0 {
 		raw = json.RawMessage("{}")
 	}
-	r := &run{server: s, tool: t, req: req, done: make(chan *result, 1), call: Call{
+	call := Call{
 		ID: rand.Text(), Tool: t.spec.Name, Effect: t.spec.Effect, Labels: t.spec.Labels,
-		Principal: s.principalOf(ctx), start: time.Now(), bytes: len(raw),
-	}}
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, r), t.timeout(s))
+		Principal: s.principalOf(ctx), bytes: len(raw),
+	}
+	var yes *assent
+	for round := 1; ; round++ {
+		call.start = time.Now()
+		r := &run{server: s, tool: t, req: req, yes: yes, round: round, done: make(chan *result, 1), call: call}
+		res := r.pass(ctx, raw)
+		if res.ask == nil || res.ask.way == byRetry {
+			return res
+		}
+		if yes, res = r.ask(ctx, res.ask); yes == nil {
+			return res
+		}
+	}
+}
+
+// pass takes the call through the pipeline, whose order is fixed: admission,
+// decoding, guards, record, handler, result, record. It answers at the deadline
+// at the latest, even when the handler does not heed it.
+func (r *run) pass(ctx context.Context, raw json.RawMessage) *result {
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, r), r.tool.timeout(r.server))
 	defer cancel()
 	go r.work(ctx, raw)
 	return r.wait(ctx)
@@ -190,22 +211,31 @@ func (r *run) decide(ctx context.Context, raw json.RawMessage) (in any, f *failu
 	if missing := r.tool.lacks(r.call.Principal); missing != nil {
 		return nil, missingScopes(missing)
 	}
-	if r.call.Effect == Destroy {
-		return nil, refused("confirmation", "not allowed: it cannot be undone, and this server cannot ask a person to confirm it")
+	yes, f := r.answer(ctx, raw)
+	if f != nil {
+		return nil, f
 	}
-	if len(r.server.guards)+len(r.tool.spec.Guards) == 0 {
-		return in, nil
+	w, f := r.guard(ctx, in)
+	if f == nil {
+		f = r.confirm(w, yes, raw)
 	}
-	for _, guards := range [2][]Guard{r.server.guards, r.tool.spec.Guards} {
+	return in, f
+}
+
+// guard asks the guards. One that wants a person to be asked does not keep the
+// next from refusing.
+func (r *run) guard(ctx context.Context, in any) (w wishes, f *failure) {
+	for i, guards := range [2][]Guard{r.server.guards, r.tool.spec.Guards} {
+		own := i == 1
 		for _, g := range guards {
 			c := r.call // a copy for each: what one guard changes, nobody sees
 			c.Args, c.Principal.Scopes = r.tool.value(in), slices.Clone(c.Principal.Scopes)
-			if err := g(ctx, &c); err != nil {
-				return nil, fromGuard(err)
+			if err := g(ctx, &c); err != nil && !w.add(err, own, own && r.tool.unconfirmed()) {
+				return w, fromGuard(err)
 			}
 		}
 	}
-	return in, nil
+	return w, nil
 }
 
 func badArguments(err error) *failure {
@@ -217,6 +247,9 @@ func badArguments(err error) *failure {
 }
 
 func (r *run) failed(f *failure) *result {
+	if f.question != nil {
+		return &result{call: r.call.ID, ask: f.question}
+	}
 	return &result{call: r.call.ID, labels: r.call.Labels, text: r.server.clean(f.message(r.call.ID), maxErrorText)}
 }
 
@@ -229,7 +262,7 @@ func (r *run) record(ctx context.Context, f *failure) *result {
 	}
 	if err := r.server.recordDecision(ctx, &r.call, f, r.tool.spec.Waive); err != nil {
 		r.server.log.ErrorContext(ctx, "audit failed", "call", r.call.ID, "error", err)
-		if f == nil {
+		if f == nil || f.question != nil {
 			f = refused("audit", "not allowed: the call could not be recorded (call "+r.call.ID+")")
 		}
 	}

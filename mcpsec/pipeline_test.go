@@ -417,7 +417,7 @@ func TestModeBoundsEffects(t *testing.T) {
 			t.Errorf("mode %v: lists %q, want %q", mode, got, want)
 		}
 		if mode == mcpsec.Destroy {
-			if text, isErr := call(t, cs, "destroy", none{}); !isErr || !strings.Contains(text, "cannot be undone") {
+			if text, isErr := call(t, cs, "destroy", none{}); !isErr || !strings.Contains(text, "a person must confirm it first") {
 				t.Errorf("an unconfirmed destroy: got %q, error %t", text, isErr)
 			}
 		} else if _, err := cs.CallTool(t.Context(), &mcp.CallToolParams{Name: "destroy"}); err == nil {

@@ -17,7 +17,7 @@ import (
 )
 
 // A result is what leaves the server for a call: a JSON object that went
-// through all checks, or an error text.
+// through all checks, an error text, or a question to a person.
 type result struct {
 	*mcp.TextContent // nil: a result passes through the SDK as a text content
 	sdk              mcp.CallToolResult
@@ -27,6 +27,7 @@ type result struct {
 	labels   Label
 	json     []byte // the structured result; nil for an error
 	text     string // of an error
+	ask      *question
 	redacted bool
 	stripped int
 }
@@ -191,6 +192,10 @@ func (r *reply) MarshalJSON() ([]byte, error) {
 	b, err := r.appendMeta(res.appendProvenance(append(b, `{"_meta":{`...)))
 	if err != nil {
 		return nil, err
+	}
+	if res.ask != nil {
+		b, err = res.ask.appendAsk(append(b, `},`...))
+		return append(b, '}'), err
 	}
 	if b, err = res.appendContent(append(b, `},"content":[`...)); err != nil {
 		return nil, err

@@ -219,3 +219,26 @@ func TestOnlyServedMethodsAreAnswered(t *testing.T) {
 		}
 	}
 }
+
+// A handler on the bare SDK sees answers to questions that nobody asked, and of
+// two spellings of a member the last: that is why the pipeline seals its state and
+// the transport reads answers by exact names. (P14)
+func TestSDKBelievesAnswers(t *testing.T) {
+	t.Parallel()
+	var got mcp.InputResponseMap
+	var state string
+	cs := bareServer(t, func(_ context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		got, state = req.Params.InputResponses, req.Params.RequestState
+		return &mcp.CallToolResult{}, nil
+	})
+	var forged mcp.InputResponseMap
+	if err := json.Unmarshal([]byte(`{"confirm":{"action":"decline","Action":"accept"}}`), &forged); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cs.CallTool(t.Context(), &mcp.CallToolParams{Name: "x", InputResponses: forged, RequestState: "forged"}); err != nil {
+		t.Fatal(err)
+	}
+	if res, ok := got["confirm"].(*mcp.ElicitResult); !ok || res.Action != "accept" || state != "forged" {
+		t.Errorf("the SDK changed: %v, %q", got, state)
+	}
+}

@@ -17,8 +17,10 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/seal"
 	"github.com/mcpsec/mcpsec-go/internal/wire"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
+	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 )
 
 // Options configures a [Server]. Audit is required; the zero value of every
@@ -45,6 +47,16 @@ type Options struct {
 	// false: for them such tools do not exist, and no prompt can talk a person
 	// into granting more.
 	StepUp bool
+	// Approver asks a person where the client cannot. Defaults to none: a call
+	// that a person must confirm is refused then.
+	Approver Approver
+	// SealKeys protect what a client keeps for the server until a person has
+	// answered: the first seals, all of them open, so that a key can be
+	// replaced without losing questions that are open. Each is random, of 32
+	// bytes or more. Replicas need the same keys, or one refuses the answer to
+	// another's question; each counts for itself that an answer is used once.
+	// Defaults to a key of this process.
+	SealKeys []Secret
 	// Redactor masks secrets in results, error texts, logs and records.
 	// Defaults to redact.New with Secrets.
 	Redactor *redact.Redactor
@@ -72,9 +84,14 @@ type Server struct {
 	mode      Effect
 	principal Principal
 	stepUp    bool
+	approver  Approver
+	seal      *seal.Ring
+	once      state.Once // for answers of people
 
 	metrics   metrics
 	running   inFlight
+	waiting   inFlight // for people
+	askers    callers  // the same by principal
 	meters    meters
 	refusals  refusals
 	strangers refusals // who cannot push the refusals of callers out of the record
@@ -103,13 +120,18 @@ func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mcpsec: implementation: %w", err)
 	}
+	ring, err := sealRing(impl.Name, o.SealKeys)
+	if err != nil {
+		return nil, fmt.Errorf("mcpsec: %w", err)
+	}
 	log := guarded{redact.NewHandler(o.Log, red), nil}
 	s := &Server{
 		impl: *impl, info: info, redact: red, guards: slices.Clone(o.Guards),
 		limits: o.Limits.withDefaults(), mode: o.Mode, stepUp: o.StepUp,
 		principal: Principal{ID: o.Principal.ID, Scopes: slices.Clone(o.Principal.Scopes)},
-		log:       slog.New(log),
-		tools:     map[string]*Tool{},
+		approver:  o.Approver, seal: ring, once: new(state.Memory),
+		log:   slog.New(log),
+		tools: map[string]*Tool{},
 	}
 	s.audit = guarded{o.Audit, &s.metrics.audits}
 	s.sdk = mcp.NewServer(impl, &mcp.ServerOptions{

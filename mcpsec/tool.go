@@ -30,7 +30,7 @@ type Effect uint8
 const (
 	Read    Effect = iota + 1 // changes nothing that anyone would notice
 	Write                     // changes data in a way that can be undone
-	Destroy                   // cannot be undone: needs a person's yes
+	Destroy                   // cannot be undone: needs a person's yes, see Preview
 )
 
 // String returns read, write, destroy or invalid.

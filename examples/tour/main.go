@@ -133,7 +133,8 @@ func load(ctx context.Context, pg *pgserver.Server) (string, error) {
 type server struct {
 	*mcp.ClientSession
 	audit string
-	seen  int // audit records shown so far
+	seen  int    // audit records shown so far
+	asked string // what the person was asked last
 	log   *logBuffer
 }
 
@@ -175,7 +176,12 @@ func startServer(ctx context.Context, url, audit string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := mcp.NewClient(&mcp.Implementation{Name: "tour-client", Version: "1.0.0"}, nil)
+	client := mcp.NewClient(&mcp.Implementation{Name: "tour-client", Version: "1.0.0"}, &mcp.ClientOptions{
+		ElicitationHandler: func(_ context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+			s.asked = req.Params.Message // a real client shows it, and the person ticks the box
+			return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"confirm": true}}, nil
+		},
+	})
 	s.ClientSession, err = client.Connect(ctx, &mcp.CommandTransport{Command: cmd}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("starting the server: %w\n%s", err, s.log)

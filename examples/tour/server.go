@@ -40,6 +40,7 @@ func serve(ctx context.Context) error {
 	defer db.Close()
 	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "tour", Version: "1.0.0"}, mcpsec.Options{
 		Audit:   audit,
+		Mode:    mcpsec.Destroy, // as far as a person confirms it
 		Secrets: []mcpsec.Secret{url},
 	})
 	if err != nil {
@@ -59,15 +60,40 @@ type shippingOut struct {
 	Price string `json:"price" jsonschema:"in EUR"`
 }
 
+type refundIn struct {
+	Invoices []int `json:"invoices" validate:"required,min=1,max=10,unique" jsonschema:"numbers of invoices"`
+}
+
+type refundOut struct {
+	Paid string `json:"paid" jsonschema:"in EUR"`
+}
+
+// amount is what invoices of this shop come to: 19.50 EUR each.
+func amount(in refundIn) string {
+	cents := 1950 * len(in.Invoices)
+	return fmt.Sprintf("%d.%02d", cents/100, cents%100)
+}
+
+// refund cannot be undone, so a person must say yes to what it would do.
+func refund() *mcpsec.Tool {
+	return mcpsec.NewTool(mcpsec.ToolSpec{
+		Name: "invoice_refund", Description: "Pays invoices back. A person confirms it.", Effect: mcpsec.Destroy,
+		Guards: []mcpsec.Guard{mcpsec.Preview(func(_ context.Context, in refundIn) (string, error) {
+			return fmt.Sprintf("pays %s EUR back for %d invoices", amount(in), len(in.Invoices)), nil
+		})},
+	}, func(_ context.Context, in refundIn) (refundOut, error) { return refundOut{amount(in)}, nil })
+}
+
 type none struct{}
 
-// customTools are tools as a user writes them: one good, two with the bugs that
+// customTools are tools as a user writes them: two good, two with the bugs that
 // handlers have.
 func customTools(url mcpsec.Secret) []*mcpsec.Tool {
 	spec := func(name, description string) mcpsec.ToolSpec {
 		return mcpsec.ToolSpec{Name: name, Description: description, Effect: mcpsec.Read}
 	}
 	return []*mcpsec.Tool{
+		refund(),
 		mcpsec.NewTool(spec("shipping_price", "Price of sending a parcel."),
 			func(_ context.Context, in shippingIn) (shippingOut, error) {
 				return shippingOut{fmt.Sprintf("%d.%02d", 4+in.Grams/5000, 90)}, nil

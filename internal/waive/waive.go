@@ -17,6 +17,7 @@ const (
 	PlaintextDatabase  Kind = "plaintext-database"
 	OverprivilegedRole Kind = "overprivileged-role"
 	PlaintextHTTP      Kind = "plaintext-http"
+	Unconfirmed        Kind = "unconfirmed"
 )
 
 // Has reports whether one of the waivers is of kind k.

@@ -165,6 +165,8 @@ func (e *envelope) message() (jsonrpc.Message, *Refusal) {
 		}
 	} else if !goodProgressToken(e.params) {
 		return fail("progressToken must be what an id must be")
+	} else if !goodAnswers(e.params) {
+		return fail("inputResponses must hold answers to elicitation, in the members action and content")
 	}
 	return req, nil
 }
@@ -218,7 +220,7 @@ func notification(req *jsonrpc.Request) *jsonrpc.Request {
 
 // goodProgressToken checks the token that every report of progress repeats.
 func goodProgressToken(params jsontext.Value) bool {
-	if !bytes.Contains(params, []byte("progressToken")) {
+	if !bytes.Contains(params, []byte("progressToken")) && !bytes.Contains(params, []byte(`\u`)) { // or spelled with escapes
 		return true
 	}
 	var p struct {
@@ -231,6 +233,34 @@ func goodProgressToken(params jsontext.Value) bool {
 	}
 	id, ok := parseID(p.Meta.Token)
 	return ok && (p.Meta.Token == nil || id.IsValid())
+}
+
+// goodAnswers checks the answers that a repeated request brings along. The SDK
+// takes their names in any case, so that a member Action would overrule the
+// action that another reader saw. Other answers than a person's are never asked
+// for.
+func goodAnswers(params jsontext.Value) bool {
+	if !bytes.Contains(params, []byte("Responses")) && !bytes.Contains(params, []byte(`\u`)) { // or spelled with escapes
+		return true
+	}
+	var p struct {
+		Answers map[string]jsontext.Value `json:"inputResponses"`
+	}
+	if v2.Unmarshal(params, &p) != nil {
+		return false
+	}
+	for _, v := range p.Answers {
+		var answer struct {
+			Action     string                    `json:"action"`
+			Content    map[string]jsontext.Value `json:"content"`
+			Meta       jsontext.Value            `json:"_meta"`
+			ResultType jsontext.Value            `json:"resultType"`
+		}
+		if v2.Unmarshal(v, &answer, v2.RejectUnknownMembers(true)) != nil || answer.Action == "" {
+			return false
+		}
+	}
+	return true
 }
 
 // parseID reads a request id: a string or an integer. No id is no error; null

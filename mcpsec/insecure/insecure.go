@@ -33,6 +33,11 @@ func OverprivilegedRole(why reason) waive.Waiver { return waiver(waive.Overprivi
 // the way.
 func PlaintextHTTP(why reason) waive.Waiver { return waiver(waive.PlaintextHTTP, why) }
 
+// Unconfirmed lets a tool run without a person's yes, what cannot be undone
+// included, and whatever its own guards ask. Questions of the server's guards
+// are asked all the same.
+func Unconfirmed(why reason) waive.Waiver { return waiver(waive.Unconfirmed, why) }
+
 func waiver(k waive.Kind, why reason) waive.Waiver {
 	if why == "" {
 		panic("insecure: " + string(k) + ": a reason is required")
