@@ -87,3 +87,33 @@ func TestMetricsOfAudit(t *testing.T) {
 		t.Errorf("got %s", scrape(t, f.Server))
 	}
 }
+
+// Alerts and dashboards speak of metrics that exist, and their rules of labels
+// that do.
+func TestOperationsNameMetrics(t *testing.T) {
+	t.Parallel()
+	golden, err := os.ReadFile("testdata/metrics.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := regexp.MustCompile(`mcpsec_[a-z_]+`)
+	known := map[string]bool{}
+	for _, n := range name.FindAllString(string(golden), -1) {
+		known[n] = true
+	}
+	for _, file := range []string{"prometheus-rules.yml", "prometheus-rules-test.yml", "grafana-dashboard.json"} {
+		text, err := os.ReadFile("../docs/operations/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := name.FindAllString(string(text), -1)
+		if len(names) == 0 {
+			t.Errorf("%s names no metric", file)
+		}
+		for _, n := range names {
+			if !known[n] {
+				t.Errorf("%s names %s, which the server does not count", file, n)
+			}
+		}
+	}
+}
