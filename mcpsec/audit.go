@@ -27,9 +27,10 @@ func (s *Server) recordDecision(ctx context.Context, c *Call, f *failure, waiver
 			return nil
 		}
 	}
-	attrs := append(make([]slog.Attr, 0, 12),
+	attrs := append(make([]slog.Attr, 0, 13),
 		slog.String("call", c.ID),
-		slog.String("tool", c.Tool),
+		slog.String("method", c.Method),
+		slog.String(c.noun, c.Tool),
 		slog.String("principal", c.Principal.ID),
 		slog.String("effect", c.Effect.String()),
 		slog.Int("arg_bytes", c.bytes),
@@ -63,7 +64,7 @@ func (s *Server) recordOutcome(ctx context.Context, c *Call, f *failure, res *re
 	r := slog.NewRecord(now, slog.LevelInfo, "outcome", 0)
 	r.AddAttrs(
 		slog.String("call", c.ID),
-		slog.String("tool", c.Tool),
+		slog.String(c.noun, c.Tool),
 		slog.Int64("micros", now.Sub(c.start).Microseconds()),
 	)
 	if f != nil {
@@ -123,9 +124,9 @@ func (r *refusals) rest() int {
 // A refusal is what the record tells of a message that could not become a call.
 // All texts are constants or were checked.
 type refusal struct {
-	principal string // empty where nobody has been authenticated
-	remote    string // the address, in that case
-	tool      string // where one was meant that exists
+	principal string     // empty where nobody has been authenticated
+	remote    string     // the address, in that case
+	op        *operation // what was meant, where that exists
 	rule      string
 	reason    string
 }
@@ -150,10 +151,13 @@ func (s *Server) recordRest(ctx context.Context) {
 
 func (s *Server) writeRefusal(ctx context.Context, f refusal, skipped int) {
 	r := slog.NewRecord(time.Now(), slog.LevelInfo, "decision", 0)
-	for _, a := range []struct{ name, value string }{{"principal", f.principal}, {"remote", f.remote}, {"tool", f.tool}} {
+	for _, a := range []struct{ name, value string }{{"principal", f.principal}, {"remote", f.remote}} {
 		if a.value != "" {
 			r.AddAttrs(slog.String(a.name, a.value))
 		}
+	}
+	if f.op != nil {
+		r.AddAttrs(slog.String(f.op.noun, f.op.spec.Name))
 	}
 	r.AddAttrs(slog.String("decision", "refused"), slog.String("rule", f.rule), slog.String("reason", f.reason))
 	if skipped > 0 {
@@ -189,10 +193,10 @@ const maxLoggedValue = 200
 
 // shape tells the arguments that were given by name, kind and size, as in
 // "id=string/36 limit=int lines=list/2".
-func (t *Tool) shape(in any, s *Server) string {
+func (o *operation) shape(in any, s *Server) string {
 	v := reflect.ValueOf(in).Elem()
 	b := make([]byte, 0, 128)
-	for _, f := range t.logged {
+	for _, f := range o.logged {
 		fv := v.FieldByIndex(f.index)
 		if fv.IsZero() {
 			continue

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -78,8 +79,14 @@ type Server struct {
 	refusals  refusals
 	strangers refusals // who cannot push the refusals of callers out of the record
 
-	mu    sync.RWMutex
-	tools map[string]*Tool
+	watches watches
+	updates updates
+
+	mu        sync.RWMutex
+	tools     map[string]*Tool
+	prompts   map[string]*Prompt
+	resources []*Resource
+	suggests  bool // values of some argument
 }
 
 // NewServer returns a server without tools. It refuses options that cannot be
@@ -109,13 +116,17 @@ func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
 		principal: Principal{ID: o.Principal.ID, Scopes: slices.Clone(o.Principal.Scopes)},
 		log:       slog.New(log),
 		tools:     map[string]*Tool{},
+		prompts:   map[string]*Prompt{},
 	}
 	s.sdk = mcp.NewServer(impl, &mcp.ServerOptions{
 		Instructions: o.Instructions,
 		Logger:       slog.New(atLeast{slog.LevelError, log}),
-		PageSize:     maxTools,
+		PageSize:     maxItems,
 		Capabilities: &mcp.ServerCapabilities{}, // without logging, which sends logs to the client
-		SetCacheable: func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.CacheScope = "private" },
+		// Who may subscribe is decided before these are asked.
+		SubscribeHandler:   func(context.Context, *mcp.SubscribeRequest) error { return nil },
+		UnsubscribeHandler: func(context.Context, *mcp.UnsubscribeRequest) error { return nil },
+		SetCacheable:       func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.CacheScope = "private" },
 	})
 	s.sdk.AddReceivingMiddleware(s.backstop)
 	return s, nil
@@ -157,8 +168,8 @@ func checkOptions(impl *mcp.Implementation, o *Options) error {
 	return nil
 }
 
-// maxTools is how many tools one page of tools/list holds, which is all.
-const maxTools = 100_000
+// maxItems is how many items one page of a list holds, which is all.
+const maxItems = 100_000
 
 // Add serves tools. A tool whose effect goes beyond Options.Mode is left out,
 // which is logged. Add panics on a name that is taken.
@@ -182,12 +193,10 @@ func (s *Server) add(t *Tool) {
 		s.log.Warn("tool not served: its effect goes beyond the server's mode", "tool", name, "effect", t.spec.Effect.String(), "mode", s.mode.String())
 		return
 	}
-	for _, w := range t.spec.Waive {
-		s.log.Warn("protection waived", "tool", name, "waiver", string(w.Kind), "reason", w.Reason)
-	}
+	s.logWaivers(&t.operation)
 	s.tools[name] = t
 	s.sdk.AddTool(t.definition(), func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-		return s.serve(ctx, t, req).forSDK(), nil
+		return s.serve(ctx, &t.operation, req).forSDK(), nil
 	})
 }
 
@@ -212,6 +221,7 @@ func (s *Server) ServeStream(ctx context.Context, r io.ReadCloser, w io.WriteClo
 	if err != nil {
 		return fmt.Errorf("mcpsec: %w", err)
 	}
+	defer s.watches.drop(session, s.principal.ID, func(string) bool { return true })
 	defer s.recordRest(ctx)
 	defer context.AfterFunc(ctx, t.Stop)()
 	ended := make(chan error, 1)
@@ -236,15 +246,27 @@ func (s *Server) ServeStream(ctx context.Context, r io.ReadCloser, w io.WriteClo
 func (s *Server) inventory() {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	names := slices.Sorted(maps.Keys(s.tools))
 	sum := sha256.New()
-	for _, n := range names {
-		b, err := json.Marshal(s.tools[n].definition())
+	add := func(definition any) {
+		b, err := json.Marshal(definition)
 		if err != nil {
-			s.log.Error("tool definition", "tool", n, "error", err)
+			s.log.Error("definition", "error", err)
 		}
 		sum.Write(b)
 	}
+	tools, prompts := slices.Sorted(maps.Keys(s.tools)), slices.Sorted(maps.Keys(s.prompts))
+	for _, n := range tools {
+		add(s.tools[n].definition())
+	}
+	for _, n := range prompts {
+		add(s.prompts[n].definition())
+	}
+	resources := slices.SortedFunc(slices.Values(s.resources), func(a, b *Resource) int { return strings.Compare(a.spec.Name, b.spec.Name) })
+	uris := make([]string, len(resources))
+	for i, r := range resources {
+		add(r.template())
+		uris[i] = r.uri.String()
+	}
 	s.log.Info("serving", "server", s.impl.Name, "version", s.impl.Version, "mode", s.mode.String(),
-		"tools", names, "definitions", hex.EncodeToString(sum.Sum(nil)))
+		"tools", tools, "prompts", prompts, "resources", uris, "definitions", hex.EncodeToString(sum.Sum(nil)))
 }
