@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"unicode/utf8"
@@ -61,7 +62,7 @@ var errIrregular = errors.New("not a regular file")
 // readFile reads one byte more than limit at most, which is then too large.
 func readFile(root *os.Root, name string, limit int) ([]byte, error) {
 	local, err := filepath.Localize(name)
-	if err != nil {
+	if err != nil || runtime.GOOS == "windows" && strings.Contains(name, "~") { // GIT~1 is .git
 		return nil, fs.ErrNotExist
 	}
 	// Looking first, because opening a device can do something; without waiting,
