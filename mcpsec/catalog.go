@@ -52,25 +52,35 @@ func (s *Server) AddResource(resources ...*Resource) {
 		if r == nil {
 			panic(fmt.Sprintf("mcpsec: AddResource: resource %d is nil", i))
 		}
-		for _, other := range s.resources {
-			if other.spec.Name == r.spec.Name {
-				panic(fmt.Sprintf("mcpsec: resource %q: added twice", r.spec.Name))
-			}
-			if other.uri.Overlaps(r.uri) {
-				panic(fmt.Sprintf("mcpsec: resource %q: a URI of %s could be one of %s, which %q has", r.spec.Name, r.uri, other.uri, other.spec.Name))
-			}
+		if err := s.conflict(r); err != nil {
+			panic(fmt.Sprintf("mcpsec: resource %q: %v", r.spec.Name, err))
 		}
 		s.logWaivers(&r.operation)
 		s.suggests = s.suggests || r.suggests
-		s.resources = append(s.resources, r)
-		if unread := func(context.Context, *mcp.ReadResourceRequest) (*mcp.ReadResourceResult, error) {
+		s.resources[r.uri.String()] = r
+		unread := func(context.Context, *mcp.ReadResourceRequest) (*mcp.ReadResourceResult, error) {
 			return nil, errNotHere
-		}; r.isTemplate() {
-			s.sdk.AddResourceTemplate(r.template(), unread)
-		} else {
+		}
+		if !r.isTemplate() {
 			s.sdk.AddResource(r.definition(), unread)
+			continue
+		}
+		s.templates = append(s.templates, r)
+		s.sdk.AddResourceTemplate(r.template(), unread)
+	}
+}
+
+// conflict says why a resource cannot stand beside those that are served.
+func (s *Server) conflict(r *Resource) error {
+	for _, other := range s.resources {
+		if other.spec.Name == r.spec.Name {
+			return errors.New("added twice")
+		}
+		if other.uri.Overlaps(r.uri) {
+			return fmt.Errorf("a URI of %s could be one of %s, which %q has", r.uri, other.uri, other.spec.Name)
 		}
 	}
+	return nil
 }
 
 func (s *Server) logWaivers(o *operation) {
@@ -112,26 +122,36 @@ func (s *Server) promptFor(name string, p Principal) *Prompt {
 func (s *Server) resourceFor(uri string, p Principal) (*Resource, json.RawMessage) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for _, r := range s.resources {
-		if raw, ok := r.match(uri); ok { // no two do
-			if !s.exists(&r.operation, p) {
-				return nil, nil
-			}
+	r, raw := s.find(uri)
+	if r == nil || !s.exists(&r.operation, p) {
+		return nil, nil
+	}
+	return r, raw
+}
+
+// find returns the only resource that has the URI, if any. The lock is held.
+func (s *Server) find(uri string) (*Resource, json.RawMessage) {
+	if r := s.resources[uri]; r != nil && !r.isTemplate() {
+		return r, nil
+	}
+	for _, r := range s.templates {
+		if raw, ok := r.match(uri); ok {
 			return r, raw
 		}
 	}
 	return nil, nil
 }
 
-// templateFor returns the resource whose URI or template is written so.
+// templateFor returns the resource whose URI or template is written so, or nil
+// if it does not exist for the principal.
 func (s *Server) templateFor(text string, p Principal) *Resource {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	i := slices.IndexFunc(s.resources, func(r *Resource) bool { return r.uri.String() == text && s.exists(&r.operation, p) })
-	if i < 0 {
+	r := s.resources[text]
+	if r == nil || !s.exists(&r.operation, p) {
 		return nil
 	}
-	return s.resources[i]
+	return r
 }
 
 // operationFor returns what a request of the method is about, or nil.

@@ -89,6 +89,7 @@ func TestContentsAreChecked(t *testing.T) {
 	for name, c := range map[string]mcpsec.Content{
 		"two bodies":       {Text: "a", Data: []byte("b"), MIMEType: "image/png"},
 		"no media type":    {Data: []byte("hunter2")},
+		"untyped resource": {URI: "test://e", Data: []byte("b")},
 		"odd media type":   {Data: []byte("b"), MIMEType: "hunter2"},
 		"header injection": {Text: "a", MIMEType: "text/plain\r\nX: y"},
 		"hidden type":      {Text: "a", MIMEType: "text/pl\u200bain"},
@@ -188,11 +189,14 @@ func TestContentsAreBounded(t *testing.T) {
 	}{
 		"text":         {mcpsec.Content{Text: strings.Repeat("x", 2000)}, false},
 		"data":         {mcpsec.Content{Data: make([]byte, 800), MIMEType: "image/png"}, false},
+		"secret":       {mcpsec.Content{Data: []byte(strings.Repeat("correct-horse-battery", 100)), MIMEType: "image/png"}, false}, // not looked at
 		"escapes":      {mcpsec.Content{Text: strings.Repeat(`"`, 600)}, false},
 		"fitting text": {mcpsec.Content{Text: strings.Repeat("x", 900)}, true},
 		"fitting data": {mcpsec.Content{Data: make([]byte, 690), MIMEType: "image/png"}, true},
 	} {
-		f := newFixture(t, func(o *mcpsec.Options) { o.Limits.MaxResult = 1000 }, showing(tc.in))
+		f := newFixture(t, func(o *mcpsec.Options) {
+			o.Limits.MaxResult, o.Secrets = 1000, []mcpsec.Secret{newSecret("correct-horse-battery")}
+		}, showing(tc.in))
 		res, err := f.connect(t).CallTool(t.Context(), &mcp.CallToolParams{Name: "x"})
 		if err != nil || res.IsError == tc.ok {
 			t.Errorf("%s: error %t, %v", name, res.IsError, err)

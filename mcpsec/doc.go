@@ -40,6 +40,15 @@
 // panic, becomes "internal error (call ID)" and is logged, redacted, under that
 // id.
 //
+// # Prompts and resources
+//
+// [NewPrompt], [NewResource] and [NewFiles] make what else a client can ask for;
+// arguments, variables of URIs and the beginnings of values that it would have
+// completed go the same way as the arguments of tools, and what comes back the
+// same way as results. Refusals are errors of the protocol. A client that may not
+// use something is told what it would be told if that did not exist, and so is
+// one that asks for a file outside of the directory.
+//
 // # What it does not protect
 //
 // It cannot tell a good instruction from a bad one in visible text. It does not

@@ -175,11 +175,11 @@ func (r *Resource) subscription() *operation {
 	}
 }
 
-// match returns the arguments that the URI gives the resource.
+// match returns the arguments that the URI gives a template.
 func (r *Resource) match(uri string) (json.RawMessage, bool) {
 	vars, ok := r.uri.Match(uri)
-	if !ok || len(vars) == 0 {
-		return nil, ok
+	if !ok {
+		return nil, false
 	}
 	raw, err := json.Marshal(vars)
 	return raw, err == nil

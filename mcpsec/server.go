@@ -12,7 +12,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -33,18 +32,19 @@ type Options struct {
 	// Mode is the worst effect that tools may have. Tools beyond it are not
 	// served. Defaults to Read.
 	Mode Effect
-	// Guards run before every tool's own. Defaults to none.
+	// Guards run before each tool's, prompt's and resource's own; [Call].Method
+	// says what it is. Defaults to none.
 	Guards []Guard
 	// Limits bounds what a client can make the server spend.
 	Limits Limits
 	// Principal is who calls over standard input and output, and over HTTP where
 	// nobody verifies tokens. Defaults to the ID "local".
 	Principal Principal
-	// StepUp lets callers see the tools that they lack scopes for: such tools are
-	// listed, and a call is refused with the scopes that it needs, over HTTP by
-	// the challenge with which a client asks its user for more. Defaults to
-	// false: for them such tools do not exist, and no prompt can talk a person
-	// into granting more.
+	// StepUp lets callers see the tools, prompts and resources that they lack
+	// scopes for: they are listed, and a call is refused with the scopes that it
+	// needs, over HTTP by the challenge with which a client asks its user for
+	// more. Defaults to false: for them they do not exist, and no prompt can talk
+	// a person into granting more.
 	StepUp bool
 	// Redactor masks secrets in results, error texts, logs and records.
 	// Defaults to redact.New with Secrets.
@@ -59,8 +59,8 @@ type Options struct {
 	Instructions string
 }
 
-// A Server is an MCP server whose tools all pass through one pipeline. It is
-// safe for concurrent use.
+// A Server is an MCP server whose tools, prompts and resources all pass through
+// one pipeline. It is safe for concurrent use.
 type Server struct {
 	sdk       *mcp.Server
 	impl      mcp.Implementation
@@ -85,11 +85,12 @@ type Server struct {
 	mu        sync.RWMutex
 	tools     map[string]*Tool
 	prompts   map[string]*Prompt
-	resources []*Resource
-	suggests  bool // values of some argument
+	resources map[string]*Resource // by URI or template, as written
+	templates []*Resource          // of these, the templates
+	suggests  bool                 // values of some argument
 }
 
-// NewServer returns a server without tools. It refuses options that cannot be
+// NewServer returns a server that serves nothing yet. It refuses options that cannot be
 // right, and to run with MCPGODEBUG set, which switches protections of the SDK
 // off.
 func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
@@ -117,6 +118,7 @@ func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
 		log:       slog.New(log),
 		tools:     map[string]*Tool{},
 		prompts:   map[string]*Prompt{},
+		resources: map[string]*Resource{},
 	}
 	s.sdk = mcp.NewServer(impl, &mcp.ServerOptions{
 		Instructions: o.Instructions,
@@ -254,19 +256,16 @@ func (s *Server) inventory() {
 		}
 		sum.Write(b)
 	}
-	tools, prompts := slices.Sorted(maps.Keys(s.tools)), slices.Sorted(maps.Keys(s.prompts))
+	tools, prompts, resources := slices.Sorted(maps.Keys(s.tools)), slices.Sorted(maps.Keys(s.prompts)), slices.Sorted(maps.Keys(s.resources))
 	for _, n := range tools {
 		add(s.tools[n].definition())
 	}
 	for _, n := range prompts {
 		add(s.prompts[n].definition())
 	}
-	resources := slices.SortedFunc(slices.Values(s.resources), func(a, b *Resource) int { return strings.Compare(a.spec.Name, b.spec.Name) })
-	uris := make([]string, len(resources))
-	for i, r := range resources {
-		add(r.template())
-		uris[i] = r.uri.String()
+	for _, u := range resources {
+		add(s.resources[u].template())
 	}
 	s.log.Info("serving", "server", s.impl.Name, "version", s.impl.Version, "mode", s.mode.String(),
-		"tools", tools, "prompts", prompts, "resources", uris, "definitions", hex.EncodeToString(sum.Sum(nil)))
+		"tools", tools, "prompts", prompts, "resources", resources, "definitions", hex.EncodeToString(sum.Sum(nil)))
 }

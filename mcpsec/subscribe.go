@@ -115,27 +115,24 @@ func tooManyWatched() error {
 	return &wire.Vetted{Code: wire.CodeBusy, Text: "too many subscriptions: end some first"}
 }
 
-// ResourceUpdated tells those who have subscribed to the resource at uri that it
-// has changed. It returns at once: a subscriber that does not read holds nobody
-// up, and changes that come meanwhile become one notification. It is an error if
-// no resource has the URI.
+// ResourceUpdated tells those who have subscribed to the resource at uri, written
+// in this very way, that it has changed. It returns at once: a subscriber that
+// does not read holds up no caller, and changes that come meanwhile become one
+// notification. It is an error if no resource has the URI.
 //
 // Who subscribes must be allowed to read the resource then; over HTTP that is
 // asked anew every ten minutes at the latest.
 func (s *Server) ResourceUpdated(uri string) error {
-	if !s.hasURI(uri) {
+	s.mu.RLock()
+	r, _ := s.find(uri)
+	s.mu.RUnlock()
+	if r == nil {
 		return errors.New("mcpsec: no resource has this URI")
 	}
 	s.updates.add(uri, func(uri string) {
 		_ = s.sdk.ResourceUpdated(context.Background(), &mcp.ResourceUpdatedNotificationParams{URI: uri}) // it returns none
 	})
 	return nil
-}
-
-func (s *Server) hasURI(uri string) bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return slices.ContainsFunc(s.resources, func(r *Resource) bool { _, ok := r.match(uri); return ok })
 }
 
 // updates are the URIs whose subscribers are still to be told, each once. A

@@ -175,7 +175,7 @@ func TestListsAreDeterministic(t *testing.T) {
 		if got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
-		if !strings.Contains(f.log.String(), `prompts="[a b c d]" resources="[test://a t-a://{id}`) {
+		if !strings.Contains(f.log.String(), `prompts="[a b c d]" resources="[t-a://{id} t-b://{id}`) {
 			t.Errorf("the inventory is %s", f.log.String())
 		}
 	}

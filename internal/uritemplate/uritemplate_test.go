@@ -56,6 +56,8 @@ func TestMatch(t *testing.T) {
 		{"t://{id}/data", "T://a/data", "no"},
 		{"t://{id}/data", "t://a/data?x", "no"},
 		{"t://{id}/data", "t://a/data#x", "no"},
+		{"t://{id}", "t://a?x", "no"},
+		{"t://{id}", "t://a#x", "no"},
 		{"t://{id}", "t://..", "no"},
 		{"t://{id}", "t://.", "no"},
 		{"t://{id}", "t://...", "no"},
