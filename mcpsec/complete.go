@@ -36,7 +36,7 @@ func completers(o *operation, in input, given map[string]completer) (map[string]
 	}
 	for name, c := range given {
 		if ops[name] == nil || c == nil {
-			return nil, fmt.Errorf("Complete[%q] is nil or for an argument that does not exist", name)
+			return nil, fmt.Errorf("the completer of %q is nil or for an argument that does not exist", name)
 		}
 	}
 	return ops, nil

@@ -136,11 +136,11 @@ var mediaType = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Z
 func (c Content) check() error {
 	switch {
 	case c.MIMEType != "" && !mediaType.MatchString(c.MIMEType):
-		return errors.New("MIMEType is no media type, as in image/png")
+		return errors.New("the MIMEType is no media type, as in image/png")
 	case c.Data != nil && c.Text != "":
 		return errors.New("it has both Text and Data")
 	case c.Data != nil && c.MIMEType == "":
-		return errors.New("Data needs a MIMEType")
+		return errors.New("its Data needs a MIMEType")
 	case c.Name != "" && (c.URI == "" || c.Text != "" || c.Data != nil):
 		return errors.New("a link has a Name and a URI, and neither Text nor Data")
 	case c.URI == "":
@@ -184,7 +184,7 @@ func (c Content) block() (wireBlock, error) {
 	case family == "image" || family == "audio":
 		return wireBlock{Type: family, Data: c.Data, MIMEType: c.MIMEType}, nil
 	}
-	return wireBlock{}, errors.New("Data must be of image/... or audio/..., or have a URI")
+	return wireBlock{}, errors.New("its Data must be of image/... or audio/..., or have a URI")
 }
 
 func (c Content) resource() (wireContents, error) {

@@ -52,7 +52,7 @@ func CheckURI(s string) error {
 	case len(s) > MaxURI:
 		return fmt.Errorf("the URI is longer than %d bytes", MaxURI)
 	case head == "" || len(s) == len(head):
-		return errors.New("the URI must begin with a scheme, as in orders:")
+		return errors.New("the URI must begin with a scheme, such as orders: is")
 	case slices.Contains(scripts, head):
 		return fmt.Errorf("the scheme %s carries its content in the URI", head)
 	}
