@@ -255,6 +255,22 @@ func TestNewPromptRefuses(t *testing.T) {
 	}
 }
 
+// The answer has the form of the protocol's era, and says where it comes from.
+func TestPromptWireForm(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	f.AddPrompt(mcpsec.NewPrompt(mcpsec.PromptSpec{Name: "p", Description: "For tests.", Labels: mcpsec.Untrusted},
+		func(context.Context, none) ([]mcpsec.Message, error) { return said("x"), nil }))
+	const messages = `,"io.github.mcpsec/labels":["untrusted"]},"messages":[{"role":"user","content":{"type":"text","text":"x"}}]}}`
+	if got := f.dial(t).getPrompt("p", "{}"); !strings.HasPrefix(got, `{"jsonrpc":"2.0","id":1,"result":{"_meta":{"io.github.mcpsec/call":"`) || !strings.HasSuffix(got, messages) {
+		t.Errorf("got %s", got)
+	}
+	got := newRaw(t, f.serve(t, t.Context())).ask(modernBody("prompts/get", `"name":"p"`))
+	if !strings.Contains(got, `"io.modelcontextprotocol/serverInfo":{"name":"test","version":"1.0.0"}`) || !strings.HasSuffix(got, `"text":"x"}}],"resultType":"complete"}}`) {
+		t.Errorf("got %s", got)
+	}
+}
+
 // A prompt's records are those of a tool, with its method and name.
 func TestPromptRecords(t *testing.T) {
 	t.Parallel()

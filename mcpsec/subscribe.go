@@ -65,7 +65,7 @@ func (s *Server) subscribe(ctx context.Context, p Principal, req *mcp.SubscribeR
 		return nil, err
 	}
 	if !s.watches.hold(req.Session, p.ID, req.Params.URI) {
-		return nil, tooManyWatched()
+		return nil, s.tooManyWatched(ctx, p)
 	}
 	return next(ctx, methodWatch, req)
 }
@@ -82,7 +82,7 @@ func (s *Server) unsubscribe(ctx context.Context, p Principal, req *mcp.Unsubscr
 func (s *Server) listenFor(ctx context.Context, p Principal, req *mcp.SubscriptionsListenRequest, next mcp.MethodHandler) (mcp.Result, error) {
 	if n := req.Params.Notifications; n != nil && len(n.ResourceSubscriptions) > 0 {
 		if len(n.ResourceSubscriptions) > maxWatched {
-			return nil, tooManyWatched()
+			return nil, s.tooManyWatched(ctx, p)
 		}
 		var allowed []string
 		for _, uri := range n.ResourceSubscriptions {
@@ -90,7 +90,7 @@ func (s *Server) listenFor(ctx context.Context, p Principal, req *mcp.Subscripti
 				continue
 			}
 			if !s.watches.principals.enter(p.ID, maxWatched) {
-				return nil, tooManyWatched()
+				return nil, s.tooManyWatched(ctx, p)
 			}
 			defer s.watches.principals.leave(p.ID)
 			allowed = append(allowed, uri)
@@ -111,8 +111,11 @@ func (s *Server) mayWatch(ctx context.Context, p Principal, req *mcp.CallToolReq
 	return err
 }
 
-func tooManyWatched() error {
-	return &wire.Vetted{Code: wire.CodeBusy, Text: "too many subscriptions: end some first"}
+// tooManyWatched records and answers a subscription over the limit.
+func (s *Server) tooManyWatched(ctx context.Context, p Principal) error {
+	const text = "too many subscriptions: end some first"
+	s.recordRefusal(ctx, refusal{principal: p.ID, rule: "busy", reason: text})
+	return &wire.Vetted{Code: wire.CodeBusy, Text: text}
 }
 
 // ResourceUpdated tells those who have subscribed to the resource at uri, written

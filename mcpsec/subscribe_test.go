@@ -101,6 +101,9 @@ func TestSubscriptionsAreBounded(t *testing.T) {
 	if got := r.subscription("subscribe", "test://page"); !strings.Contains(got, `"code":4290,"message":"too many subscriptions`) {
 		t.Errorf("one more: got %s", got)
 	}
+	if !strings.Contains(f.audit.String(), `"rule":"busy","reason":"too many subscriptions`) {
+		t.Error("the refusal is not recorded")
+	}
 	other := f.dial(t)
 	if got := other.subscription("subscribe", "test://page"); !strings.Contains(got, `"code":4290`) {
 		t.Errorf("the same principal's other session: got %s", got)
