@@ -38,8 +38,8 @@ func (s *Server) backstop(next mcp.MethodHandler) mcp.MethodHandler {
 	}
 }
 
-// dispatch answers what goes through the pipeline, and leaves the rest, and the
-// pipeline's tools, to the SDK.
+// dispatch answers for prompts, resources and completions. The SDK answers the
+// rest, and hands calls of tools to the pipeline.
 func (s *Server) dispatch(ctx context.Context, p Principal, method string, req mcp.Request, next mcp.MethodHandler) (mcp.Result, error) {
 	switch req := req.(type) {
 	case *mcp.CallToolRequest:
@@ -116,7 +116,7 @@ func cursor(req mcp.Request) string {
 	return ""
 }
 
-// meter counts a request that is no call of a tool that exists.
+// meter counts a request that does not get as far as the pipeline.
 func (s *Server) meter(ctx context.Context, principal string) error {
 	if _, wait := s.meters.take(principal, time.Now(), s.limits.CallsPerSecond); wait > 0 {
 		s.recordRefusal(ctx, refusal{principal: principal, rule: "rate", reason: "too many requests"})

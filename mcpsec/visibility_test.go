@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -148,6 +150,7 @@ func TestScopesStepUpForPromptsAndResources(t *testing.T) {
 // Lists are sorted, whatever the order in which things were added, and one page.
 func TestListsAreDeterministic(t *testing.T) {
 	t.Parallel()
+	cursor := sdkCursor(t)
 	var want string
 	for i := range 4 {
 		f := newFixture(t, nil)
@@ -162,7 +165,7 @@ func TestListsAreDeterministic(t *testing.T) {
 		var got string
 		for _, list := range []string{"prompts/list", "resources/list", "resources/templates/list"} {
 			got += r.ask(`{"jsonrpc":"2.0","id":1,"method":"` + list + `"}`)
-			if page := r.ask(`{"jsonrpc":"2.0","id":1,"method":"` + list + `","params":{"cursor":"aGVsbG8="}}`); !strings.Contains(page, "-32602") {
+			if page := r.ask(`{"jsonrpc":"2.0","id":1,"method":"` + list + `","params":{"cursor":"` + cursor + `"}}`); !strings.Contains(page, "-32602") {
 				t.Errorf("%s: a cursor: got %s", list, page)
 			}
 		}
@@ -179,6 +182,29 @@ func TestListsAreDeterministic(t *testing.T) {
 			t.Errorf("the inventory is %s", f.log.String())
 		}
 	}
+}
+
+// sdkCursor is one that the SDK would take.
+func sdkCursor(t *testing.T) string {
+	t.Helper()
+	srv := mcp.NewServer(impl, &mcp.ServerOptions{PageSize: 1})
+	for _, name := range []string{"a", "b"} {
+		srv.AddPrompt(&mcp.Prompt{Name: name}, func(context.Context, *mcp.GetPromptRequest) (*mcp.GetPromptResult, error) { return nil, nil })
+	}
+	ct, st := mcp.NewInMemoryTransports()
+	if _, err := srv.Connect(t.Context(), st, nil); err != nil {
+		t.Fatal(err)
+	}
+	cs, err := mcp.NewClient(impl, nil).Connect(t.Context(), ct, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cs.Close()
+	list, err := cs.ListPrompts(t.Context(), nil)
+	if err != nil || list.NextCursor == "" {
+		t.Fatalf("got %v, %v", list, err)
+	}
+	return list.NextCursor
 }
 
 // Completion is bounded, cleaned, guarded and recorded like all else. (CMP-01)
