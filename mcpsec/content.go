@@ -119,7 +119,7 @@ func (d *document) prepare(s *Server, res *result, raw bool) error {
 			return errUnmaskable
 		}
 		for _, t := range []*string{&c.Text, &c.Name} {
-			stripped, n := text.Strip(strings.ToValidUTF8(*t, "\uFFFD"))
+			stripped, n := text.Strip(*t)
 			res.stripped += n
 			*t = s.redact.String(stripped)
 			res.redacted = res.redacted || *t != stripped
