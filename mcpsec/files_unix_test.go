@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -62,5 +63,49 @@ func TestFilesOpenNoPipes(t *testing.T) {
 	}
 	if err := <-wrote; err != nil {
 		t.Error(err)
+	}
+}
+
+// A link that is turned outwards between a look and the opening leads nowhere.
+func TestFilesWhileLinksTurn(t *testing.T) {
+	t.Parallel()
+	outer := t.TempDir()
+	dir := filepath.Join(outer, "base")
+	write(t, outer, "outside.txt", "SECRET")
+	write(t, dir, "in.txt", "inside")
+	turn := func(to string) error {
+		next := filepath.Join(dir, "next")
+		return errors.Join(os.Symlink(to, next), os.Rename(next, filepath.Join(dir, "link")))
+	}
+	if err := turn("in.txt"); err != nil {
+		t.Fatal(err)
+	}
+	stop, stopped := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				stopped <- nil
+				return
+			default:
+			}
+			if err := turn([]string{"../outside.txt", "in.txt"}[i%2]); err != nil {
+				stopped <- err
+				return
+			}
+		}
+	}()
+	f, r := serveFiles(t, dir, nil)
+	for range 100 { // fewer than the rate allows at once
+		if got := r.read1("files:///link"); strings.Contains(got, "SECRET") {
+			t.Errorf("got %s", got)
+		}
+	}
+	close(stop)
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	if strings.Contains(f.log.String(), "SECRET") {
+		t.Error("logged what is outside")
 	}
 }
