@@ -95,7 +95,7 @@ func encodeDocument(w io.Writer, v any) error {
 // size is the least that the parts take in an answer, so that what is too large
 // is neither cleaned nor encoded.
 func (d *document) size() int {
-	n := 0
+	n := 3 * len(d.parts) // two quotes and a comma
 	for _, c := range d.parts {
 		n += len(c.Text) + len(c.Data)/3*4 + len(c.URI) + len(c.MIMEType) + len(c.Name)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -190,13 +191,18 @@ func TestContentsAreBounded(t *testing.T) {
 		"text":         {mcpsec.Content{Text: strings.Repeat("x", 2000)}, false},
 		"data":         {mcpsec.Content{Data: make([]byte, 800), MIMEType: "image/png"}, false},
 		"secret":       {mcpsec.Content{Data: []byte(strings.Repeat("correct-horse-battery", 100)), MIMEType: "image/png"}, false}, // not looked at
+		"many":         {mcpsec.Content{}, false},
 		"escapes":      {mcpsec.Content{Text: strings.Repeat(`"`, 600)}, false},
 		"fitting text": {mcpsec.Content{Text: strings.Repeat("x", 900)}, true},
 		"fitting data": {mcpsec.Content{Data: make([]byte, 690), MIMEType: "image/png"}, true},
 	} {
+		n := 1
+		if name == "many" {
+			n = 1 << 20 // of which none is encoded
+		}
 		f := newFixture(t, func(o *mcpsec.Options) {
 			o.Limits.MaxResult, o.Secrets = 1000, []mcpsec.Secret{newSecret("correct-horse-battery")}
-		}, showing(tc.in))
+		}, showing(slices.Repeat([]mcpsec.Content{tc.in}, n)...))
 		res, err := f.connect(t).CallTool(t.Context(), &mcp.CallToolParams{Name: "x"})
 		if err != nil || res.IsError == tc.ok {
 			t.Errorf("%s: error %t, %v", name, res.IsError, err)

@@ -223,7 +223,7 @@ func (s *Server) ServeStream(ctx context.Context, r io.ReadCloser, w io.WriteClo
 	if err != nil {
 		return fmt.Errorf("mcpsec: %w", err)
 	}
-	defer s.watches.drop(session, s.principal.ID, func(string) bool { return true })
+	defer s.watches.drop(session, s.principalOf(ctx).ID, func(string) bool { return true })
 	defer s.recordRest(ctx)
 	defer context.AfterFunc(ctx, t.Stop)()
 	ended := make(chan error, 1)

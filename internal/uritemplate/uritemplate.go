@@ -11,6 +11,7 @@ package uritemplate
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -46,6 +47,16 @@ var (
 // CheckURI refuses what is not an absolute URI in plain ASCII (RFC 3986), or
 // one that is a program or its own content.
 func CheckURI(s string) error {
+	if err := check(s); err != nil {
+		return err
+	}
+	if _, err := url.Parse(s); err != nil {
+		return errors.New("the URI does not parse") // the cause quotes it
+	}
+	return nil
+}
+
+func check(s string) error {
 	lower := strings.ToLower(s)
 	head := scheme.FindString(lower)
 	switch {
@@ -76,7 +87,11 @@ func isAlnum(c byte) bool {
 // Parse reads a template. One without variables matches itself only.
 func Parse(s string) (*Template, error) {
 	plain := strings.NewReplacer("{", "", "}", "").Replace(s)
-	if err := CheckURI(plain); err != nil {
+	err := check(plain)
+	if plain == s {
+		err = CheckURI(s)
+	}
+	if err != nil {
 		return nil, err
 	}
 	head, _, _ := strings.Cut(s, ":")
@@ -85,6 +100,8 @@ func Parse(s string) (*Template, error) {
 		return nil, errors.New("the scheme must be written out, in lower case")
 	case strings.Contains(s, "#"), strings.Contains(s, "?") && plain != s:
 		return nil, errors.New("a fragment, and a query beside variables, are not supported")
+	case strings.Contains(s, "'") && plain != s:
+		return nil, errors.New("an apostrophe is no literal of a template (RFC 6570, section 2.1)")
 	}
 	t := &Template{text: s}
 	parts := strings.Split(s, "/")

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 func mustParse(t testing.TB, s string) *Template {
@@ -31,7 +33,7 @@ func TestParse(t *testing.T) {
 		"", "noscheme", "x:", "{s}://a", "Test://a", "te{s}t://a", "javascript:{x}", "data:{x}", "DATA:x",
 		"a://{x", "a://x}", "a://{}", "a://{x}{y}", "a://{x}/{x}", "a://{+x}/y", "a://p{+x}", "a://{+x}p", "a://{?q}", "a://{/p}", "a://{x:3}", "a://{x*}", "a://{x,y}",
 		"a://h?{x}", "a://h#f", "a://h/#{x}", "a://h/../{x}", "a://h/./x", "a://h/%2e%2e/x", "a://h/%2f", "a://h/%00/{x}", "a://h/%zz", "a://h/a b", "a://h/\u202e", "a://h/é",
-		"a://h/" + strings.Repeat("x", MaxURI), "a://h/x\\y", "a://h/%252e", "://a", "1a://b", "a://{x}/\n",
+		"a://h/" + strings.Repeat("x", MaxURI), "a://h/x\\y", "a://h:x/", "a://[x", "a://h/it's/{x}", "a://h/%252e", "://a", "1a://b", "a://{x}/\n",
 	} {
 		if _, err := Parse(bad); err == nil {
 			t.Errorf("%q was taken", bad)
@@ -145,11 +147,31 @@ func TestCheckURI(t *testing.T) {
 			t.Errorf("%s: %v", ok, err)
 		}
 	}
-	for _, bad := range []string{"", "a", "/a", "a:", "JavaScript:x", "data:text/html,x", "x://a b", "x://\u200b", "x://é", "x://%", "x://%g0", "x://<a>", "x://\x00"} {
+	for _, bad := range []string{"", "a", "/a", "a:", "JavaScript:x", "data:text/html,x", "x://a b", "x://\u200b", "x://é", "x://%", "x://%g0", "x://<a>", "x://\x00", "x://h:p/"} {
 		if CheckURI(bad) == nil {
 			t.Errorf("%q was taken", bad)
 		}
 	}
+}
+
+// FuzzParse holds that the SDK, which lists templates, takes what we take: it
+// would panic.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"t://a/{b}", "t:///{+b}", "t://it's", "t://[a]/{b}", "t:a;b=1,{c}", "t://%41{a}"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		tmpl, err := Parse(s)
+		if err != nil {
+			return
+		}
+		srv := mcp.NewServer(&mcp.Implementation{Name: "test", Version: "1"}, nil)
+		if len(tmpl.Variables()) == 0 {
+			srv.AddResource(&mcp.Resource{Name: "x", URI: s}, nil)
+		} else {
+			srv.AddResourceTemplate(&mcp.ResourceTemplate{Name: "x", URITemplate: s}, nil)
+		}
+	})
 }
 
 var fuzzed = []string{"t://{id}", "t://h/v-{id}.json/{other}", "f:///{+path}", "u:o:{id}"}
