@@ -3,7 +3,7 @@
 // well-formed message of bounded size is answered with an error that echoes
 // nothing, and the server lives on. It bounds the calls in flight, gives them
 // time to finish when the stream ends, and lets no error text pass that is not
-// one of its own constants.
+// one of its own constants or [Vetted].
 //
 // It decodes the envelope itself: the SDK's reader ends the process's session on
 // the first bad line and spends three quarters of a call's memory on decoding.
