@@ -126,7 +126,8 @@ func (r *refusals) rest() int {
 type refusal struct {
 	principal string     // empty where nobody has been authenticated
 	remote    string     // the address, in that case
-	op        *operation // what was meant, where that exists
+	noun      string // what was meant, where that exists: tool, prompt or resource
+	tool      string // and its name
 	rule      string
 	reason    string
 }
@@ -151,13 +152,10 @@ func (s *Server) recordRest(ctx context.Context) {
 
 func (s *Server) writeRefusal(ctx context.Context, f refusal, skipped int) {
 	r := slog.NewRecord(time.Now(), slog.LevelInfo, "decision", 0)
-	for _, a := range []struct{ name, value string }{{"principal", f.principal}, {"remote", f.remote}} {
+	for _, a := range []struct{ name, value string }{{"principal", f.principal}, {"remote", f.remote}, {f.noun, f.tool}} {
 		if a.value != "" {
 			r.AddAttrs(slog.String(a.name, a.value))
 		}
-	}
-	if f.op != nil {
-		r.AddAttrs(slog.String(f.op.noun, f.op.spec.Name))
 	}
 	r.AddAttrs(slog.String("decision", "refused"), slog.String("rule", f.rule), slog.String("reason", f.reason))
 	if skipped > 0 {

@@ -152,7 +152,10 @@ func (x *httpExchange) metered() bool {
 }
 
 func (x *httpExchange) record(rule, reason string) {
-	f := refusal{rule: rule, reason: reason, op: x.op}
+	f := refusal{rule: rule, reason: reason}
+	if x.op != nil {
+		f.noun, f.tool = x.op.noun, x.op.spec.Name
+	}
 	if x.principal != nil {
 		f.principal = x.principal.ID
 	} else if f.remote = x.remote; f.remote == "" {
