@@ -124,8 +124,8 @@ func (r *refusals) rest() int {
 // A refusal is what the record tells of a message that could not become a call.
 // All texts are constants or were checked.
 type refusal struct {
-	principal string     // empty where nobody has been authenticated
-	remote    string     // the address, in that case
+	principal string // empty where nobody has been authenticated
+	remote    string // the address, in that case
 	noun      string // what was meant, where that exists: tool, prompt or resource
 	tool      string // and its name
 	rule      string
