@@ -224,14 +224,15 @@ func (s *Server) getPrompt(ctx context.Context, p Principal, req *mcp.GetPromptR
 	if prompt == nil {
 		return nil, s.unknown(ctx, p, "unknown prompt", unknownPrompt)
 	}
-	var raw json.RawMessage
+	c := asCall(req.Session, req.Params.Meta, req.Params.Name)
+	c.Params.InputResponses, c.Params.RequestState = req.Params.InputResponses, req.Params.RequestState
 	if len(req.Params.Arguments) > 0 {
 		var err error
-		if raw, err = json.Marshal(req.Params.Arguments); err != nil {
+		if c.Params.Arguments, err = json.Marshal(req.Params.Arguments); err != nil {
 			return nil, err
 		}
 	}
-	return s.document(ctx, &prompt.operation, asCall(req.Session, req.Params.Meta, req.Params.Name, raw))
+	return s.document(ctx, &prompt.operation, c)
 }
 
 // readResource answers resources/read.
@@ -240,13 +241,15 @@ func (s *Server) readResource(ctx context.Context, p Principal, req *mcp.ReadRes
 	if r == nil {
 		return nil, s.unknown(ctx, p, "unknown resource", unknownResource)
 	}
-	return s.document(ctx, &r.operation, asCall(req.Session, req.Params.Meta, req.Params.URI, raw))
+	c := asCall(req.Session, req.Params.Meta, req.Params.URI)
+	c.Params.Arguments, c.Params.InputResponses, c.Params.RequestState = raw, req.Params.InputResponses, req.Params.RequestState
+	return s.document(ctx, &r.operation, c)
 }
 
-// asCall puts a request into the form that the pipeline takes. Its name is that
-// of a prompt, or the URI of a resource.
-func asCall(session *mcp.ServerSession, meta mcp.Meta, name string, arguments json.RawMessage) *mcp.CallToolRequest {
-	return &mcp.CallToolRequest{Session: session, Params: &mcp.CallToolParamsRaw{Meta: meta, Name: name, Arguments: arguments}}
+// asCall begins to put a request into the form that the pipeline takes. The name
+// is that of a prompt, or the URI of a resource.
+func asCall(session *mcp.ServerSession, meta mcp.Meta, name string) *mcp.CallToolRequest {
+	return &mcp.CallToolRequest{Session: session, Params: &mcp.CallToolParamsRaw{Meta: meta, Name: name}}
 }
 
 // document takes a request whose result is a document through the pipeline.

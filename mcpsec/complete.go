@@ -98,9 +98,10 @@ func (s *Server) complete(ctx context.Context, p Principal, req *mcp.CompleteReq
 	if o == nil {
 		return nil, s.unknown(ctx, p, "unknown argument", unknownArgument)
 	}
-	raw, err := json.Marshal(map[string]string{req.Params.Argument.Name: req.Params.Argument.Value})
-	if err != nil {
+	c := asCall(req.Session, req.Params.Meta, o.spec.Name)
+	var err error
+	if c.Params.Arguments, err = json.Marshal(map[string]string{req.Params.Argument.Name: req.Params.Argument.Value}); err != nil {
 		return nil, err
 	}
-	return s.document(ctx, o, asCall(req.Session, req.Params.Meta, o.spec.Name, raw))
+	return s.document(ctx, o, c)
 }

@@ -61,7 +61,7 @@ func (w *watches) drop(session *mcp.ServerSession, principal string, which func(
 // subscribe answers resources/subscribe of the older protocol versions, which
 // needs a session: over HTTP there is none.
 func (s *Server) subscribe(ctx context.Context, p Principal, req *mcp.SubscribeRequest, next mcp.MethodHandler) (mcp.Result, error) {
-	if err := s.mayWatch(ctx, p, asCall(req.Session, req.Params.Meta, req.Params.URI, nil)); err != nil {
+	if err := s.mayWatch(ctx, p, asCall(req.Session, req.Params.Meta, req.Params.URI)); err != nil {
 		return nil, err
 	}
 	if !s.watches.hold(req.Session, p.ID, req.Params.URI) {
@@ -86,7 +86,7 @@ func (s *Server) listenFor(ctx context.Context, p Principal, req *mcp.Subscripti
 		}
 		var allowed []string
 		for _, uri := range n.ResourceSubscriptions {
-			if slices.Contains(allowed, uri) || s.mayWatch(ctx, p, asCall(req.Session, req.Params.Meta, uri, nil)) != nil {
+			if slices.Contains(allowed, uri) || s.mayWatch(ctx, p, asCall(req.Session, req.Params.Meta, uri)) != nil {
 				continue
 			}
 			if !s.watches.principals.enter(p.ID, maxWatched) {
