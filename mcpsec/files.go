@@ -35,7 +35,7 @@ func NewFiles(root *os.Root, spec ResourceSpec, serve func(path string) bool) *R
 	if root == nil || !strings.HasSuffix(spec.URI, "/{+path}") {
 		panic(fmt.Sprintf("mcpsec: resource %q: NewFiles needs an os.Root, and a URI that ends with /{+path}", spec.Name))
 	}
-	return NewResource(spec, func(ctx context.Context, in filePath) (Content, error) {
+	r := NewResource(spec, func(ctx context.Context, in filePath) (Content, error) {
 		if !serve(in.Path) {
 			return Content{}, fs.ErrNotExist
 		}
@@ -46,6 +46,13 @@ func NewFiles(root *os.Root, spec ResourceSpec, serve func(path string) bool) *R
 		}
 		return fileContent(in.Path, data, spec.MIMEType), nil
 	})
+	r.watch.handle = func(_ context.Context, in any) (any, error) {
+		if !serve(in.(*filePath).Path) {
+			return nil, absent(fs.ErrNotExist)
+		}
+		return granted(), nil
+	}
+	return r
 }
 
 type filePath struct {

@@ -157,6 +157,26 @@ func TestFilesByChoice(t *testing.T) {
 	}
 }
 
+// What is not served cannot be subscribed to either.
+func TestFilesAreNotWatched(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "a.txt", "a")
+	write(t, dir, ".env", "SECRET")
+	f, r := serveFiles(t, dir, nil)
+	for uri, want := range map[string]string{
+		"files:///a.txt": `{"jsonrpc":"2.0","id":1,"result":{}}`, "files:///.env": noSuchResource, "files:///%2eenv": noSuchResource, "files:///../a": noSuchResource,
+	} {
+		if got := r.subscription("subscribe", uri); got != want {
+			t.Errorf("%s: got %s", uri, got)
+		}
+	}
+	f.update(t, "files:///.env", "files:///%2eenv", "files:///a.txt")
+	if got := r.read(); got != updated("files:///a.txt") {
+		t.Errorf("got %s", got)
+	}
+}
+
 // A large file is refused, and not read whole first. The test is not parallel
 // because it counts what is allocated.
 func TestFilesAreBounded(t *testing.T) {

@@ -169,10 +169,13 @@ func (r *Resource) subscription() *operation {
 	return &operation{
 		method: methodWatch, noun: r.noun, spec: r.spec, decode: r.decode, value: r.value, logged: r.logged,
 		encode: encodeDocument, running: new(inFlight),
-		handle: func(context.Context, any) (any, error) {
-			return &document{member: "granted", form: func([]Content) (any, error) { return true, nil }}, nil
-		},
+		handle: func(context.Context, any) (any, error) { return granted(), nil },
 	}
+}
+
+// granted is the result of a subscription, which the SDK replaces by its own.
+func granted() *document {
+	return &document{member: "granted", form: func([]Content) (any, error) { return true, nil }}
 }
 
 // match returns the arguments that the URI gives a template.
