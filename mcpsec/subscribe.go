@@ -123,8 +123,9 @@ func (s *Server) tooManyWatched(ctx context.Context, p Principal) error {
 // does not read holds up no caller, and changes that come meanwhile become one
 // notification. It is an error if no resource has the URI.
 //
-// Who subscribes must be allowed to read the resource then; over HTTP that is
-// asked anew every ten minutes at the latest.
+// Who subscribes must be allowed to read the resource then, by its Scopes and
+// Guards and not by what its handler decides by itself; over HTTP that is asked
+// anew every ten minutes at the latest.
 func (s *Server) ResourceUpdated(uri string) error {
 	s.mu.RLock()
 	r, _ := s.find(uri)
