@@ -52,12 +52,17 @@ func sealRing(name string, keys []Secret) (*seal.Ring, error) {
 func (s *Server) sealAssent(r *run, q *question) string {
 	st := askedState{
 		Expires:   r.call.start.Add(s.limits.Confirm).UnixMilli(),
-		Principal: sha256.Sum256([]byte(r.call.Principal.ID)), Tool: sha256.Sum256([]byte(r.call.Tool)),
+		Principal: sha256.Sum256([]byte(r.call.Principal.ID)), Tool: r.target(),
 		Arguments: q.arguments, Question: q.digest,
 	}
 	copy(st.Call[:], r.call.ID)
 	b, _ := binary.Append(nil, binary.BigEndian, &st) // of fixed size
 	return s.seal.Seal(b)
+}
+
+// target is what a state is for: a prompt may have the name of a tool.
+func (r *run) target() [sha256.Size]byte {
+	return sha256.Sum256([]byte(r.call.Method + " " + r.call.Tool))
 }
 
 // askAnew says how a refused answer becomes a question again.
@@ -115,7 +120,7 @@ func (r *run) openState(token string, raw json.RawMessage) (*askedState, *failur
 		return refuse("cannot be compared with the arguments")
 	case st.Principal != sha256.Sum256([]byte(r.call.Principal.ID)):
 		return refuse("is of another caller")
-	case st.Tool != sha256.Sum256([]byte(r.call.Tool)):
+	case st.Tool != r.target():
 		return refuse("is of another tool")
 	case st.Arguments != sha256.Sum256(arguments):
 		return refuse("is of other arguments")

@@ -31,9 +31,10 @@ func (s *Server) recordDecision(ctx context.Context, c *Call, f *failure, waiver
 			return nil
 		}
 	}
-	attrs := append(make([]slog.Attr, 0, 12),
+	attrs := append(make([]slog.Attr, 0, 13),
 		slog.String("call", c.ID),
-		slog.String("tool", c.Tool),
+		slog.String("method", c.Method),
+		slog.String(c.noun, c.Tool),
 		slog.String("principal", c.Principal.ID),
 		slog.String("effect", c.Effect.String()),
 		slog.Int("arg_bytes", c.bytes),
@@ -96,7 +97,7 @@ func (s *Server) recordOutcome(ctx context.Context, c *Call, f *failure, res *re
 	r := slog.NewRecord(now, slog.LevelInfo, "outcome", 0)
 	r.AddAttrs(
 		slog.String("call", c.ID),
-		slog.String("tool", c.Tool),
+		slog.String(c.noun, c.Tool),
 		slog.Int64("micros", now.Sub(c.start).Microseconds()),
 	)
 	if f != nil {
@@ -158,7 +159,8 @@ func (r *refusals) rest() int {
 type refusal struct {
 	principal string // empty where nobody has been authenticated
 	remote    string // the address, in that case
-	tool      string // where one was meant that exists
+	noun      string // what was meant, where that exists: tool, prompt or resource
+	tool      string // and its name
 	rule      string
 	reason    string
 }
@@ -184,7 +186,7 @@ func (s *Server) recordRest(ctx context.Context) {
 
 func (s *Server) writeRefusal(ctx context.Context, f refusal, skipped int) {
 	r := slog.NewRecord(time.Now(), slog.LevelInfo, "decision", 0)
-	for _, a := range []struct{ name, value string }{{"principal", f.principal}, {"remote", f.remote}, {"tool", f.tool}} {
+	for _, a := range []struct{ name, value string }{{"principal", f.principal}, {"remote", f.remote}, {f.noun, f.tool}} {
 		if a.value != "" {
 			r.AddAttrs(slog.String(a.name, a.value))
 		}
@@ -223,10 +225,10 @@ const maxLoggedValue = 200
 
 // shape tells the arguments that were given by name, kind and size, as in
 // "id=string/36 limit=int lines=list/2".
-func (t *Tool) shape(in any, s *Server) string {
+func (o *operation) shape(in any, s *Server) string {
 	v := reflect.ValueOf(in).Elem()
 	b := make([]byte, 0, 128)
-	for _, f := range t.logged {
+	for _, f := range o.logged {
 		fv := v.FieldByIndex(f.index)
 		if fv.IsZero() {
 			continue

@@ -79,7 +79,7 @@ func TestRecordHoldsShapeNotValues(t *testing.T) {
 	if !strings.HasPrefix(args, `order="A-17" note=string/7 lines=list/1 count=int key=`) || strings.Contains(args, "horse") {
 		t.Errorf("got %q", args)
 	}
-	for _, k := range []string{"call", "tool", "principal", "effect", "arg_bytes", "seq", "prev", "hash", "time"} {
+	for _, k := range []string{"call", "method", "tool", "principal", "effect", "arg_bytes", "seq", "prev", "hash", "time"} {
 		if r[k] == nil {
 			t.Errorf("no %s in %v", k, r)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,55 +26,101 @@ func (s *Server) backstop(next mcp.MethodHandler) mcp.MethodHandler {
 			}
 		}()
 		principal := s.principalOf(ctx)
-		call, isCall := req.(*mcp.CallToolRequest)
-		if isCall && s.toolFor(call.Params.Name, principal) == nil {
-			if err := s.meter(ctx, principal.ID); err != nil {
-				return nil, err
-			}
-			s.recordRefusal(ctx, refusal{principal: principal.ID, rule: "unknown tool", reason: wire.UnknownTool})
-			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: wire.UnknownTool}
-		}
 		if err := s.admitRequest(ctx, principal.ID, method, req); err != nil {
 			return nil, err
 		}
-		if res, err = next(ctx, method, req); err != nil {
+		if res, err = s.dispatch(ctx, principal, method, req, next); err != nil {
 			return nil, s.protocolError(ctx, method, err)
 		}
-		if isCall {
-			return s.wrap(call, res), nil
-		}
+		s.announce(ctx, res)
 		s.listVisible(res, principal)
 		return res, nil
 	}
 }
 
-// admitRequest meters what is no call of a tool. It refuses what is not served,
-// which the SDK would answer without having announced it, and cursors: there is
-// one page.
+// dispatch answers for prompts, resources and completions. The SDK answers the
+// rest, and hands calls of tools to the pipeline.
+func (s *Server) dispatch(ctx context.Context, p Principal, method string, req mcp.Request, next mcp.MethodHandler) (mcp.Result, error) {
+	switch req := req.(type) {
+	case *mcp.CallToolRequest:
+		if s.toolFor(req.Params.Name, p) == nil {
+			return nil, s.unknown(ctx, p, "unknown tool", unknownTool)
+		}
+		res, err := next(ctx, method, req)
+		if err != nil {
+			return nil, err
+		}
+		return s.wrap(req, res), nil
+	case *mcp.GetPromptRequest:
+		return s.getPrompt(ctx, p, req)
+	case *mcp.ReadResourceRequest:
+		return s.readResource(ctx, p, req)
+	case *mcp.CompleteRequest:
+		return s.complete(ctx, p, req)
+	case *mcp.SubscribeRequest:
+		return s.subscribe(ctx, p, req, next)
+	case *mcp.UnsubscribeRequest:
+		return s.unsubscribe(ctx, p, req, next)
+	case *mcp.SubscriptionsListenRequest:
+		return s.listenFor(ctx, p, req, next)
+	}
+	return next(ctx, method, req)
+}
+
+// admitRequest meters what does not go through the pipeline. It refuses what is
+// not served, which the SDK would answer without having announced it, and
+// cursors: there is one page.
 func (s *Server) admitRequest(ctx context.Context, principal, method string, req mcp.Request) error {
-	if strings.HasPrefix(method, "notifications/") || method == "tools/call" {
+	served := s.serves(ctx, method)
+	switch {
+	case strings.HasPrefix(method, "notifications/"):
+		return nil
+	case served && slices.Contains(pipelined, method):
 		return nil
 	}
 	if err := s.meter(ctx, principal); err != nil {
 		return err
 	}
-	switch method {
-	case "initialize", "ping", "server/discover", "subscriptions/listen":
-		return nil
-	case "tools/list":
-		if list, ok := req.(*mcp.ListToolsRequest); ok && list.Params != nil && list.Params.Cursor != "" {
-			return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "there is no such page"}
-		}
-		return nil
+	if !served {
+		return &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "method not found"}
 	}
-	return &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "method not found"}
+	if cursor(req) != "" {
+		return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "there is no such page"}
+	}
+	return nil
 }
 
-// meter counts a request that is no call of a tool that exists.
+// pipelined are the methods that the pipeline meters.
+var pipelined = []string{methodCall, methodPrompt, methodRead, methodWatch, methodComplete}
+
+// cursor returns the page that a request for a list asks for.
+func cursor(req mcp.Request) string {
+	switch req := req.(type) {
+	case *mcp.ListToolsRequest:
+		if req.Params != nil {
+			return req.Params.Cursor
+		}
+	case *mcp.ListPromptsRequest:
+		if req.Params != nil {
+			return req.Params.Cursor
+		}
+	case *mcp.ListResourcesRequest:
+		if req.Params != nil {
+			return req.Params.Cursor
+		}
+	case *mcp.ListResourceTemplatesRequest:
+		if req.Params != nil {
+			return req.Params.Cursor
+		}
+	}
+	return ""
+}
+
+// meter counts a request that does not get as far as the pipeline.
 func (s *Server) meter(ctx context.Context, principal string) error {
 	if _, wait := s.meters.take(principal, time.Now(), s.limits.CallsPerSecond); wait > 0 {
 		s.recordRefusal(ctx, refusal{principal: principal, rule: "rate", reason: "too many requests"})
-		return &jsonrpc.Error{Code: wire.CodeBusy, Message: "too many requests"}
+		return &wire.Vetted{Code: wire.CodeBusy, Text: "too many requests: wait, then retry"}
 	}
 	return nil
 }
@@ -85,6 +132,10 @@ func internalError() error {
 // protocolError keeps an error that has a code and logs any other. The wire
 // replaces the texts.
 func (s *Server) protocolError(ctx context.Context, method string, err error) error {
+	var vetted *wire.Vetted
+	if errors.As(err, &vetted) {
+		return vetted
+	}
 	var werr *jsonrpc.Error
 	if errors.As(err, &werr) && werr.Code != 0 {
 		return werr

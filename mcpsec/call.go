@@ -21,17 +21,23 @@ type Principal struct {
 	Scopes []string
 }
 
-// A Call is one tool call on its way in, seen by guards.
+// A Call is one request on its way in, seen by guards: the call of a tool, or the
+// same for a prompt or a resource.
 type Call struct {
-	ID        string // random, names the call in records and error texts
-	Tool      string
+	ID string // random, names the call in records and error texts
+	// Method is tools/call, prompts/get, resources/read, resources/subscribe or
+	// completion/complete.
+	Method    string
+	Tool      string // the name of the tool, or of the prompt or resource
 	Effect    Effect
 	Labels    Label
 	Principal Principal
 	// Args is the decoded and validated input, of the handler's input type: the
-	// very value that the handler will get.
+	// very value that the handler will get. Of a completion it holds only the
+	// argument that is being typed, unvalidated but for its length.
 	Args any
 
+	noun  string // what Tool is the name of, in records
 	start time.Time
 	bytes int    // size of the raw arguments
 	shape string // of the arguments, for the record
@@ -72,11 +78,12 @@ func CallID(ctx context.Context) string {
 	return ""
 }
 
-// Logger returns the server's redacting logger with the call's id and tool set.
+// Logger returns the server's redacting logger with the call's id and the name of
+// its tool, prompt or resource set.
 // Outside a call it returns a logger that drops everything.
 func Logger(ctx context.Context) *slog.Logger {
 	if r := runFrom(ctx); r != nil {
-		return r.server.log.With("call", r.call.ID, "tool", r.call.Tool)
+		return r.server.log.With("call", r.call.ID, r.call.noun, r.call.Tool)
 	}
 	return slog.New(slog.DiscardHandler)
 }

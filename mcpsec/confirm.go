@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -122,12 +123,12 @@ func (w wishes) digest() [sha256.Size]byte {
 const maxRounds = 3
 
 // unconfirmed reports whether the tool may do without a person.
-func (t *Tool) unconfirmed() bool { return waive.Has(t.spec.Waive, waive.Unconfirmed) }
+func (o *operation) unconfirmed() bool { return waive.Has(o.spec.Waive, waive.Unconfirmed) }
 
 // confirm lets a call pass that needs no yes, or that has one to the very
 // question that it raises now. Otherwise it ends this attempt with the question.
 func (r *run) confirm(w wishes, yes *assent, raw json.RawMessage) *failure {
-	if !w.asked && (r.call.Effect != Destroy || r.tool.unconfirmed()) {
+	if !w.asked && (r.call.Effect != Destroy || r.op.unconfirmed()) {
 		return nil
 	}
 	digest := w.digest()
@@ -155,12 +156,16 @@ func (r *run) confirm(w wishes, yes *assent, raw json.RawMessage) *failure {
 	return &failure{outcome: outcomeAsked, rule: "confirmation", question: q}
 }
 
+// repeated are the methods that a client repeats with answers: the specification
+// knows no others.
+var repeated = []string{methodCall, methodPrompt, methodRead}
+
 // way says how a person can be asked, or "". A request that claims another
 // version than its session's has no way: two readers would read it in two.
 func (r *run) way() string {
 	session := r.req.Session.InitializeParams()
 	switch {
-	case r.modern() && canAsk(r.req.ClientCapabilities()):
+	case r.modern() && canAsk(r.req.ClientCapabilities()) && slices.Contains(repeated, r.call.Method):
 		return byRetry
 	case session != nil && session.ProtocolVersion < firstModern && r.req.ProtocolVersion() == session.ProtocolVersion && canAsk(session.Capabilities):
 		return byElicitation

@@ -51,6 +51,15 @@
 // question, expires after [Limits].Confirm and is good once. Where the client
 // cannot ask, [Options].Approver does, or the call is refused.
 //
+// # Prompts and resources
+//
+// [NewPrompt], [NewResource] and [NewFiles] make what else a client can ask for;
+// arguments, variables of URIs and the beginnings of values that it would have
+// completed go the same way as the arguments of tools, and what comes back the
+// same way as results. Refusals are errors of the protocol. A client that may not
+// use something is told what it would be told if that did not exist, and so is
+// one that asks for a file outside of the directory.
+//
 // # What it does not protect
 //
 // A client shows the question and brings the answer: one that lies about its

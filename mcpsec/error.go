@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+
+	"github.com/mcpsec/mcpsec-go/internal/wire"
 )
 
 // An Error is the only kind of error whose text reaches the model. Return one
@@ -67,6 +71,21 @@ func (f *failure) message(id string) string {
 	return f.text
 }
 
+// code is what the failure is where it must be an error of the protocol, which it
+// is of all but tools.
+func (f *failure) code() int64 {
+	switch {
+	case f.text == "":
+	case f.rule == "arguments" || f.rule == ruleNotFound:
+		return jsonrpc.CodeInvalidParams
+	case f.rule == "rate" || f.rule == "busy":
+		return wire.CodeBusy
+	case f.outcome == outcomeRefused && f.rule != "audit":
+		return wire.CodeRefused
+	}
+	return jsonrpc.CodeInternalError
+}
+
 // fromGuard turns a guard's error into a refusal.
 func fromGuard(err error) *failure {
 	f := &failure{outcome: outcomeRefused, rule: "guard", cause: err}
@@ -109,7 +128,7 @@ func (f *failure) log(ctx context.Context, l *slog.Logger, c *Call) {
 	if f.cause == nil && f.stack == nil {
 		return
 	}
-	attrs := []any{"call", c.ID, "tool", c.Tool, "outcome", f.outcome}
+	attrs := []any{"call", c.ID, c.noun, c.Tool, "outcome", f.outcome}
 	if f.cause != nil {
 		attrs = append(attrs, "error", f.cause)
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -169,3 +170,29 @@ func tool[In, Out any](name string, h func(context.Context, In) (Out, error)) *m
 }
 
 func newSecret(s string) mcpsec.Secret { return redact.NewSecret(s) }
+
+// golden compares the records with want, which leaves out what differs from run
+// to run.
+func golden(t testing.TB, f *fixture, want string) {
+	t.Helper()
+	var b strings.Builder
+	for _, r := range f.records(t) {
+		b.WriteString(r["msg"].(string))
+		for _, k := range []string{"method", "tool", "prompt", "resource", "principal", "effect", "arg_bytes", "args", "decision", "outcome", "rule", "reason", "result_bytes", "redacted", "stripped"} {
+			if v, ok := r[k]; ok {
+				fmt.Fprintf(&b, " %s=%v", k, v)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	if got := b.String(); got != want {
+		t.Errorf("recorded\n%swant\n%s", got, want)
+	}
+}
+
+// completing completes one argument with fixed values or an error.
+func completing(argument string, values []string, err error) map[string]func(context.Context, string) ([]string, error) {
+	return map[string]func(context.Context, string) ([]string, error){
+		argument: func(context.Context, string) ([]string, error) { return values, err },
+	}
+}

@@ -32,7 +32,7 @@ var (
 	noToken           = &httpStatus{http.StatusUnauthorized, "token", "a bearer token is required", ""}
 	malformedToken    = &httpStatus{http.StatusBadRequest, "token", "the Authorization header must hold one bearer token", "invalid_request"}
 	invalidToken      = &httpStatus{http.StatusUnauthorized, "token", "the token is not valid", "invalid_token"}
-	insufficientScope = &httpStatus{http.StatusForbidden, "scope", "the token lacks scopes for this tool", "insufficient_scope"}
+	insufficientScope = &httpStatus{http.StatusForbidden, "scope", "the token lacks scopes for this", "insufficient_scope"}
 	tooManyRefused    = &httpStatus{http.StatusTooManyRequests, "rate", "too many refused requests: wait, then retry", ""}
 	tooMany           = &httpStatus{http.StatusTooManyRequests, "busy", "too many requests: wait for answers, then retry", ""}
 	wrongType         = &httpStatus{http.StatusUnsupportedMediaType, "content type", "the body must be application/json in UTF-8, not compressed", ""}
@@ -68,7 +68,7 @@ type httpExchange struct {
 	origin    string     // a known page's
 	remote    string     // where nobody is authenticated yet
 	principal *Principal // once somebody is
-	tool      string     // that was refused
+	op        *operation // that was refused
 	version   string     // of the protocol
 	modern    bool       // the version has no sessions
 	meta      meta
@@ -153,7 +153,10 @@ func (x *httpExchange) metered() bool {
 }
 
 func (x *httpExchange) record(rule, reason string) {
-	f := refusal{rule: rule, reason: reason, tool: x.tool}
+	f := refusal{rule: rule, reason: reason}
+	if x.op != nil {
+		f.noun, f.tool = x.op.noun, x.op.spec.Name
+	}
 	if x.principal != nil {
 		f.principal = x.principal.ID
 	} else if f.remote = x.remote; f.remote == "" {

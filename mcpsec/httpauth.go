@@ -133,20 +133,20 @@ func (x *httpExchange) challenge(code string, scopes []string) {
 	x.w.Header().Set("WWW-Authenticate", strings.TrimSpace("Bearer "+strings.Join(params, ", ")))
 }
 
-// authorize answers a call whose caller lacks scopes with the challenge that
-// names all it needs at once. Without StepUp the tool does not exist for this
-// caller, which the pipeline says.
-func (e *endpoint) authorize(x *httpExchange, tool string) bool {
-	t := e.toolFor(tool, *x.principal)
-	if t == nil {
+// authorize answers a request whose caller lacks scopes with the challenge that
+// names all it needs at once. Without StepUp what it is for does not exist for
+// this caller, which the pipeline says.
+func (e *endpoint) authorize(x *httpExchange, method string) bool {
+	o := e.operationFor(method, x.meta.Name, x.meta.URI, *x.principal)
+	if o == nil {
 		return true
 	}
-	missing := t.lacks(*x.principal)
+	missing := o.lacks(*x.principal)
 	if missing == nil {
 		return true
 	}
 	if x.metered() {
-		x.tool = tool
+		x.op = o
 		x.challenge(insufficientScope.oauth, missing)
 		x.refuse(insufficientScope)
 	}

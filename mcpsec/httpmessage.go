@@ -50,7 +50,7 @@ func (e *endpoint) readMessage(x *httpExchange) *jsonrpc.Request {
 			x.refuseMessage(refusal)
 			return nil
 		}
-		if req.Method == "tools/call" && !e.authorize(x, x.meta.Name) {
+		if !e.authorize(x, req.Method) {
 			return nil
 		}
 		return req

@@ -366,11 +366,16 @@ func TestHTTPHostileRequests(t *testing.T) {
 // is no message.
 func FuzzHTTP(f *testing.F) {
 	fix := newFixture(f, func(o *mcpsec.Options) { o.Limits.CallsPerSecond = 1e6 }, echo())
+	fix.AddPrompt(review(nil))
+	fix.AddResource(page(nil), order(nil))
 	h, err := fix.HTTP(mcpsec.HTTPOptions{Verifier: verify})
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, body := range []string{pingBody, listBody, echoBody, modernBody("server/discover", ""), modernBody("tools/call", `"name":"echo"`), "[]", `{"jsonrpc":"2.0","method":"x"}`} {
+	for _, body := range []string{pingBody, listBody, echoBody, modernBody("server/discover", ""), modernBody("tools/call", `"name":"echo"`), "[]",
+		modernBody("prompts/get", `"name":"review","arguments":{"language":"go"}`), modernBody("resources/read", `"uri":"test://orders/%2e/data"`),
+		modernBody("completion/complete", `"ref":{"type":"ref/prompt","name":"review"},"argument":{"name":"focus","value":"x"}`), modernBody("resources/list", ""),
+		modernBody("resources/subscribe", `"uri":"test://page"`), `{"jsonrpc":"2.0","method":"x"}`} {
 		f.Add([]byte(body), "2025-11-25")
 		f.Add([]byte(body), "2026-07-28")
 	}
@@ -379,11 +384,11 @@ func FuzzHTTP(f *testing.F) {
 		r.Header.Set("Mcp-Protocol-Version", version)
 		var m struct {
 			Method string
-			Params struct{ Name string }
+			Params struct{ Name, URI string }
 		}
 		if json.Unmarshal(body, &m) == nil {
 			r.Header.Set("Mcp-Method", m.Method)
-			r.Header.Set("Mcp-Name", m.Params.Name)
+			r.Header.Set("Mcp-Name", m.Params.Name+m.Params.URI)
 		}
 		if m.Method == "subscriptions/listen" { // it would last
 			return

@@ -25,7 +25,7 @@ func (r *run) ask(ctx context.Context, q *question) (*assent, *result) {
 	ctx = context.WithoutCancel(ctx)
 	c := r.forRecord()
 	c.start = time.Now()
-	if err := r.server.recordDecision(ctx, c, said.no, r.tool.spec.Waive); err != nil {
+	if err := r.server.recordDecision(ctx, c, said.no, r.op.spec.Waive); err != nil {
 		r.server.log.ErrorContext(ctx, "audit failed", "call", r.call.ID, "error", err)
 	}
 	said.no.log(ctx, r.server.log, &r.call)

@@ -288,8 +288,8 @@ func TestConfirmationRecords(t *testing.T) {
 		got = append(got, fmt.Sprint(r))
 	}
 	want := []string{
-		"map[arg_bytes:37 args:name=string/7 decision:asked effect:destroy level:INFO msg:decision principal:local tool:remove way:mrtr]",
-		"map[arg_bytes:37 args:name=string/7 confirmed:mrtr decision:allowed effect:destroy level:INFO msg:decision principal:local tool:remove]",
+		"map[arg_bytes:37 args:name=string/7 decision:asked effect:destroy level:INFO method:tools/call msg:decision principal:local tool:remove way:mrtr]",
+		"map[arg_bytes:37 args:name=string/7 confirmed:mrtr decision:allowed effect:destroy level:INFO method:tools/call msg:decision principal:local tool:remove]",
 		"map[level:INFO msg:outcome outcome:ok result_bytes:26 tool:remove]",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {

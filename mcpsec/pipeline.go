@@ -21,7 +21,7 @@ import (
 // records and answers.
 type run struct {
 	server *Server
-	tool   *Tool
+	op     *operation
 	req    *mcp.CallToolRequest
 	call   Call
 	round  int     // of questions to a person, from 1
@@ -36,23 +36,23 @@ type run struct {
 	highest  float64
 }
 
-// serve takes one tool call through the pipeline, and once more after a person
+// serve takes one call through the pipeline, and once more after a person
 // has said yes to the question that it raised: all is decided anew then, so that
 // nothing that has changed meanwhile goes unseen. A client that can repeat the
 // call itself is given the question instead.
-func (s *Server) serve(ctx context.Context, t *Tool, req *mcp.CallToolRequest) *result {
+func (s *Server) serve(ctx context.Context, o *operation, req *mcp.CallToolRequest) *result {
 	raw := req.Params.Arguments
 	if len(raw) == 0 {
 		raw = json.RawMessage("{}")
 	}
 	call := Call{
-		ID: rand.Text(), Tool: t.spec.Name, Effect: t.spec.Effect, Labels: t.spec.Labels,
+		ID: rand.Text(), Method: o.method, Tool: o.spec.Name, noun: o.noun, Effect: o.spec.Effect, Labels: o.spec.Labels,
 		Principal: s.principalOf(ctx), bytes: len(raw),
 	}
 	var yes *assent
 	for round := 1; ; round++ {
 		call.start = time.Now()
-		r := &run{server: s, tool: t, req: req, yes: yes, round: round, done: make(chan *result, 1), call: call}
+		r := &run{server: s, op: o, req: req, yes: yes, round: round, done: make(chan *result, 1), call: call}
 		res := r.pass(ctx, raw)
 		if res.ask == nil || res.ask.way == byRetry {
 			return res
@@ -67,15 +67,15 @@ func (s *Server) serve(ctx context.Context, t *Tool, req *mcp.CallToolRequest) *
 // decoding, guards, record, handler, result, record. It answers at the deadline
 // at the latest, even when the handler does not heed it.
 func (r *run) pass(ctx context.Context, raw json.RawMessage) *result {
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, r), r.tool.timeout(r.server))
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, r), r.op.timeout(r.server))
 	defer cancel()
 	go r.work(ctx, raw)
 	return r.wait(ctx)
 }
 
-func (t *Tool) timeout(s *Server) time.Duration {
-	if t.spec.Timeout > 0 {
-		return t.spec.Timeout
+func (o *operation) timeout(s *Server) time.Duration {
+	if o.spec.Timeout > 0 {
+		return o.spec.Timeout
 	}
 	return s.limits.Timeout
 }
@@ -83,7 +83,7 @@ func (t *Tool) timeout(s *Server) time.Duration {
 // admit finds a place for the call, or refuses it at once: a queue would only
 // hide the overload and grow.
 func (r *run) admit() *failure {
-	s, t := r.server, r.tool
+	s, o := r.server, r.op
 	m, wait := s.meters.take(r.call.Principal.ID, r.call.start, s.limits.CallsPerSecond)
 	if wait > 0 {
 		return refused("rate", fmt.Sprintf("too many calls: retry in %d ms", wait.Milliseconds()+1))
@@ -96,7 +96,7 @@ func (r *run) admit() *failure {
 		s.running.leave()
 		return busy()
 	}
-	if n := t.spec.MaxConcurrent; n > 0 && !t.running.enter(n) {
+	if n := o.spec.MaxConcurrent; n > 0 && !o.running.enter(n) {
 		m.running.leave()
 		s.running.leave()
 		return busy()
@@ -110,8 +110,8 @@ func busy() *failure {
 
 // leave gives the call's place back.
 func (r *run) leave() {
-	if r.tool.spec.MaxConcurrent > 0 {
-		r.tool.running.leave()
+	if r.op.spec.MaxConcurrent > 0 {
+		r.op.running.leave()
 	}
 	r.meter.running.leave()
 	r.server.running.leave()
@@ -153,7 +153,7 @@ func (r *run) abort(ctx context.Context, p any) {
 		r.server.log.ErrorContext(ctx, "audit failed", "call", r.call.ID, "error", err)
 	}
 	f.log(ctx, r.server.log, &r.call)
-	r.done <- &result{call: r.call.ID, labels: r.call.Labels, text: f.message(r.call.ID)}
+	r.done <- &result{call: r.call.ID, labels: r.call.Labels, text: f.message(r.call.ID), code: f.code()}
 }
 
 // take is the pipeline after admission. It returns nil when the call has been
@@ -203,12 +203,12 @@ func (r *run) decide(ctx context.Context, raw json.RawMessage) (in any, f *failu
 			in, f = nil, panicError(p, debug.Stack())
 		}
 	}()
-	in, err := r.tool.decode(raw)
+	in, err := r.op.decode(raw)
 	if err != nil {
 		return nil, badArguments(err)
 	}
-	r.setShape(r.tool.shape(in, r.server))
-	if missing := r.tool.lacks(r.call.Principal); missing != nil {
+	r.setShape(r.op.shape(in, r.server))
+	if missing := r.op.lacks(r.call.Principal); missing != nil {
 		return nil, missingScopes(missing)
 	}
 	yes, f := r.answer(ctx, raw)
@@ -225,12 +225,12 @@ func (r *run) decide(ctx context.Context, raw json.RawMessage) (in any, f *failu
 // guard asks the guards. One that wants a person to be asked does not keep the
 // next from refusing.
 func (r *run) guard(ctx context.Context, in any) (w wishes, f *failure) {
-	for i, guards := range [2][]Guard{r.server.guards, r.tool.spec.Guards} {
+	for i, guards := range [2][]Guard{r.server.guards, r.op.spec.Guards} {
 		own := i == 1
 		for _, g := range guards {
 			c := r.call // a copy for each: what one guard changes, nobody sees
-			c.Args, c.Principal.Scopes = r.tool.value(in), slices.Clone(c.Principal.Scopes)
-			if err := g(ctx, &c); err != nil && !w.add(err, own, own && r.tool.unconfirmed()) {
+			c.Args, c.Principal.Scopes = r.op.value(in), slices.Clone(c.Principal.Scopes)
+			if err := g(ctx, &c); err != nil && !w.add(err, own, own && r.op.unconfirmed()) {
 				return w, fromGuard(err)
 			}
 		}
@@ -250,7 +250,7 @@ func (r *run) failed(f *failure) *result {
 	if f.question != nil {
 		return &result{call: r.call.ID, ask: f.question}
 	}
-	return &result{call: r.call.ID, labels: r.call.Labels, text: r.server.clean(f.message(r.call.ID), maxErrorText)}
+	return &result{call: r.call.ID, labels: r.call.Labels, text: r.server.clean(f.message(r.call.ID), maxErrorText), code: f.code()}
 }
 
 // record writes the decision down. It returns the answer of a call that ends
@@ -260,7 +260,7 @@ func (r *run) record(ctx context.Context, f *failure) *result {
 	if !r.enter(&r.decided) {
 		return nil
 	}
-	if err := r.server.recordDecision(ctx, &r.call, f, r.tool.spec.Waive); err != nil {
+	if err := r.server.recordDecision(ctx, &r.call, f, r.op.spec.Waive); err != nil {
 		r.server.log.ErrorContext(ctx, "audit failed", "call", r.call.ID, "error", err)
 		if f == nil || f.question != nil {
 			f = refused("audit", "not allowed: the call could not be recorded (call "+r.call.ID+")")
@@ -292,7 +292,7 @@ func (r *run) perform(ctx context.Context, in any) (res *result, f *failure) {
 			res, f = nil, panicError(p, debug.Stack())
 		}
 	}()
-	v, err := r.tool.handle(ctx, in)
+	v, err := r.op.handle(ctx, in)
 	if err == nil {
 		res, err = r.encodeResult(v)
 	}
@@ -370,7 +370,7 @@ func (r *run) giveUp(ctx context.Context, decided bool) *result {
 		if decided {
 			recorded <- r.server.recordOutcome(ctx, call, f, nil, false)
 		} else {
-			recorded <- r.server.recordDecision(ctx, call, f, r.tool.spec.Waive)
+			recorded <- r.server.recordDecision(ctx, call, f, r.op.spec.Waive)
 		}
 	}()
 	t := time.NewTimer(linger)
@@ -384,13 +384,13 @@ func (r *run) giveUp(ctx context.Context, decided bool) *result {
 	if err != nil {
 		r.server.log.ErrorContext(ctx, "audit failed", "call", r.call.ID, "error", err)
 	}
-	r.server.log.WarnContext(ctx, "gave up a call that does not heed its context", "call", r.call.ID, "tool", r.call.Tool)
+	r.server.log.WarnContext(ctx, "gave up a call that does not heed its context", "call", r.call.ID, r.call.noun, r.call.Tool)
 	return r.failed(f)
 }
 
 // ended says that a call's context is over, and whether its effect is known.
 func (r *run) ended(ctx context.Context, started bool) *failure {
-	f := &failure{outcome: outcomeTimeout, rule: "deadline", text: fmt.Sprintf("the call did not end within %s", r.tool.timeout(r.server))}
+	f := &failure{outcome: outcomeTimeout, rule: "deadline", text: fmt.Sprintf("the call did not end within %s", r.op.timeout(r.server))}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		f = &failure{outcome: outcomeCancelled, rule: "cancelled", text: "the call was cancelled"}
 	}

@@ -79,3 +79,21 @@ func TestContextTellsTheCall(t *testing.T) {
 	}
 	mcpsec.Logger(t.Context()).Info("dropped")
 }
+
+// Prompts and resources report progress as tools do.
+func TestProgressOfPromptsAndResources(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	f.AddPrompt(promising(func(ctx context.Context) ([]mcpsec.Message, error) {
+		mcpsec.Progress(ctx, 1, 2, "half")
+		return said(mcpsec.CallID(ctx)[:0] + mcpsec.PrincipalFrom(ctx).ID), nil
+	}))
+	r := f.dial(t)
+	got := r.ask(`{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"p","_meta":{"progressToken":"x"}}}`)
+	if !strings.Contains(got, `"progressToken":"x"`) || !strings.Contains(got, `"message":"half"`) {
+		t.Errorf("got %s", got)
+	}
+	if got := r.read(); !strings.Contains(got, `"text":"local"`) {
+		t.Errorf("got %s", got)
+	}
+}

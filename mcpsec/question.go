@@ -43,8 +43,8 @@ func (r *run) question(w wishes, raw json.RawMessage, changed bool) (*question, 
 	if changed {
 		b.WriteString("What would happen has changed since the last question.\n")
 	}
-	fmt.Fprintf(&b, "Allow %s to run %s", r.server.impl.Name, r.call.Tool)
-	if t := r.tool.spec.Title; t != "" {
+	fmt.Fprintf(&b, "Allow %s to %s %s", r.server.impl.Name, verb(r.call.Method), r.call.Tool)
+	if t := r.op.spec.Title; t != "" {
 		fmt.Fprintf(&b, " (%s)", t)
 	}
 	b.WriteString("?")
@@ -58,6 +58,21 @@ func (r *run) question(w wishes, raw json.RawMessage, changed bool) (*question, 
 		return nil, refused("confirmation", "not allowed: a person must confirm it first, and what it does is too long to be shown to one: ask for less at once")
 	}
 	return &question{text: b.String(), arguments: sha256.Sum256(canonical)}, nil
+}
+
+// verb says what is done with what a call names.
+func verb(method string) string {
+	switch method {
+	case methodPrompt:
+		return "use the prompt"
+	case methodRead:
+		return "read the resource"
+	case methodComplete:
+		return "suggest values for"
+	case methodWatch, methodListen:
+		return "watch the resource"
+	}
+	return "run"
 }
 
 // canonicalArguments is the one form of arguments that mean the same: members

@@ -35,7 +35,7 @@ func FuzzQuestion(f *testing.F) {
 		if err != nil {
 			t.Skip()
 		}
-		r := &run{server: s, tool: tool, call: Call{Tool: "x", Effect: Destroy}}
+		r := &run{server: s, op: &tool.operation, call: Call{Tool: "x", Effect: Destroy}}
 		for lines, w := range map[int]wishes{3: {}, 4: {texts: []string{a}}, 2: {texts: []string{b}, own: true}} {
 			q, refusal := r.question(w, raw, false)
 			if refusal != nil {

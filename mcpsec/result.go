@@ -25,9 +25,11 @@ type result struct {
 
 	call     string
 	labels   Label
-	json     []byte // the structured result; nil for an error
+	json     []byte // the structured result, or a document; nil for an error
+	member   string // the document's, in the answer; empty for a structured result
 	text     string // of an error
 	ask      *question
+	code     int64 // of an error, where the protocol has no result for it
 	redacted bool
 	stripped int
 }
@@ -51,25 +53,36 @@ func (c *capped) Write(p []byte) (int, error) {
 
 // encodeResult marshals v once and makes it fit to leave: without hidden
 // characters, without secrets, within the limit. Hidden characters go first,
-// or they could split a secret that the redactor would then not see.
+// or they could split a secret that the redactor would then not see. A document is
+// cleaned before it is encoded, since base64 is no text.
 func (r *run) encodeResult(v any) (*result, error) {
-	s, t := r.server, r.tool
-	out := &capped{max: t.maxResult(s)}
+	s, o := r.server, r.op
+	out := &capped{max: o.maxResult(s)}
 	res := &out.result
-	res.call, res.labels, res.json = r.call.ID, t.spec.Labels, make([]byte, 0, 512)
-	if err := t.encode(out, v); errors.Is(err, errOversize) {
-		return nil, t.oversize(out.max)
+	res.call, res.labels, res.json = r.call.ID, o.spec.Labels, make([]byte, 0, 512)
+	raw := waive.Has(o.spec.Waive, waive.RawOutput)
+	d, isDocument := v.(*document)
+	if isDocument {
+		if d.size() > out.max {
+			return nil, o.oversize(out.max)
+		}
+		if err := d.prepare(s, res, raw); err != nil {
+			return nil, err
+		}
+	}
+	if err := o.encode(out, v); errors.Is(err, errOversize) {
+		return nil, o.oversize(out.max)
 	} else if err != nil {
 		return nil, fmt.Errorf("encoding the result: %w", err)
 	}
-	if waive.Has(t.spec.Waive, waive.RawOutput) {
+	if raw || isDocument {
 		return res, nil
 	}
 	res.json, res.stripped = stripJSON(res.json)
 	clean := s.redact.JSON(res.json)
 	res.redacted, res.json = !bytes.Equal(clean, res.json), clean
 	if len(res.json) > out.max {
-		return nil, t.oversize(out.max)
+		return nil, o.oversize(out.max)
 	}
 	return res, res.sound()
 }
@@ -86,15 +99,15 @@ func (r *result) sound() error {
 	return nil
 }
 
-func (t *Tool) maxResult(s *Server) int {
-	if t.spec.MaxResult > 0 {
-		return t.spec.MaxResult
+func (o *operation) maxResult(s *Server) int {
+	if o.spec.MaxResult > 0 {
+		return o.spec.MaxResult
 	}
 	return s.limits.MaxResult
 }
 
-func (t *Tool) oversize(limit int) error {
-	narrow := t.spec.Narrow
+func (o *operation) oversize(limit int) error {
+	narrow := o.spec.Narrow
 	if narrow == "" {
 		narrow = "ask for less"
 	}
@@ -175,7 +188,7 @@ func (r *result) forSDK() *mcp.CallToolResult {
 	return &r.sdk
 }
 
-// reply is a CallToolResult that writes its own JSON: the SDK would encode the
+// reply is a result that writes its own JSON: the SDK would encode the
 // structured result, its text copy and the whole again one after the other.
 type reply struct {
 	*mcp.CallToolResult
@@ -197,19 +210,27 @@ func (r *reply) MarshalJSON() ([]byte, error) {
 		b, err = res.ask.appendAsk(append(b, `},`...))
 		return append(b, '}'), err
 	}
-	if b, err = res.appendContent(append(b, `},"content":[`...)); err != nil {
+	b = append(b, '}')
+	if res.member != "" {
+		b = res.appendDocument(b)
+	} else if b, err = res.appendResult(b); err != nil {
 		return nil, err
-	}
-	b = append(b, ']')
-	if res.json != nil {
-		b = append(append(b, `,"structuredContent":`...), res.json...)
-	} else {
-		b = append(b, `,"isError":true`...)
 	}
 	if r.modern {
 		b = append(b, `,"resultType":"complete"`...)
 	}
 	return append(b, '}'), nil
+}
+
+// appendResult adds a tool's structured result and its copy as a text, or the
+// text of an error.
+func (r *result) appendResult(b []byte) ([]byte, error) {
+	b, err := r.appendContent(append(b, `,"content":[`...))
+	b = append(b, ']')
+	if r.json == nil {
+		return append(b, `,"isError":true`...), err
+	}
+	return append(append(b, `,"structuredContent":`...), r.json...), err
 }
 
 // appendMeta adds what the SDK has put into the result's _meta.

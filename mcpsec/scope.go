@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 type principalKey struct{}
@@ -21,35 +19,20 @@ func (s *Server) principalOf(ctx context.Context) Principal {
 	return s.principal
 }
 
-// lacks returns the scopes that a caller needs for a tool and does not all have.
-func (t *Tool) lacks(p Principal) []string {
-	for _, scope := range t.spec.Scopes {
+// lacks returns the scopes that a caller needs and does not all have.
+func (o *operation) lacks(p Principal) []string {
+	for _, scope := range o.spec.Scopes {
 		if !slices.Contains(p.Scopes, scope) {
-			return t.spec.Scopes
+			return o.spec.Scopes
 		}
 	}
 	return nil
 }
 
-// toolFor returns the tool of that name, or nil if it does not exist for the
-// principal.
-func (s *Server) toolFor(name string, p Principal) *Tool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	t := s.tools[name]
-	if t == nil || !s.stepUp && t.lacks(p) != nil {
-		return nil
-	}
-	return t
-}
-
-// listVisible leaves out of a list what does not exist for the principal.
-func (s *Server) listVisible(res mcp.Result, p Principal) {
-	list, ok := res.(*mcp.ListToolsResult)
-	if !ok || list == nil {
-		return
-	}
-	list.Tools = slices.DeleteFunc(slices.Clone(list.Tools), func(t *mcp.Tool) bool { return s.toolFor(t.Name, p) == nil })
+// overHTTP reports whether a request came over HTTP, where there are no sessions.
+func overHTTP(ctx context.Context) bool {
+	_, ok := ctx.Value(principalKey{}).(Principal)
+	return ok
 }
 
 // missingScopes is the refusal of a call whose caller lacks scopes.

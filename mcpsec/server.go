@@ -34,18 +34,19 @@ type Options struct {
 	// Mode is the worst effect that tools may have. Tools beyond it are not
 	// served. Defaults to Read.
 	Mode Effect
-	// Guards run before every tool's own. Defaults to none.
+	// Guards run before each tool's, prompt's and resource's own; [Call].Method
+	// says what it is. Defaults to none.
 	Guards []Guard
 	// Limits bounds what a client can make the server spend.
 	Limits Limits
 	// Principal is who calls over standard input and output, and over HTTP where
 	// nobody verifies tokens. Defaults to the ID "local".
 	Principal Principal
-	// StepUp lets callers see the tools that they lack scopes for: such tools are
-	// listed, and a call is refused with the scopes that it needs, over HTTP by
-	// the challenge with which a client asks its user for more. Defaults to
-	// false: for them such tools do not exist, and no prompt can talk a person
-	// into granting more.
+	// StepUp lets callers see the tools, prompts and resources that they lack
+	// scopes for: they are listed, and a call is refused with the scopes that it
+	// needs, over HTTP by the challenge with which a client asks its user for
+	// more. Defaults to false: for them they do not exist, and no prompt can talk
+	// a person into granting more.
 	StepUp bool
 	// Approver asks a person where the client cannot. Defaults to none: a call
 	// that a person must confirm is refused then.
@@ -70,8 +71,8 @@ type Options struct {
 	Instructions string
 }
 
-// A Server is an MCP server whose tools all pass through one pipeline. It is
-// safe for concurrent use.
+// A Server is an MCP server whose tools, prompts and resources all pass through
+// one pipeline. It is safe for concurrent use.
 type Server struct {
 	sdk       *mcp.Server
 	impl      mcp.Implementation
@@ -96,11 +97,18 @@ type Server struct {
 	refusals  refusals
 	strangers refusals // who cannot push the refusals of callers out of the record
 
-	mu    sync.RWMutex
-	tools map[string]*Tool
+	watches watches
+	updates updates
+
+	mu        sync.RWMutex
+	tools     map[string]*Tool
+	prompts   map[string]*Prompt
+	resources map[string]*Resource // by URI or template, as written
+	templates []*Resource          // of these, the templates
+	suggests  bool                 // values of some argument
 }
 
-// NewServer returns a server without tools. It refuses options that cannot be
+// NewServer returns a server that serves nothing yet. It refuses options that cannot be
 // right, and to run with MCPGODEBUG set, which switches protections of the SDK
 // off.
 func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
@@ -130,16 +138,21 @@ func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
 		limits: o.Limits.withDefaults(), mode: o.Mode, stepUp: o.StepUp,
 		principal: Principal{ID: o.Principal.ID, Scopes: slices.Clone(o.Principal.Scopes)},
 		approver:  o.Approver, seal: ring, once: new(state.Memory),
-		log:   slog.New(log),
-		tools: map[string]*Tool{},
+		log:       slog.New(log),
+		tools:     map[string]*Tool{},
+		prompts:   map[string]*Prompt{},
+		resources: map[string]*Resource{},
 	}
 	s.audit = guarded{o.Audit, &s.metrics.audits}
 	s.sdk = mcp.NewServer(impl, &mcp.ServerOptions{
 		Instructions: o.Instructions,
 		Logger:       slog.New(atLeast{slog.LevelError, log}),
-		PageSize:     maxTools,
+		PageSize:     maxItems,
 		Capabilities: &mcp.ServerCapabilities{}, // without logging, which sends logs to the client
-		SetCacheable: func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.CacheScope = "private" },
+		// Who may subscribe is decided before these are asked.
+		SubscribeHandler:   func(context.Context, *mcp.SubscribeRequest) error { return nil },
+		UnsubscribeHandler: func(context.Context, *mcp.UnsubscribeRequest) error { return nil },
+		SetCacheable:       func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.CacheScope = "private" },
 	})
 	s.sdk.AddReceivingMiddleware(s.backstop)
 	return s, nil
@@ -181,8 +194,8 @@ func checkOptions(impl *mcp.Implementation, o *Options) error {
 	return nil
 }
 
-// maxTools is how many tools one page of tools/list holds, which is all.
-const maxTools = 100_000
+// maxItems is how many items one page of a list holds, which is all.
+const maxItems = 100_000
 
 // Add serves tools. A tool whose effect goes beyond Options.Mode is left out,
 // which is logged. Add panics on a name that is taken.
@@ -206,12 +219,10 @@ func (s *Server) add(t *Tool) {
 		s.log.Warn("tool not served: its effect goes beyond the server's mode", "tool", name, "effect", t.spec.Effect.String(), "mode", s.mode.String())
 		return
 	}
-	for _, w := range t.spec.Waive {
-		s.log.Warn("protection waived", "tool", name, "waiver", string(w.Kind), "reason", w.Reason)
-	}
+	s.logWaivers(&t.operation)
 	s.tools[name] = t
 	s.sdk.AddTool(t.definition(), func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-		return s.serve(ctx, t, req).forSDK(), nil
+		return s.serve(ctx, &t.operation, req).forSDK(), nil
 	})
 }
 
@@ -236,6 +247,7 @@ func (s *Server) ServeStream(ctx context.Context, r io.ReadCloser, w io.WriteClo
 	if err != nil {
 		return fmt.Errorf("mcpsec: %w", err)
 	}
+	defer s.watches.drop(session, s.principalOf(ctx).ID, func(string) bool { return true })
 	defer s.recordRest(ctx)
 	defer context.AfterFunc(ctx, t.Stop)()
 	ended := make(chan error, 1)
@@ -260,15 +272,24 @@ func (s *Server) ServeStream(ctx context.Context, r io.ReadCloser, w io.WriteClo
 func (s *Server) inventory() {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	names := slices.Sorted(maps.Keys(s.tools))
 	sum := sha256.New()
-	for _, n := range names {
-		b, err := json.Marshal(s.tools[n].definition())
+	add := func(definition any) {
+		b, err := json.Marshal(definition)
 		if err != nil {
-			s.log.Error("tool definition", "tool", n, "error", err)
+			s.log.Error("definition", "error", err)
 		}
 		sum.Write(b)
 	}
+	tools, prompts, resources := slices.Sorted(maps.Keys(s.tools)), slices.Sorted(maps.Keys(s.prompts)), slices.Sorted(maps.Keys(s.resources))
+	for _, n := range tools {
+		add(s.tools[n].definition())
+	}
+	for _, n := range prompts {
+		add(s.prompts[n].definition())
+	}
+	for _, u := range resources {
+		add(s.resources[u].template())
+	}
 	s.log.Info("serving", "server", s.impl.Name, "version", s.impl.Version, "mode", s.mode.String(),
-		"tools", names, "definitions", hex.EncodeToString(sum.Sum(nil)))
+		"tools", tools, "prompts", prompts, "resources", resources, "definitions", hex.EncodeToString(sum.Sum(nil)))
 }

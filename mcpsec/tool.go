@@ -18,7 +18,6 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpsec/mcpsec-go/internal/schema"
-	"github.com/mcpsec/mcpsec-go/internal/strictjson"
 	"github.com/mcpsec/mcpsec-go/internal/text"
 )
 
@@ -107,15 +106,8 @@ type ToolSpec struct {
 // A Tool is a tool that can be added to a [Server]. It is immutable and may be
 // added to several servers.
 type Tool struct {
-	spec    ToolSpec
-	in, out *schema.Plan
-	// The typed handler, behind one untyped door.
-	decode  func(json.RawMessage) (in any, err error)
-	value   func(in any) any // what guards see
-	handle  func(context.Context, any) (any, error)
-	encode  func(io.Writer, any) error
-	logged  []loggedField
-	running inFlight
+	operation
+	in, out *schema.Plan // out is nil where the results are contents
 }
 
 // NewTool makes a tool from a handler of typed input and output.
@@ -129,7 +121,9 @@ type Tool struct {
 // shape is.
 //
 // Out is a struct or a pointer to one, and a nil pointer is an internal error.
-// Its schema is shown to the client and its validate tags are enforced.
+// Its schema is shown to the client and its validate tags are enforced. Or it is
+// [Content] or a slice of it: texts, pictures, sounds and resources, without a
+// structured result.
 //
 // The handler must be safe for concurrent use and should return when its
 // context ends. NewTool panics, naming the tool, on a spec or type that cannot
@@ -146,37 +140,39 @@ func newTool[In, Out any](spec ToolSpec, handler func(context.Context, In) (Out,
 	if handler == nil {
 		return nil, errors.New("a handler is required")
 	}
-	in, err := schema.Input(reflect.TypeFor[In]())
+	t := &Tool{operation: operation{
+		method: methodCall, noun: "tool", spec: spec,
+		handle: func(ctx context.Context, v any) (any, error) { return handler(ctx, *v.(*In)) },
+	}}
+	in, err := takes[In](&t.operation)
 	if err != nil {
-		return nil, fmt.Errorf("input: %w", err)
+		return nil, err
 	}
-	out, err := schema.Output(reflect.TypeFor[Out]())
-	if err != nil {
+	t.in = in.Plan
+	if isContent(reflect.TypeFor[Out]()) {
+		t.handle = func(ctx context.Context, v any) (any, error) {
+			out, err := handler(ctx, *v.(*In))
+			return toolContents(out), err
+		}
+		t.encode = encodeDocument
+		return t, t.validate()
+	}
+	if t.out, err = schema.Output(reflect.TypeFor[Out]()); err != nil {
 		return nil, fmt.Errorf("output: %w", err)
 	}
-	t := &Tool{
-		spec: spec, in: in, out: out,
-		value:  func(v any) any { return *v.(*In) },
-		handle: func(ctx context.Context, v any) (any, error) { return handler(ctx, *v.(*In)) },
-		decode: func(raw json.RawMessage) (any, error) {
-			v := new(In)
-			if err := strictjson.Decode(raw, v, in.Shape); err != nil {
-				return nil, err
-			}
-			return v, in.Check(v)
-		},
-		logged: loggedFields(reflect.TypeFor[In]()),
-	}
-	t.encode = func(w io.Writer, v any) error {
-		if rv := reflect.ValueOf(v); rv.Kind() == reflect.Pointer && rv.IsNil() {
-			return errors.New("the handler returned a nil result")
-		}
-		if err := out.Check(v); err != nil {
-			return fmt.Errorf("the result breaks its own schema: %w", err)
-		}
-		return v2.MarshalWrite(w, v, encodeOptions)
-	}
+	t.encode = t.encodeChecked
 	return t, t.validate()
+}
+
+// encodeChecked writes a result that keeps to its own schema.
+func (t *Tool) encodeChecked(w io.Writer, v any) error {
+	if rv := reflect.ValueOf(v); rv.Kind() == reflect.Pointer && rv.IsNil() {
+		return errors.New("the handler returned a nil result")
+	}
+	if err := t.out.Check(v); err != nil {
+		return fmt.Errorf("the result breaks its own schema: %w", err)
+	}
+	return v2.MarshalWrite(w, v, encodeOptions)
 }
 
 // Invalid UTF-8 of a backend becomes replacement characters and not a failure.
@@ -184,37 +180,14 @@ var encodeOptions = v2.JoinOptions(jsontext.AllowInvalidUTF8(true), v2.Determini
 
 var toolName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,128}$`)
 
-// validate refuses a declaration that is incomplete or that reads differently
-// to a person than to a model.
 func (t *Tool) validate() error {
-	s := &t.spec
-	switch {
-	case !toolName.MatchString(s.Name):
-		return errors.New("the name must be 1 to 128 characters of A-Z a-z 0-9 _ . -")
-	case s.Description == "":
-		return errors.New("a description is required: it is what the model chooses by")
-	case s.Effect < Read || s.Effect > Destroy:
-		return errors.New("an Effect is required: Read, Write or Destroy")
-	case slices.ContainsFunc(s.Guards, func(g Guard) bool { return g == nil }):
-		return errors.New("a guard is nil")
-	case s.Timeout < 0 || s.MaxResult < 0 || s.MaxConcurrent < 0:
-		return errors.New("limits must not be negative")
-	}
-	if err := checkScopes(s.Scopes); err != nil {
+	if err := t.operation.validate(); err != nil {
 		return err
 	}
-	s.Guards, s.Waive, s.Scopes = slices.Clone(s.Guards), slices.Clone(s.Waive), slices.Clone(s.Scopes)
-	for _, text := range []string{s.Title, s.Description, s.Narrow} {
-		if err := visible(text); err != nil {
-			return err
-		}
+	if err := visibleSchema(t.in.Schema); err != nil || t.out == nil {
+		return err
 	}
-	for _, sch := range []*jsonschema.Schema{t.in.Schema, t.out.Schema} {
-		if err := visibleSchema(sch); err != nil {
-			return err
-		}
-	}
-	return nil
+	return visibleSchema(t.out.Schema)
 }
 
 func visible(s string) error {
@@ -263,7 +236,8 @@ func (t *Tool) WithGuards(guards ...Guard) *Tool {
 }
 
 func (t *Tool) with(change func(*ToolSpec)) *Tool {
-	c := &Tool{spec: t.spec, in: t.in, out: t.out, decode: t.decode, value: t.value, handle: t.handle, encode: t.encode, logged: t.logged}
+	c := &Tool{t.operation, t.in, t.out}
+	c.running = new(inFlight)
 	change(&c.spec)
 	if err := c.validate(); err != nil {
 		panic(fmt.Sprintf("mcpsec: tool %q: %v", c.spec.Name, err))
@@ -274,12 +248,11 @@ func (t *Tool) with(change func(*ToolSpec)) *Tool {
 // definition is what tools/list shows.
 func (t *Tool) definition() *mcp.Tool {
 	world, destroys := t.spec.Labels&(Untrusted|Egress) != 0, t.spec.Effect == Destroy
-	return &mcp.Tool{
-		Name:         t.spec.Name,
-		Title:        t.spec.Title,
-		Description:  t.spec.Description,
-		InputSchema:  t.in.Schema,
-		OutputSchema: t.out.Schema,
+	d := &mcp.Tool{
+		Name:        t.spec.Name,
+		Title:       t.spec.Title,
+		Description: t.spec.Description,
+		InputSchema: t.in.Schema,
 		Annotations: &mcp.ToolAnnotations{
 			ReadOnlyHint:    t.spec.Effect == Read,
 			IdempotentHint:  t.spec.Effect == Read || t.spec.Idempotent,
@@ -287,4 +260,8 @@ func (t *Tool) definition() *mcp.Tool {
 			OpenWorldHint:   &world,
 		},
 	}
+	if t.out != nil {
+		d.OutputSchema = t.out.Schema
+	}
+	return d
 }

@@ -3,7 +3,7 @@
 // well-formed message of bounded size is answered with an error that echoes
 // nothing, and the server lives on. It bounds the calls in flight, gives them
 // time to finish when the stream ends, and lets no error text pass that is not
-// one of its own constants.
+// one of its own constants or [Vetted].
 //
 // It decodes the envelope itself: the SDK's reader ends the process's session on
 // the first bad line and spends three quarters of a call's memory on decoding.
@@ -25,8 +25,12 @@ import (
 )
 
 // CodeBusy is the error code for a request that was refused because too many
-// are in flight. It lies outside the range that JSON-RPC and MCP reserve.
-const CodeBusy = 4290
+// are in flight, and CodeRefused for one that was refused by a rule of the
+// server's. They lie outside the range that JSON-RPC and MCP reserve.
+const (
+	CodeBusy    = 4290
+	CodeRefused = 4030
+)
 
 // Config bounds a connection. Every field is required.
 type Config struct {
@@ -34,8 +38,9 @@ type Config struct {
 	MaxDepth    int           // nesting of arrays and objects
 	MaxInFlight int           // requests not yet answered
 	Grace       time.Duration // for requests in flight when the stream ends
-	// Refused is told of every line that was not passed on, and of every call
-	// of a tool that the SDK refused. It may be called concurrently with itself.
+	// Refused is told of every line that was not passed on, and of every request
+	// that should have been recorded and that the SDK refused before. It may be
+	// called concurrently with itself.
 	Refused func(*Refusal)
 }
 
@@ -220,7 +225,7 @@ func (c *conn) Write(ctx context.Context, m jsonrpc.Message) error {
 	defer c.settle(state)
 	if res.Error != nil || len(res.Result) == 0 {
 		e := sanitize(res.Error)
-		if state != nil && state.call && e.Message != UnknownTool { // which has its record
+		if state != nil && unrecorded(state.method, res.Error) {
 			c.cfg.Refused(&Refusal{ID: res.ID, Code: e.Code, Text: e.Message})
 		}
 		return c.writeResponse(res.ID, `,"error":`, errorJSON(e))

@@ -10,11 +10,20 @@ import (
 // The texts that a protocol error may carry beside those of its code. They are
 // constants, so nothing that was sent or thrown can be in them.
 const (
-	UnknownTool = "unknown tool: tools/list names those that exist"
-	OutOfOrder  = "invalid request: initialize the session first, and once"
-	busy        = "too many requests in flight: wait for answers"
-	stopping    = "the server is stopping"
+	OutOfOrder = "invalid request: initialize the session first, and once"
+	busy       = "too many requests in flight: wait for answers"
+	stopping   = "the server is stopping"
 )
+
+// A Vetted error goes out as it is. Whoever makes one vouches for its text,
+// that nothing which was sent or thrown is in it, and has recorded it. Its code
+// must be one of those below.
+type Vetted struct {
+	Code int64
+	Text string
+}
+
+func (e *Vetted) Error() string { return e.Text }
 
 // codeTexts says an error code in words. The SDK's own texts quote the request,
 // Go types and the handler's error.
@@ -28,6 +37,7 @@ var codeTexts = map[int64]string{
 	-32021:                     "the client lacks a capability that this request needs",
 	-32022:                     "unsupported protocol version",
 	CodeBusy:                   busy,
+	CodeRefused:                "the request was refused",
 }
 
 // maxErrorData bounds the data of an error of the MCP range, which the
@@ -36,8 +46,13 @@ const maxErrorData = 1 << 10
 
 // sanitize reduces an error to its code and a constant text. The SDK gives no
 // code to what it refuses before a handler runs, because of the session's state;
-// a code that nobody defined becomes an internal error.
+// a code that nobody defined becomes an internal error. Only a [Vetted] one keeps
+// its text.
 func sanitize(err error) *jsonrpc.Error {
+	var own *Vetted
+	if errors.As(err, &own) && codeTexts[own.Code] != "" {
+		return &jsonrpc.Error{Code: own.Code, Message: own.Text}
+	}
 	var werr *jsonrpc.Error
 	if !errors.As(err, &werr) || werr.Code == 0 {
 		return &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: OutOfOrder}
@@ -46,9 +61,6 @@ func sanitize(err error) *jsonrpc.Error {
 		return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: codeTexts[jsonrpc.CodeInternalError]}
 	}
 	out := &jsonrpc.Error{Code: werr.Code, Message: codeTexts[werr.Code]}
-	if werr.Message == UnknownTool {
-		out.Message = UnknownTool
-	}
 	if werr.Code <= -32020 && werr.Code >= -32099 && len(werr.Data) <= maxErrorData && json.Valid(werr.Data) {
 		out.Data = werr.Data
 	}
@@ -58,4 +70,15 @@ func sanitize(err error) *jsonrpc.Error {
 func errorJSON(e *jsonrpc.Error) []byte {
 	b, _ := json.Marshal(e) // a struct of an integer, a valid text and valid JSON
 	return b
+}
+
+// unrecorded reports whether an error answers a request of a method whose
+// requests are all recorded, and came about before it could be.
+func unrecorded(method string, err error) bool {
+	var own *Vetted
+	return recorded[method] && !errors.As(err, &own)
+}
+
+var recorded = map[string]bool{
+	"tools/call": true, "prompts/get": true, "resources/read": true, "resources/subscribe": true, "completion/complete": true,
 }

@@ -50,7 +50,8 @@ type Exchange struct {
 	// that of the error in the answer, or zero. They are not called at once.
 	Notify func(message []byte) error
 	Answer func(message []byte, code int64) error
-	// Refused is told of every call of a tool that the SDK refused.
+	// Refused is told of a request that should have been recorded and that the
+	// SDK refused before.
 	Refused func(*Refusal)
 
 	mu       sync.Mutex
@@ -122,7 +123,7 @@ func (e *exchange) answer(m *jsonrpc.Response) error {
 		return e.Answer(appendResponse(b, m.ID, `,"result":`, m.Result), 0)
 	}
 	werr := sanitize(m.Error)
-	if e.Request.Method == "tools/call" && werr.Message != UnknownTool { // which has its record
+	if unrecorded(e.Request.Method, m.Error) {
 		e.Refused(&Refusal{ID: m.ID, Code: werr.Code, Text: werr.Message})
 	}
 	return e.Answer(appendResponse(nil, m.ID, `,"error":`, errorJSON(werr)), werr.Code)

@@ -9,7 +9,7 @@ import (
 
 // A request is one that has no answer yet.
 type request struct {
-	call      bool // of a tool
+	method    string
 	listens   bool // a subscription, which has no end of its own
 	cancelled bool // the client has said so, once
 }
@@ -49,7 +49,7 @@ func (c *conn) admit(req *jsonrpc.Request) *Refusal {
 	if !req.IsCall() {
 		return c.admitNotification(req)
 	}
-	state := &request{call: req.Method == "tools/call", listens: req.Method == "subscriptions/listen"}
+	state := &request{method: req.Method, listens: req.Method == "subscriptions/listen"}
 	switch {
 	case c.inFlight[req.ID] != nil:
 		return refuse(jsonrpc.CodeInvalidRequest, "a request with this id is in flight")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -332,7 +333,9 @@ func TestErrorTextsAreConstants(t *testing.T) {
 		"code zero":        {wrap(0, leak), `{"code":-32600,"message":"` + OutOfOrder + `"}`},
 		"invalid params":   {wrap(jsonrpc.CodeInvalidParams, leak), `{"code":-32602,"message":"invalid params: they do not have the shape that the method takes"}`},
 		"internal":         {wrap(jsonrpc.CodeInternalError, leak), `{"code":-32603,"message":"internal error"}`},
-		"unknown tool":     {wrap(jsonrpc.CodeInvalidParams, UnknownTool), `{"code":-32602,"message":"` + UnknownTool + `"}`},
+		"unknown tool":     {&Vetted{jsonrpc.CodeInvalidParams, "unknown tool"}, `{"code":-32602,"message":"unknown tool"}`},
+		"vetted, wrapped":  {fmt.Errorf("hunter2: %w", &Vetted{CodeRefused, "no"}), `{"code":4030,"message":"no"}`},
+		"vetted, odd code": {&Vetted{-1, "hunter2"}, `{"code":-32600,"message":"` + OutOfOrder + `"}`},
 		"undefined code":   {wrap(-1, leak), `{"code":-32603,"message":"internal error"}`},
 		"data is dropped":  {&jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Data: json.RawMessage(`"hunter2"`)}, `{"code":-32602,"message":"invalid params: they do not have the shape that the method takes"}`},
 		"data by the spec": {&jsonrpc.Error{Code: -32022, Message: leak, Data: json.RawMessage(`{"supported":["2025-11-25"]}`)}, `{"code":-32022,"message":"unsupported protocol version","data":{"supported":["2025-11-25"]}}`},

@@ -14,8 +14,8 @@ import "github.com/mcpsec/mcpsec-go/internal/waive"
 // exported, so nobody can convert to it either.
 type reason string
 
-// RawOutput lets a tool's results leave without redaction of secrets and
-// without removal of invisible characters. Size limits stay.
+// RawOutput lets the results of a tool, prompt or resource leave without redaction
+// of secrets and without removal of invisible characters. Size limits stay.
 func RawOutput(why reason) waive.Waiver { return waiver(waive.RawOutput, why) }
 
 // PlaintextDatabase lets a database connection cross a network without TLS, or

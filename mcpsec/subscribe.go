@@ -1,0 +1,197 @@
+package mcpsec
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpsec/mcpsec-go/internal/wire"
+)
+
+// maxWatched is how many resources one principal may watch at once.
+const maxWatched = 100
+
+// watches counts subscriptions by principal, and keeps those of sessions that
+// subscribe and unsubscribe by themselves.
+type watches struct {
+	principals callers
+
+	mu sync.Mutex
+	of map[*mcp.ServerSession][]string
+}
+
+// hold counts a session's subscription in, which it may repeat.
+func (w *watches) hold(session *mcp.ServerSession, principal, uri string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if slices.Contains(w.of[session], uri) {
+		return true
+	}
+	if !w.principals.enter(principal, maxWatched) {
+		return false
+	}
+	if w.of == nil {
+		w.of = map[*mcp.ServerSession][]string{}
+	}
+	w.of[session] = append(w.of[session], uri)
+	return true
+}
+
+// drop counts a session's subscriptions out, those that are told of.
+func (w *watches) drop(session *mcp.ServerSession, principal string, which func(uri string) bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	rest := slices.DeleteFunc(w.of[session], func(uri string) bool {
+		if !which(uri) {
+			return false
+		}
+		w.principals.leave(principal)
+		return true
+	})
+	if len(rest) == 0 {
+		delete(w.of, session)
+		return
+	}
+	w.of[session] = rest
+}
+
+// subscribe answers resources/subscribe of the older protocol versions, which
+// needs a session: over HTTP there is none.
+func (s *Server) subscribe(ctx context.Context, p Principal, req *mcp.SubscribeRequest, next mcp.MethodHandler) (mcp.Result, error) {
+	if err := s.mayWatch(ctx, p, asCall(req.Session, req.Params.Meta, req.Params.URI)); err != nil {
+		return nil, err
+	}
+	if !s.watches.hold(req.Session, p.ID, req.Params.URI) {
+		return nil, s.tooManyWatched(ctx, p)
+	}
+	return next(ctx, methodWatch, req)
+}
+
+// unsubscribe answers resources/unsubscribe, also of what was never subscribed.
+func (s *Server) unsubscribe(ctx context.Context, p Principal, req *mcp.UnsubscribeRequest, next mcp.MethodHandler) (mcp.Result, error) {
+	s.watches.drop(req.Session, p.ID, func(uri string) bool { return uri == req.Params.URI })
+	return next(ctx, methodUnwatch, req)
+}
+
+// listenFor answers subscriptions/listen. Of the resources that it names, only
+// those stay that the principal may read; which they are the client learns from
+// the acknowledgement, and of the others nothing.
+func (s *Server) listenFor(ctx context.Context, p Principal, req *mcp.SubscriptionsListenRequest, next mcp.MethodHandler) (mcp.Result, error) {
+	if n := req.Params.Notifications; n != nil && len(n.ResourceSubscriptions) > 0 {
+		if len(n.ResourceSubscriptions) > maxWatched {
+			return nil, s.tooManyWatched(ctx, p)
+		}
+		var allowed []string
+		for _, uri := range n.ResourceSubscriptions {
+			if slices.Contains(allowed, uri) || s.mayWatch(ctx, p, asCall(req.Session, req.Params.Meta, uri)) != nil {
+				continue
+			}
+			if !s.watches.principals.enter(p.ID, maxWatched) {
+				return nil, s.tooManyWatched(ctx, p)
+			}
+			defer s.watches.principals.leave(p.ID)
+			allowed = append(allowed, uri)
+		}
+		n.ResourceSubscriptions = allowed
+	}
+	return next(ctx, methodListen, req)
+}
+
+// mayWatch takes a subscription through the pipeline.
+func (s *Server) mayWatch(ctx context.Context, p Principal, req *mcp.CallToolRequest) error {
+	r, raw := s.resourceFor(req.Params.Name, p)
+	if r == nil {
+		return s.unknown(ctx, p, "unknown resource", unknownResource)
+	}
+	req.Params.Arguments = raw
+	_, err := s.document(ctx, r.watch, req)
+	return err
+}
+
+// tooManyWatched records and answers a subscription over the limit.
+func (s *Server) tooManyWatched(ctx context.Context, p Principal) error {
+	const text = "too many subscriptions: end some first"
+	s.recordRefusal(ctx, refusal{principal: p.ID, rule: "busy", reason: text})
+	return &wire.Vetted{Code: wire.CodeBusy, Text: text}
+}
+
+// ResourceUpdated tells those who have subscribed to the resource at uri, written
+// in this very way, that it has changed. It returns at once: a subscriber that
+// does not read holds up no caller, and changes that come meanwhile become one
+// notification. It is an error if no resource has the URI.
+//
+// Who subscribes must be allowed to read the resource then, by its Scopes and
+// Guards and not by what its handler decides by itself; over HTTP that is asked
+// anew every ten minutes at the latest.
+func (s *Server) ResourceUpdated(uri string) error {
+	s.mu.RLock()
+	r, _ := s.find(uri)
+	s.mu.RUnlock()
+	if r == nil {
+		return errors.New("mcpsec: no resource has this URI")
+	}
+	s.updates.add(uri, func(uri string) {
+		_ = s.sdk.ResourceUpdated(context.Background(), &mcp.ResourceUpdatedNotificationParams{URI: uri}) // it returns none
+	})
+	return nil
+}
+
+// updates are the URIs whose subscribers are still to be told, each once. A
+// goroutine tells them while there are any.
+type updates struct {
+	mu      sync.Mutex
+	waiting []string
+	running bool
+}
+
+func (u *updates) add(uri string, tell func(string)) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if slices.Contains(u.waiting, uri) {
+		return
+	}
+	u.waiting = append(u.waiting, uri)
+	if !u.running {
+		u.running = true
+		go u.run(tell)
+	}
+}
+
+func (u *updates) run(tell func(string)) {
+	for {
+		u.mu.Lock()
+		if len(u.waiting) == 0 {
+			u.running = false
+			u.mu.Unlock()
+			return
+		}
+		uri := u.waiting[0]
+		u.waiting = u.waiting[1:]
+		u.mu.Unlock()
+		tell(uri)
+	}
+}
+
+// announce corrects the capabilities that the SDK has made up.
+func (s *Server) announce(ctx context.Context, res mcp.Result) {
+	switch res := res.(type) {
+	case *mcp.InitializeResult:
+		if r := res.Capabilities.Resources; r != nil && overHTTP(ctx) {
+			r.Subscribe = false // there is no session to subscribe
+		}
+		s.announceCompletions(res.Capabilities)
+	case *mcp.DiscoverResult:
+		s.announceCompletions(res.Capabilities)
+	}
+}
+
+func (s *Server) announceCompletions(c *mcp.ServerCapabilities) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.suggests {
+		c.Completions = &mcp.CompletionCapabilities{}
+	}
+}
