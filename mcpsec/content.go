@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	v2 "github.com/go-json-experiment/json"
 
@@ -20,7 +22,8 @@ import (
 // a sound, a resource or a link to one. Which of them it is, its fields say.
 //
 // Text and Name leave without hidden characters and secrets. Data and URI cannot
-// be masked: a result with a secret in one of them is withheld.
+// be masked: a result is withheld that has a secret in a URI, or in a text of
+// ten bytes or more within Data. Nothing looks into what is compressed.
 type Content struct {
 	// Text is a text.
 	Text string
@@ -115,7 +118,7 @@ func (d *document) prepare(s *Server, res *result, raw bool) error {
 		if raw {
 			continue
 		}
-		if s.redact.String(c.URI) != c.URI || !bytes.Equal(s.redact.Bytes(c.Data), c.Data) {
+		if s.redact.String(c.URI) != c.URI || s.holdsSecret(c.Data) {
 			return errUnmaskable
 		}
 		for _, t := range []*string{&c.Text, &c.Name} {
@@ -126,6 +129,36 @@ func (d *document) prepare(s *Server, res *result, raw bool) error {
 		}
 	}
 	return nil
+}
+
+// minRun is how long a text in data must be to be looked at. Shorter ones occur by
+// chance, and "pw=" in them.
+const minRun = 10
+
+// holdsSecret looks for secrets in the texts that stand in data, such as those
+// about a picture.
+func (s *Server) holdsSecret(data []byte) bool {
+	for len(data) > 0 {
+		run := data[:textLength(data)]
+		if len(run) >= minRun && !bytes.Equal(s.redact.Bytes(run), run) {
+			return true
+		}
+		data = data[min(len(run)+1, len(data)):]
+	}
+	return false
+}
+
+// textLength is how many bytes data begins with that are text: valid UTF-8, of
+// which no character is a control but for spaces.
+func textLength(data []byte) int {
+	for i := 0; i < len(data); {
+		r, n := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && n == 1 || unicode.IsControl(r) && !unicode.IsSpace(r) {
+			return i
+		}
+		i += n
+	}
+	return len(data)
 }
 
 // mediaType is a type and subtype of RFC 6838, with parameters.

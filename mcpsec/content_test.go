@@ -134,6 +134,8 @@ func TestContentsAreCleaned(t *testing.T) {
 		"embedded":         {mcpsec.Content{URI: "test://e", Text: secret}, "[redacted]"},
 		"link":             {mcpsec.Content{URI: "test://e", Name: "a" + "\u202E" + secret}, "a[redacted]"},
 		"secret in data":   {mcpsec.Content{Data: []byte("\x00" + secret + "\x00"), MIMEType: "image/png"}, ""},
+		"secret in EXIF":   {mcpsec.Content{Data: []byte("\xff\xd8\xff\xe1\x00password=" + "tr0ub4dor3\x00\xff\xd9"), MIMEType: "image/jpeg"}, ""},
+		"secret at an end": {mcpsec.Content{Data: []byte("\xff" + secret), MIMEType: "image/png"}, ""},
 		"secret in a URI":  {mcpsec.Content{URI: "test://" + secret, Name: "a"}, ""},
 		"URL with account": {mcpsec.Content{URI: "https://admin:" + "tr0ub4dor3x" + "@db.example.com/", Name: "a"}, ""},
 	} {
@@ -226,5 +228,17 @@ func TestManyContentsAreNotBuilt(t *testing.T) {
 	copied := uint64(n * unsafe.Sizeof(mcpsec.Content{}))
 	if got := after.TotalAlloc - before.TotalAlloc; got > copied+copied/2 {
 		t.Errorf("%d bytes were allocated, of which the copy is %d", got, copied)
+	}
+}
+
+// What looks like a name and a value by chance withholds no picture.
+func TestNoiseIsNoSecret(t *testing.T) {
+	t.Parallel()
+	for _, noise := range []string{"Q\x04\xa4\xd9K\xb6yPw:\x88\xe54\xe0l,\xb1", "\x1bpw=\x08\xfdhM\x9a\xf2_\x9d\x06", "\x00http://jimmac.musichall.czif\xe3^\x00\xba@\xba$", "\x00pw=ab\x00", "\x02{.?Pw=9U\x9d"} {
+		f := newFixture(t, nil, showing(mcpsec.Content{Data: []byte(noise), MIMEType: "image/png"}))
+		res, err := f.connect(t).CallTool(t.Context(), &mcp.CallToolParams{Name: "x"})
+		if err != nil || res.IsError {
+			t.Errorf("%q: got %v, %v", noise, res.Content, err)
+		}
 	}
 }
