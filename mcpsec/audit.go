@@ -22,7 +22,7 @@ import (
 // recordDecision writes whether a call may run. f is nil for yes.
 func (s *Server) recordDecision(ctx context.Context, c *Call, f *failure, waivers []waive.Waiver) error {
 	if f != nil && f.question == nil {
-		s.metrics.refusals.add(c.Tool, f.rule)
+		s.metrics.refusals.add(c.Method, c.Tool, f.rule)
 	}
 	skipped := 0
 	if f != nil && (f.rule == "rate" || f.rule == "busy") {
@@ -167,7 +167,7 @@ type refusal struct {
 
 // recordRefusal writes what was refused before it could become a call.
 func (s *Server) recordRefusal(ctx context.Context, f refusal) {
-	s.metrics.refusals.add(f.tool, f.rule)
+	s.metrics.refusals.add(methodOf[f.noun], f.tool, f.rule)
 	meter := &s.refusals
 	if f.principal == "" {
 		meter = &s.strangers

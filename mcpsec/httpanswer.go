@@ -98,7 +98,7 @@ func (x *httpExchange) deadline(set func(time.Time) error) { _ = set(time.Now().
 // send answers with one document. What cannot be written, nobody reads.
 func (x *httpExchange) send(status int, body []byte) error {
 	x.wrote = true
-	x.e.metrics.http.add(strconv.Itoa(status), "")
+	x.e.metrics.http.add(strconv.Itoa(status), "", "")
 	h := x.w.Header()
 	if body != nil {
 		h.Set("Content-Type", "application/json")
@@ -185,7 +185,7 @@ func (x *httpExchange) event(message []byte) error {
 	x.deadline(x.rc.SetWriteDeadline)
 	if !x.stream {
 		x.wrote, x.stream = true, true
-		x.e.metrics.http.add("200", "")
+		x.e.metrics.http.add("200", "", "")
 		h := x.w.Header()
 		h.Set("Content-Type", "text/event-stream")
 		h.Set("X-Accel-Buffering", "no")

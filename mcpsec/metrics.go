@@ -15,13 +15,15 @@ import (
 // Metrics returns a handler that shows what the server has counted since it was
 // made, in Prometheus' text format:
 //
-//	mcpsec_calls_total{tool,outcome}           calls that ran, by how they ended: ok, failed, timeout, …
-//	mcpsec_call_duration_seconds{tool}         how long those took, guards included: a histogram
-//	mcpsec_refusals_total{tool,rule}           what was refused before it ran; tool is empty where none was meant that exists
-//	mcpsec_results_cleaned_total{tool,what}    results that lost a secret or hidden characters
-//	mcpsec_http_responses_total{code}          HTTP responses by status
-//	mcpsec_audit_failures_total                records that could not be written, each a call that was refused or whose answer was withheld
-//	mcpsec_calls_running                       calls that hold a place, those left behind included
+//	mcpsec_calls_total{method,name,outcome}          calls that ran, by how they ended: ok, failed, timeout, …
+//	mcpsec_call_duration_seconds{method,name}        how long those took, guards included: a histogram
+//	mcpsec_refusals_total{method,name,rule}          what was refused before it ran; name is empty where nothing was meant that exists
+//	mcpsec_results_cleaned_total{method,name,what}   results that lost a secret or hidden characters
+//	mcpsec_http_responses_total{code}                HTTP responses by status
+//	mcpsec_audit_failures_total                      records that could not be written, each a call that was refused or whose answer was withheld
+//	mcpsec_calls_running                             calls that hold a place, those left behind included
+//
+// A name is that of a tool, a prompt or a resource, as method tells.
 //
 // Labels are names and rules of the program's own, never what a client has sent,
 // and bounded in number. The handler does not authenticate: mount it where nobody
@@ -50,17 +52,17 @@ type metrics struct {
 	audits                         atomic.Uint64 // failures
 
 	mu    sync.RWMutex
-	times map[string]*histogram
+	times map[[2]string]*histogram // by method and name
 }
 
-// A family is a counter with two labels.
+// A family is a counter with up to three labels.
 type family struct {
 	mu sync.RWMutex
-	m  map[[2]string]*atomic.Uint64
+	m  map[[3]string]*atomic.Uint64
 }
 
-func (f *family) add(first, second string) {
-	key := [2]string{first, second}
+func (f *family) add(first, second, third string) {
+	key := [3]string{first, second, third}
 	f.mu.RLock()
 	n := f.m[key]
 	f.mu.RUnlock()
@@ -70,14 +72,14 @@ func (f *family) add(first, second string) {
 	n.Add(1)
 }
 
-func (f *family) series(key [2]string) *atomic.Uint64 {
+func (f *family) series(key [3]string) *atomic.Uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.m) >= maxSeries {
-		key = [2]string{"", "other"}
+		key = [3]string{"", "", "other"}
 	}
 	if f.m == nil {
-		f.m = map[[2]string]*atomic.Uint64{}
+		f.m = map[[3]string]*atomic.Uint64{}
 	}
 	if f.m[key] == nil {
 		f.m[key] = new(atomic.Uint64)
@@ -90,28 +92,28 @@ type histogram struct {
 	micros  atomic.Int64
 }
 
-func (m *metrics) took(tool string, d time.Duration) {
+func (m *metrics) took(key [2]string, d time.Duration) {
 	m.mu.RLock()
-	h := m.times[tool]
+	h := m.times[key]
 	m.mu.RUnlock()
 	if h == nil {
-		h = m.histogram(tool)
+		h = m.histogram(key)
 	}
 	i, _ := slices.BinarySearch(durations[:], d)
 	h.buckets[i].Add(1)
 	h.micros.Add(d.Microseconds())
 }
 
-func (m *metrics) histogram(tool string) *histogram {
+func (m *metrics) histogram(key [2]string) *histogram {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.times == nil {
-		m.times = map[string]*histogram{}
+		m.times = map[[2]string]*histogram{}
 	}
-	if m.times[tool] == nil {
-		m.times[tool] = &histogram{}
+	if m.times[key] == nil {
+		m.times[key] = &histogram{}
 	}
-	return m.times[tool]
+	return m.times[key]
 }
 
 // ended counts a call that ran; a late one was counted when it was given up.
@@ -119,17 +121,17 @@ func (m *metrics) ended(c *Call, f *failure, res *result, late bool) {
 	if late {
 		return
 	}
-	m.took(c.Tool, time.Since(c.start))
+	m.took([2]string{c.Method, c.Tool}, time.Since(c.start))
 	if f != nil {
-		m.calls.add(c.Tool, f.outcome)
+		m.calls.add(c.Method, c.Tool, f.outcome)
 		return
 	}
-	m.calls.add(c.Tool, outcomeOK)
+	m.calls.add(c.Method, c.Tool, outcomeOK)
 	if res.redacted {
-		m.cleaned.add(c.Tool, "secret")
+		m.cleaned.add(c.Method, c.Tool, "secret")
 	}
 	if res.stripped > 0 {
-		m.cleaned.add(c.Tool, "hidden characters")
+		m.cleaned.add(c.Method, c.Tool, "hidden characters")
 	}
 }
 
@@ -137,11 +139,11 @@ func (m *metrics) ended(c *Call, f *failure, res *result, late bool) {
 func (s *Server) expose() []byte {
 	var b bytes.Buffer
 	m := &s.metrics
-	m.calls.write(&b, "mcpsec_calls_total", "Calls that ran, by how they ended.", "tool", "outcome")
+	m.calls.write(&b, "mcpsec_calls_total", "Calls that ran, by how they ended.", "method", "name", "outcome")
 	m.writeTimes(&b)
-	m.refusals.write(&b, "mcpsec_refusals_total", "What was refused before it ran.", "tool", "rule")
-	m.cleaned.write(&b, "mcpsec_results_cleaned_total", "Results that lost a secret or hidden characters.", "tool", "what")
-	m.http.write(&b, "mcpsec_http_responses_total", "HTTP responses by status.", "code", "")
+	m.refusals.write(&b, "mcpsec_refusals_total", "What was refused before it ran.", "method", "name", "rule")
+	m.cleaned.write(&b, "mcpsec_results_cleaned_total", "Results that lost a secret or hidden characters.", "method", "name", "what")
+	m.http.write(&b, "mcpsec_http_responses_total", "HTTP responses by status.", "code")
 	head(&b, "mcpsec_audit_failures_total", "counter", "Records that could not be written.")
 	fmt.Fprintf(&b, "mcpsec_audit_failures_total %d\n", m.audits.Load())
 	head(&b, "mcpsec_calls_running", "gauge", "Calls that hold a place.")
@@ -153,16 +155,12 @@ func head(b *bytes.Buffer, name, kind, help string) {
 	fmt.Fprintf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
 }
 
-func (f *family) write(b *bytes.Buffer, name, help, first, second string) {
+func (f *family) write(b *bytes.Buffer, name, help string, labels ...string) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	head(b, name, "counter", help)
-	for _, key := range slices.SortedFunc(maps.Keys(f.m), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
-		fmt.Fprintf(b, "%s{%s=%s", name, first, label(key[0]))
-		if second != "" {
-			fmt.Fprintf(b, ",%s=%s", second, label(key[1]))
-		}
-		fmt.Fprintf(b, "} %d\n", f.m[key].Load())
+	for _, key := range slices.SortedFunc(maps.Keys(f.m), func(a, b [3]string) int { return slices.Compare(a[:], b[:]) }) {
+		fmt.Fprintf(b, "%s{%s} %d\n", name, pairs(labels, key[:]), f.m[key].Load())
 	}
 }
 
@@ -171,16 +169,29 @@ func (m *metrics) writeTimes(b *bytes.Buffer) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	head(b, name, "histogram", "How long calls that ran took.")
-	for _, tool := range slices.Sorted(maps.Keys(m.times)) {
-		h, sum := m.times[tool], uint64(0)
+	for _, key := range slices.SortedFunc(maps.Keys(m.times), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
+		h, sum, labels := m.times[key], uint64(0), pairs([]string{"method", "name"}, key[:])
 		for i, d := range durations {
 			sum += h.buckets[i].Load()
-			fmt.Fprintf(b, "%s_bucket{tool=%s,le=\"%s\"} %d\n", name, label(tool), strconv.FormatFloat(d.Seconds(), 'g', -1, 64), sum)
+			fmt.Fprintf(b, "%s_bucket{%s,le=\"%s\"} %d\n", name, labels, strconv.FormatFloat(d.Seconds(), 'g', -1, 64), sum)
 		}
 		sum += h.buckets[len(durations)].Load()
-		fmt.Fprintf(b, "%s_bucket{tool=%s,le=\"+Inf\"} %d\n%s_sum{tool=%s} %s\n%s_count{tool=%s} %d\n", name, label(tool), sum,
-			name, label(tool), strconv.FormatFloat(float64(h.micros.Load())/1e6, 'g', -1, 64), name, label(tool), sum)
+		fmt.Fprintf(b, "%s_bucket{%s,le=\"+Inf\"} %d\n", name, labels, sum)
+		fmt.Fprintf(b, "%s_sum{%s} %s\n", name, labels, strconv.FormatFloat(float64(h.micros.Load())/1e6, 'g', -1, 64))
+		fmt.Fprintf(b, "%s_count{%s} %d\n", name, labels, sum)
 	}
+}
+
+// pairs writes labels with their values.
+func pairs(names, values []string) string {
+	var b []byte
+	for i, n := range names {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(append(b, n...), '='), label(values[i])...)
+	}
+	return string(b)
 }
 
 // label quotes a label's value by the rules of the format.

@@ -27,6 +27,9 @@ const (
 	methodListen  = "subscriptions/listen"
 )
 
+// methodOf tells by a noun what its things are asked for with.
+var methodOf = map[string]string{"tool": methodCall, "prompt": methodPrompt, "resource": methodRead}
+
 // An operation is what a client can ask for by name: a call of a tool, a prompt,
 // the contents of a resource. The pipeline sees no other difference between them.
 type operation struct {
