@@ -1,0 +1,6 @@
+package state
+
+import "time"
+
+// SetClock makes a Memory ask another clock.
+func SetClock(m *Memory, now func() time.Time) { m.now = now }

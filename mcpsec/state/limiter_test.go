@@ -1,0 +1,227 @@
+package state_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/big"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mcpsec/mcpsec-go/mcpsec/state"
+)
+
+// A clock stands until it is moved, in any direction.
+type clock struct{ t time.Time }
+
+func (c *clock) now() time.Time { return c.t }
+
+func newClock(m *state.Memory) *clock {
+	c := &clock{time.Date(2026, 3, 28, 23, 0, 0, 0, time.UTC)}
+	state.SetClock(m, c.now)
+	return c
+}
+
+// A model counts as naively as can be, in fractions of any size.
+type model struct {
+	owed *big.Rat // units
+	at   time.Time
+}
+
+func (m *model) take(now time.Time, n int64, a state.Allowance) bool {
+	limit := new(big.Rat).SetInt64(a.Limit)
+	if a.Calendar {
+		if now.Truncate(a.Per).After(m.at) {
+			m.owed = new(big.Rat)
+		}
+	} else {
+		gain := new(big.Rat).SetFrac(big.NewInt(int64(now.Sub(m.at))), big.NewInt(int64(a.Per)))
+		m.owed = new(big.Rat).Sub(m.owed, gain.Mul(gain, limit))
+	}
+	m.at = now
+	if m.owed.Sign() < 0 {
+		m.owed = new(big.Rat)
+	}
+	sum := new(big.Rat).Add(m.owed, new(big.Rat).SetInt64(n))
+	if n > 0 && sum.Cmp(limit) > 0 {
+		return false
+	}
+	if m.owed = sum; sum.Sign() < 0 {
+		m.owed = new(big.Rat)
+	}
+	return true
+}
+
+// agree lets a Memory and the model count the same takes, drawn from rnd. It also
+// waits for as long as the Memory says, which must be enough and, but for a
+// nanosecond, not too much.
+func agree(t *testing.T, rnd *rand.Rand, takes int) {
+	t.Helper()
+	m := new(state.Memory)
+	c := newClock(m)
+	a := state.Allowance{
+		Limit: 1 + rnd.Int64N(1<<rnd.IntN(54)),
+		Per:   (1 + time.Duration(rnd.Int64N(366*24*3600*1e6>>rnd.IntN(44)))) * time.Microsecond,
+	}
+	if a.Calendar = rnd.IntN(3) == 0; a.Calendar {
+		a.Per = []time.Duration{time.Second, time.Hour, 24 * time.Hour}[rnd.IntN(3)] // Truncate counts from the year 1
+	}
+	want := model{new(big.Rat), c.t}
+	for i := range takes {
+		c.t = c.t.Add(time.Duration(rnd.Int64N(1 + int64(a.Per)>>rnd.IntN(40))))
+		n := 1 + rnd.Int64N(1+(a.Limit-1)>>rnd.IntN(20))
+		if rnd.IntN(8) == 0 {
+			n = -n
+		}
+		wait, err := m.Take(context.Background(), "k", n, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok := want.take(c.t, n, a); ok != (wait == 0) {
+			t.Fatalf("take %d, %d of %+v: got %v, the model says %v", i, n, a, wait, ok)
+		}
+		if wait > time.Nanosecond && rnd.IntN(2) == 0 {
+			c.t = c.t.Add(wait - time.Nanosecond)
+			if early, err := m.Take(context.Background(), "k", n, a); err != nil || early != 1 {
+				t.Fatalf("take %d: a nanosecond before the end of the wait: %v, %v", i, early, err)
+			}
+			c.t = c.t.Add(time.Nanosecond)
+			if wait, err := m.Take(context.Background(), "k", n, a); err != nil || wait != 0 || !want.take(c.t, n, a) {
+				t.Fatalf("take %d: after the wait: %v, %v", i, wait, err)
+			}
+		}
+	}
+}
+
+func TestLimiterModel(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(300) {
+		agree(t, rand.New(rand.NewPCG(seed, 1)), 200)
+	}
+}
+
+func FuzzTake(f *testing.F) {
+	f.Add([]byte("allowance"))
+	f.Fuzz(func(t *testing.T, seed []byte) {
+		var b [32]byte
+		copy(b[:], seed)
+		agree(t, rand.New(rand.NewPCG(binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:]))), 20+int(b[16]))
+	})
+}
+
+// Neither the clock that goes backwards fills an allowance, nor one that goes back
+// and forth around midnight.
+func TestClockBackwards(t *testing.T) {
+	t.Parallel()
+	m := new(state.Memory)
+	c := newClock(m)
+	take := func(key string, a state.Allowance, want time.Duration) {
+		t.Helper()
+		if wait, err := m.Take(t.Context(), key, 1, a); err != nil || wait != want {
+			t.Errorf("%s: got %v, %v, want %v", key, wait, err, want)
+		}
+	}
+	minute := state.Allowance{Limit: 1, Per: time.Minute}
+	today := state.Allowance{Limit: 1, Per: 24 * time.Hour, Calendar: true}
+	take("minute", minute, 0)
+	take("today", today, 0)
+	c.t = c.t.Add(-10 * time.Minute)
+	take("minute", minute, 11*time.Minute)
+	take("today", today, time.Hour+10*time.Minute)
+	take("behind", today, 0)
+	c.t = c.t.Add(10 * time.Minute)
+	take("minute", minute, time.Minute)
+	c.t = c.t.Add(55 * time.Minute)
+	take("behind", today, 5*time.Minute)
+
+	c.t = c.t.Add(5 * time.Minute) // midnight: all is full, and forgotten
+	take("tomorrow", today, 0)
+	c.t = c.t.Add(-time.Minute)
+	take("tomorrow", today, 24*time.Hour+time.Minute)
+	take("today", today, 0)
+	c.t = c.t.Add(time.Minute)
+	take("tomorrow", today, 24*time.Hour)
+	take("today", today, 24*time.Hour)
+}
+
+// Whoever makes up keys fills the store with allowances, and then: those that are
+// kept go on, keys of Once have room, and there is room again once some are full.
+func TestMemoryFullOfAllowances(t *testing.T) {
+	t.Parallel()
+	for name, m := range map[string]*state.Memory{
+		"keys":  {MaxKeys: 10},
+		"bytes": {MaxBytes: 10 * (256 + 5)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				a := state.Allowance{Limit: 2, Per: time.Hour}
+				for i := range 10 {
+					if wait, err := m.Take(t.Context(), fmt.Sprintf("key-%d", i), 1, a); err != nil || wait != 0 {
+						t.Fatalf("key %d: got %v, %v", i, wait, err)
+					}
+					time.Sleep(time.Minute)
+				}
+				if wait, err := m.Take(t.Context(), "fresh", 1, a); !errors.Is(err, state.ErrFull) || wait <= 0 {
+					t.Fatalf("got %v, want ErrFull", err)
+				}
+				if wait, err := m.Take(t.Context(), "fresh", 0, a); err != nil || wait != 0 {
+					t.Fatalf("asking: got %v, %v", wait, err)
+				}
+				if wait, err := m.Take(t.Context(), "key-9", 1, a); err != nil || wait != 0 {
+					t.Errorf("a key that is kept: got %v, %v", wait, err)
+				}
+				if wait, err := m.Take(t.Context(), "key-9", 1, a); err != nil || wait == 0 {
+					t.Errorf("a key that is kept has more than its limit: %v, %v", wait, err)
+				}
+				if c, err := m.Claim(t.Context(), "once", time.Minute); err != nil || c.Status != state.Taken {
+					t.Errorf("got %+v, %v", c, err)
+				}
+				time.Sleep(20 * time.Minute) // the first has filled up
+				if wait, err := m.Take(t.Context(), "fresh", 2, a); err != nil || wait != 0 {
+					t.Errorf("got %v, %v, want room", wait, err)
+				}
+				if _, err := m.Take(t.Context(), "other", 1, a); !errors.Is(err, state.ErrFull) {
+					t.Errorf("got %v, want ErrFull", err)
+				}
+			})
+		})
+	}
+}
+
+// A store full of claims counts all the same.
+func TestMemoryFullOfClaims(t *testing.T) {
+	t.Parallel()
+	m := &state.Memory{MaxKeys: 1}
+	if _, err := m.Claim(t.Context(), "k", time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if wait, err := m.Take(t.Context(), "k", 1, state.Allowance{Limit: 1, Per: time.Hour}); err != nil || wait != 0 {
+		t.Errorf("got %v, %v", wait, err)
+	}
+}
+
+func BenchmarkTake(b *testing.B) {
+	a := state.Allowance{Limit: 2e6, Per: 2 * time.Second}
+	for _, keys := range []int{1, 10_000, 400_000} {
+		b.Run(fmt.Sprint(keys, "-keys"), func(b *testing.B) {
+			m := new(state.Memory)
+			names := make([]string, keys)
+			for i := range names {
+				names[i] = fmt.Sprintf("rate:principal-%d", i)
+				if _, err := m.Take(b.Context(), names[i], 1e6, state.Allowance{Limit: 1e6, Per: 24 * time.Hour}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, err := m.Take(b.Context(), names[i%keys], 1, a); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
