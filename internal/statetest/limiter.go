@@ -251,6 +251,7 @@ func changedLimit(t *testing.T, f Fixture) {
 func changedPer(t *testing.T, f Fixture) {
 	slow := state.Allowance{Limit: 10, Per: time.Minute}
 	take(t, f, "k", 10, tenASecond, 0)
+	f.Pass(50 * time.Millisecond) // half of one has filled up, which is lost
 	take(t, f, "k", 1, slow, 6*time.Second)
 	f.Pass(3 * time.Second)
 	take(t, f, "k", 1, slow, 3*time.Second)

@@ -203,6 +203,17 @@ func completedAgain(t *testing.T, f Fixture) {
 	if c := claim(t, f, "k", state.Done); string(c.Result) != "paid" {
 		t.Errorf("got %q", c.Result)
 	}
+	f.Pass(keep / 2)
+	complete(t, f, c, "paid")
+	f.Pass(keep / 2) // it is kept no longer for that
+	claim(t, f, "k", state.Taken)
+
+	c = claim(t, f, "nil", state.Taken)
+	for range 2 {
+		if err := f.Once.Complete(t.Context(), c, nil, keep); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func kept(t *testing.T, f Fixture) {

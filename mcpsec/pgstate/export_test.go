@@ -1,0 +1,7 @@
+package pgstate
+
+// SetClock lets a Store's statements ask another clock than the database's.
+func SetClock(s *Store, schema, expr string) { s.prepare(quote(schema), expr) }
+
+// DatabaseClock is the expression that they ask otherwise.
+const DatabaseClock = databaseClock
