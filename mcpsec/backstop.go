@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -71,7 +70,11 @@ func (s *Server) admitRequest(ctx context.Context, principal, method string, req
 
 // meter counts a request that is no call of a tool that exists.
 func (s *Server) meter(ctx context.Context, principal string) error {
-	if _, wait := s.meters.take(principal, time.Now(), s.limits.CallsPerSecond); wait > 0 {
+	switch wait, err := s.rate(ctx, principal); {
+	case err != nil:
+		s.recordRefusal(ctx, refusal{principal: principal, rule: "rate", reason: "the request could not be counted"})
+		return internalError()
+	case wait != 0:
 		s.recordRefusal(ctx, refusal{principal: principal, rule: "rate", reason: "too many requests"})
 		return &jsonrpc.Error{Code: wire.CodeBusy, Message: "too many requests"}
 	}

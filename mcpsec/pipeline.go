@@ -24,7 +24,6 @@ type run struct {
 	tool   *Tool
 	req    *mcp.CallToolRequest
 	call   Call
-	meter  *meter
 	done   chan *result
 
 	mu       sync.Mutex // guards the fields below, and call.shape
@@ -61,22 +60,25 @@ func (t *Tool) timeout(s *Server) time.Duration {
 
 // admit finds a place for the call, or refuses it at once: a queue would only
 // hide the overload and grow.
-func (r *run) admit() *failure {
-	s, t := r.server, r.tool
-	m, wait := s.meters.take(r.call.Principal.ID, r.call.start, s.limits.CallsPerSecond)
-	if wait > 0 {
+func (r *run) admit(ctx context.Context) *failure {
+	s, t, id := r.server, r.tool, r.call.Principal.ID
+	switch wait, err := s.rate(ctx, id); {
+	case err != nil && ctx.Err() != nil:
+		return r.ended(ctx, false)
+	case err != nil:
+		return refused("rate", "the call could not be counted: retry later")
+	case wait != 0:
 		return refused("rate", fmt.Sprintf("too many calls: retry in %d ms", wait.Milliseconds()+1))
 	}
-	r.meter = m
 	if !s.running.enter(s.limits.MaxConcurrent) {
 		return busy()
 	}
-	if !m.running.enter(s.limits.MaxConcurrentPerPrincipal) {
+	if !s.callers.enter(id, s.limits.MaxConcurrentPerPrincipal) {
 		s.running.leave()
 		return busy()
 	}
 	if n := t.spec.MaxConcurrent; n > 0 && !t.running.enter(n) {
-		m.running.leave()
+		s.callers.leave(id)
 		s.running.leave()
 		return busy()
 	}
@@ -92,7 +94,7 @@ func (r *run) leave() {
 	if r.tool.spec.MaxConcurrent > 0 {
 		r.tool.running.leave()
 	}
-	r.meter.running.leave()
+	r.server.callers.leave(r.call.Principal.ID)
 	r.server.running.leave()
 }
 
@@ -100,7 +102,7 @@ func (r *run) leave() {
 // free before the answer is out, so that the next call finds it; a handler that
 // was left behind keeps its place until it returns.
 func (r *run) work(ctx context.Context, raw json.RawMessage) {
-	f, taken := r.admit(), false
+	f, taken := r.admit(ctx), false
 	admitted := f == nil
 	defer func() {
 		p := recover()

@@ -19,6 +19,7 @@ import (
 
 	"github.com/mcpsec/mcpsec-go/internal/wire"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
+	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 )
 
 // Options configures a [Server]. Audit is required; the zero value of every
@@ -36,6 +37,10 @@ type Options struct {
 	Guards []Guard
 	// Limits bounds what a client can make the server spend.
 	Limits Limits
+	// State is what replicas share: the rates of principals, and keys that are
+	// used once. While it cannot be asked, every request is refused. Defaults to
+	// this process's memory.
+	State state.Store
 	// Principal is who calls over standard input and output, and over HTTP where
 	// nobody verifies tokens. Defaults to the ID "local".
 	Principal Principal
@@ -74,7 +79,8 @@ type Server struct {
 	stepUp    bool
 
 	running   inFlight
-	meters    meters
+	callers   callers // whose calls run
+	rates     *rates
 	refusals  refusals
 	strangers refusals // who cannot push the refusals of callers out of the record
 
@@ -110,6 +116,7 @@ func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
 		log:       slog.New(log),
 		tools:     map[string]*Tool{},
 	}
+	s.rates = newRates(o.State, impl.Name, s.limits.CallsPerSecond)
 	s.sdk = mcp.NewServer(impl, &mcp.ServerOptions{
 		Instructions: o.Instructions,
 		Logger:       slog.New(atLeast{slog.LevelError, log}),
@@ -131,6 +138,8 @@ func checkOptions(impl *mcp.Implementation, o *Options) error {
 		return errors.New("Options.Audit must record level info")
 	case o.Mode > Destroy:
 		return errors.New("Options.Mode must be Read, Write or Destroy")
+	case len(ratePrefix(impl.Name)) > state.MaxKey-maxPrincipal:
+		return errors.New("the Implementation's name is too long")
 	case os.Getenv("MCPGODEBUG") != "":
 		return errors.New("the environment variable MCPGODEBUG weakens the SDK: unset it")
 	}
@@ -139,6 +148,9 @@ func checkOptions(impl *mcp.Implementation, o *Options) error {
 	}
 	if err := o.Limits.check(); err != nil {
 		return err
+	}
+	if err := checkID(o.Principal.ID); err != nil {
+		return fmt.Errorf("Options.Principal: %w", err)
 	}
 	for _, text := range []string{impl.Name, impl.Title, impl.Version, o.Instructions} {
 		if err := visible(text); err != nil {

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -118,7 +117,6 @@ func (w world) store(t testing.TB) *pgstate.Store {
 
 // A still clock stands in a table of the schema until a test moves it.
 type still struct {
-	mu     sync.Mutex
 	admin  *pgx.Conn
 	table  string
 	moment time.Time

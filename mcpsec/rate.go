@@ -1,0 +1,68 @@
+package mcpsec
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/mcpsec/mcpsec-go/mcpsec/state"
+)
+
+// stateTimeout is how long a shared state may take to count a request.
+const stateTimeout = 5 * time.Second
+
+// rates counts the requests of principals in what replicas share.
+type rates struct {
+	limiter   state.Limiter
+	allowance state.Allowance
+	prefix    string // of keys: servers of other names may use the same store
+	remote    bool   // the limiter may be slow
+	failures  refusals
+}
+
+func newRates(store state.Store, server string, perSecond float64) *rates {
+	r := &rates{limiter: store, allowance: perSecondAllowance(perSecond), prefix: ratePrefix(server), remote: store != nil}
+	if store == nil {
+		r.limiter = new(state.Memory)
+	}
+	return r
+}
+
+// ratePrefix quotes the name, so that where it ends is certain.
+func ratePrefix(server string) string { return "rate " + strconv.Quote(server) + " " }
+
+// perSecondAllowance lets as many through as pace does, at least two at once.
+func perSecondAllowance(perSecond float64) state.Allowance {
+	limit := math.Max(2, math.Floor(2*perSecond))
+	return state.Allowance{Limit: int64(limit), Per: time.Duration(math.Ceil(limit/perSecond*1e6)) * time.Microsecond}
+}
+
+// rate counts one request of a principal. It returns how long to wait if it comes
+// too early. With an error, which is logged, nothing is known: it is refused.
+func (s *Server) rate(ctx context.Context, principal string) (wait time.Duration, err error) {
+	r := s.rates
+	if r.remote {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, stateTimeout)
+		defer cancel()
+	}
+	wait, err = r.take(ctx, principal)
+	if err != nil {
+		if ok, more := r.failures.admit(time.Now()); ok {
+			s.log.ErrorContext(ctx, "a request was refused because Options.State could not count it", "error", err, "more", more)
+		}
+	}
+	return wait, err
+}
+
+// take asks the limiter, which may be a user's own: one that panics counts nothing.
+func (r *rates) take(ctx context.Context, principal string) (wait time.Duration, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the Limiter panicked: %v", p)
+		}
+	}()
+	return r.limiter.Take(ctx, r.prefix+principal, 1, r.allowance)
+}
