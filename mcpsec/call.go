@@ -35,6 +35,7 @@ type Call struct {
 	start time.Time
 	bytes int    // size of the raw arguments
 	shape string // of the arguments, for the record
+	after *hooks
 }
 
 // A Guard allows a call by returning nil. All of a server's guards run, then

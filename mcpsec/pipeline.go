@@ -24,6 +24,8 @@ type run struct {
 	tool   *Tool
 	req    *mcp.CallToolRequest
 	call   Call
+	after  hooks
+	took   time.Duration // by the handler
 	done   chan *result
 
 	mu       sync.Mutex // guards the fields below, and call.shape
@@ -45,6 +47,7 @@ func (s *Server) serve(ctx context.Context, t *Tool, req *mcp.CallToolRequest) *
 		ID: rand.Text(), Tool: t.spec.Name, Effect: t.spec.Effect, Labels: t.spec.Labels,
 		Principal: s.principalOf(ctx), start: time.Now(), bytes: len(raw),
 	}}
+	r.call.after = &r.after
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, callKey{}, r), t.timeout(s))
 	defer cancel()
 	go r.work(ctx, raw)
@@ -140,6 +143,7 @@ func (r *run) abort(ctx context.Context, p any) {
 // take is the pipeline after admission. It returns nil when the call has been
 // given up meanwhile.
 func (r *run) take(ctx context.Context, raw json.RawMessage, f *failure) *result {
+	defer r.settle(ctx) // whatever ends it
 	var in any
 	if f == nil {
 		in, f = r.decide(ctx, raw)
@@ -154,6 +158,7 @@ func (r *run) take(ctx context.Context, raw json.RawMessage, f *failure) *result
 		return nil
 	}
 	res, f := r.perform(ctx, in)
+	r.settle(ctx) // its time counts, too
 	return r.finish(ctx, res, f)
 }
 
@@ -256,7 +261,9 @@ func (r *run) enter(stage *bool) bool {
 // perform runs the handler and encodes its result. A panic in either becomes a
 // failure: the SDK would let it end the process.
 func (r *run) perform(ctx context.Context, in any) (res *result, f *failure) {
+	start := time.Now()
 	defer func() {
+		r.took = time.Since(start)
 		if p := recover(); p != nil {
 			res, f = nil, panicError(p, debug.Stack())
 		}
