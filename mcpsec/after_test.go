@@ -69,6 +69,7 @@ func TestAfter(t *testing.T) {
 						}
 						seen.add("settled %v", took)
 					})
+					c.After(nil)
 					if tc.hook != nil {
 						c.After(func(ctx context.Context, _ time.Duration) { tc.hook(ctx) })
 					}

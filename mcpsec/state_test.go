@@ -34,7 +34,9 @@ func TestReplicasShareTheRate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := new(state.Memory)
-		share := func(o *mcpsec.Options) { o.State, o.Limits.CallsPerSecond = store, 10 }
+		share := func(o *mcpsec.Options) {
+			o.State, o.Limits.CallsPerSecond, o.Principal.ID = store, 10, "x local"
+		}
 		one, two := newFixture(t, share, echo()), newFixture(t, share, echo())
 		a, b := one.connect(t), two.connect(t)
 		time.Sleep(10 * time.Second)
@@ -45,7 +47,7 @@ func TestReplicasShareTheRate(t *testing.T) {
 		if got := calls(t, 60, b, a); got != 5 {
 			t.Errorf("after half a second %d passed, want 5", got)
 		}
-		srv, err := mcpsec.NewServer(&mcp.Implementation{Name: `test" local`, Version: "1.0.0"},
+		srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "test x", Version: "1.0.0"},
 			mcpsec.Options{Audit: mcpsec.NewAuditLog(new(buffer)), Log: slog.DiscardHandler, State: store, Limits: mcpsec.Limits{CallsPerSecond: 10}})
 		if err != nil {
 			t.Fatal(err)
@@ -106,19 +108,19 @@ func TestUncountedIsRefused(t *testing.T) {
 				cs := f.connect(t)
 				down.Store(true)
 				text, isErr := call(t, cs, "x", none{})
-				if ran || !isErr || strings.Contains(text, "4711") || name != "nonsense" && text != "the call could not be counted: retry later" {
+				if ran || !isErr || strings.Contains(text, "db-4711") || name != "nonsense" && text != "the call could not be counted: retry later" {
 					t.Errorf("ran %t, got %q, error %t", ran, text, isErr)
 				}
-				if _, err := cs.ListTools(t.Context(), nil); err == nil || strings.Contains(err.Error(), "4711") {
+				if _, err := cs.ListTools(t.Context(), nil); err == nil || strings.Contains(err.Error(), "db-4711") {
 					t.Errorf("a list: got %v", err)
 				}
 				for range 200 {
 					call(t, cs, "x", none{})
 				}
-				if strings.Contains(f.audit.String(), "4711") || !strings.Contains(f.audit.String(), `"rule":"rate"`) {
+				if strings.Contains(f.audit.String(), "db-4711") || !strings.Contains(f.audit.String(), `"rule":"rate"`) {
 					t.Errorf("recorded: %s", f.audit.String())
 				}
-				if n := strings.Count(f.log.String(), "4711"); name != "nonsense" && (n == 0 || n > 100 && name != "hangs") {
+				if n := strings.Count(f.log.String(), "db-4711"); name != "nonsense" && (n == 0 || n > 100 && name != "hangs") {
 					t.Errorf("logged %d times", n)
 				}
 				down.Store(false)
@@ -138,7 +140,7 @@ func TestUncountedIsRefusedOverHTTP(t *testing.T) {
 	f := newHTTP(t, mcpsec.HTTPOptions{Verifier: verify}, func(o *mcpsec.Options) { o.State = l }, echo())
 	for body, want := range map[string]int{"{": 503, listBody: 200, echoBody: 200, pingBody: 200} {
 		res, answer := f.do(t, body, nil)
-		if res.StatusCode != want && res.StatusCode != http.StatusInternalServerError || strings.Contains(answer, "4711") || strings.Contains(answer, `"tools"`) || strings.Contains(answer, `"structuredContent"`) {
+		if res.StatusCode != want && res.StatusCode != http.StatusInternalServerError || strings.Contains(answer, "db-4711") || strings.Contains(answer, `"tools"`) || strings.Contains(answer, `"structuredContent"`) {
 			t.Errorf("%s: got %d %s", body, res.StatusCode, answer)
 		}
 	}

@@ -300,3 +300,28 @@ func TestWorkOfLongCalls(t *testing.T) {
 	g := guard.Work(new(state.Memory), state.Allowance{Limit: 1000, Per: time.Hour})
 	deny(t, g, "a", "without a deadline", "work")
 }
+
+// What has filled up is rounded up, and is all at most.
+func TestFilled(t *testing.T) {
+	t.Parallel()
+	const year = 366 * 24 * time.Hour
+	for _, tc := range []struct {
+		limit  int64
+		per, d time.Duration
+		want   int64
+	}{
+		{10, time.Second, 100 * time.Millisecond, 1},
+		{7, time.Second, 100 * time.Millisecond, 1},
+		{7, time.Second, 0, 0},
+		{7, time.Second, -time.Hour, 0},
+		{7, time.Second, time.Second, 7},
+		{7, time.Second, year, 7},
+		{1 << 53, year, year - 1, 1 << 53},
+		{1 << 53, year, year / 2, 1 << 52},
+		{1 << 53, time.Microsecond, year, 1 << 53},
+	} {
+		if got := guard.Filled(state.Allowance{Limit: tc.limit, Per: tc.per}, tc.d); got != tc.want {
+			t.Errorf("%d per %v in %v: got %d, want %d", tc.limit, tc.per, tc.d, got, tc.want)
+		}
+	}
+}
