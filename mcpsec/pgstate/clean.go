@@ -28,7 +28,7 @@ func (s *Store) Clean(ctx context.Context) (int64, error) {
 		for {
 			n, err := s.cleanBatch(ctx, sql)
 			if deleted += n; err != nil {
-				return deleted, fmt.Errorf("cleaning up: %w", explain(ctx, err))
+				return deleted, fmt.Errorf("cleaning up: %w", err)
 			}
 			if n < batch {
 				break
@@ -39,11 +39,11 @@ func (s *Store) Clean(ctx context.Context) (int64, error) {
 }
 
 func (s *Store) cleanBatch(ctx context.Context, sql string) (int64, error) {
-	ctx, cancel := s.within(ctx)
-	defer cancel()
-	// Simple protocol: a statement that runs once a minute needs no place in the cache.
-	tag, err := s.pool.Exec(ctx, sql, pgx.QueryExecModeExec, batch)
-	return tag.RowsAffected(), err
+	return do(ctx, s, func(ctx context.Context) (int64, error) {
+		// A statement that runs once a minute needs no place in the cache.
+		tag, err := s.pool.Exec(ctx, sql, pgx.QueryExecModeExec, batch)
+		return tag.RowsAffected(), err
+	})
 }
 
 // startCleaner cleans up until Close, not at one moment with other replicas.

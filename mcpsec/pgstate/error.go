@@ -17,16 +17,13 @@ func (e plain) Error() string { return string(e) }
 const unsure = "; whether it was carried out is not known"
 
 // explain says what happened in words that hold no key, no address and no text of
-// the server's: its details hold values, and pgx's hold host, user and database. The
-// context's own end stays recognizable.
-func explain(ctx context.Context, err error) error {
+// the server's: its details hold values, and pgx's hold host, user and database.
+func explain(err error) error {
 	var ours plain
 	var server *pgconn.PgError
 	switch {
 	case errors.As(err, &ours):
 		return ours
-	case ctx.Err() != nil:
-		return ctx.Err()
 	case errors.As(err, &server):
 		return plain(byCode(server.Code))
 	case errors.Is(err, context.DeadlineExceeded):

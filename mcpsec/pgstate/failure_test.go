@@ -121,6 +121,40 @@ func TestTimeouts(t *testing.T) {
 	failing(t, t.Context(), onceFree, "timeout")
 }
 
+// Whoever makes calls and hangs up costs no connection, and no more than the pool has
+// are busy for them; what was begun is finished.
+func TestHangingUpCostsNoConnection(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	pool := newPool(t, w.database, func(c *pgxpool.Config) { c.MaxConns = 2 })
+	s := newStore(t, pool, "")
+	a := state.Allowance{Limit: 1000, Per: 300 * 24 * time.Hour}
+	tx, err := w.admin.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `LOCK TABLE mcpsec.allowances IN EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	before := pool.Stat().NewConnsCount()
+	for range 50 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		if _, err := s.Take(ctx, "k", 1, a); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		cancel()
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if wait, err := s.Take(t.Context(), "k", 998, a); err != nil || wait != 0 {
+		t.Errorf("got %v, %v, want that two were taken at most", wait, err)
+	}
+	if now := pool.Stat().NewConnsCount(); now > before+1 {
+		t.Errorf("%d connections were made, want one at most", now-before)
+	}
+}
+
 // A session that is ended half-way through is an error that says so; the others
 // count on, and nothing is counted twice or half.
 func TestKilledSession(t *testing.T) {
@@ -230,6 +264,9 @@ func TestMigrate(t *testing.T) {
 	defer conn.Close(context.Background())
 	if err := pgstate.Migrate(t.Context(), conn, "", role); err == nil || !strings.Contains(err.Error(), "somebody else") {
 		t.Errorf("of somebody else's schema: got %v", err)
+	}
+	if err := pgstate.Migrate(t.Context(), w.admin, "theirs", role); err == nil || !strings.Contains(err.Error(), "somebody else") {
+		t.Errorf("of somebody else's schema, as superuser: got %v", err)
 	}
 	if err := pgstate.Migrate(t.Context(), conn, "fresh", role); err == nil || !strings.Contains(err.Error(), "rights") {
 		t.Errorf("without rights: got %v", err)

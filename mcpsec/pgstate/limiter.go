@@ -48,15 +48,15 @@ func (s *Store) Take(ctx context.Context, key string, n int64, a state.Allowance
 	if n == 0 {
 		need = 1
 	}
-	within, cancel := s.within(ctx)
-	defer cancel()
-	var wait int64
-	err := s.pool.QueryRow(within, s.takeSQL, digest(key), need, n, a.Limit, a.Per.Microseconds(), a.Calendar).Scan(&wait)
+	wait, err := do(ctx, s, func(ctx context.Context) (wait int64, err error) {
+		err = s.pool.QueryRow(ctx, s.takeSQL, digest(key), need, n, a.Limit, a.Per.Microseconds(), a.Calendar).Scan(&wait)
+		return wait, err
+	})
 	if err == nil && wait < 0 {
 		err = plain("the table holds what it cannot")
 	}
 	if err != nil {
-		return bounds.Unknown, fmt.Errorf("taking of an allowance: %w", explain(ctx, err))
+		return bounds.Unknown, fmt.Errorf("taking of an allowance: %w", err)
 	}
 	return time.Duration(wait) * time.Microsecond, nil
 }

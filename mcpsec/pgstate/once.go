@@ -50,18 +50,18 @@ func (s *Store) Claim(ctx context.Context, key string, lease time.Duration) (sta
 	if err := bounds.Claim(key, lease); err != nil {
 		return state.Claim{}, fmt.Errorf("claiming a key: %w", err)
 	}
-	within, cancel := s.within(ctx)
-	defer cancel()
-	for range attempts {
-		c, ok, err := s.claim(within, key, lease)
-		if err != nil {
-			return state.Claim{}, fmt.Errorf("claiming a key: %w", explain(ctx, err))
+	c, err := do(ctx, s, func(ctx context.Context) (state.Claim, error) {
+		for range attempts {
+			if c, ok, err := s.claim(ctx, key, lease); ok || err != nil {
+				return c, err
+			}
 		}
-		if ok {
-			return c, nil
-		}
+		return state.Claim{}, plain("others claim it and give it back all the time")
+	})
+	if err != nil {
+		return state.Claim{}, fmt.Errorf("claiming a key: %w", err)
 	}
-	return state.Claim{}, fmt.Errorf("claiming a key: %w", plain("others claim it and give it back all the time"))
+	return c, nil
 }
 
 // claim asks once. It returns false when another was quicker, and its row is not
@@ -121,16 +121,14 @@ func (s *Store) settle(ctx context.Context, c state.Claim, sql string, args ...a
 	if c.Status != state.Taken || c.Fence == 0 || c.Fence > math.MaxInt64 {
 		return state.ErrLost
 	}
-	within, cancel := s.within(ctx)
-	defer cancel()
-	tag, err := s.pool.Exec(within, sql, append([]any{digest(c.Key), int64(c.Fence)}, args...)...)
-	if err != nil {
-		return explain(ctx, err)
+	rows, err := do(ctx, s, func(ctx context.Context) (int64, error) {
+		tag, err := s.pool.Exec(ctx, sql, append([]any{digest(c.Key), int64(c.Fence)}, args...)...)
+		return tag.RowsAffected(), err
+	})
+	if err == nil && rows != 1 {
+		err = state.ErrLost
 	}
-	if tag.RowsAffected() != 1 {
-		return state.ErrLost
-	}
-	return nil
+	return err
 }
 
 // up is d in microseconds, at least one.

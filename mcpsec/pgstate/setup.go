@@ -66,7 +66,7 @@ func SetupSQL(schema, role string) (string, error) {
 
 // Migrate makes what [New] needs, in one transaction, and does nothing if it is
 // there already. conn's role must be allowed to create a schema in the database, or
-// own the one that is there; role is whom the server connects as. An empty schema
+// be the very owner of the one that is there; role is whom the server connects as. An empty schema
 // means mcpsec.
 func Migrate(ctx context.Context, conn *pgx.Conn, schema, role string) error {
 	text, err := SetupSQL(schema, role)
@@ -74,7 +74,7 @@ func Migrate(ctx context.Context, conn *pgx.Conn, schema, role string) error {
 		return err
 	}
 	var owner bool
-	err = conn.QueryRow(ctx, `SELECT pg_catalog.pg_has_role(n.nspowner, 'MEMBER') FROM pg_catalog.pg_namespace AS n WHERE n.nspname::text = $1::text`, orDefault(schema)).Scan(&owner)
+	err = conn.QueryRow(ctx, `SELECT pg_catalog.pg_get_userbyid(n.nspowner) = current_user FROM pg_catalog.pg_namespace AS n WHERE n.nspname::text = $1::text`, orDefault(schema)).Scan(&owner)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		_, err = conn.Exec(ctx, text)
@@ -84,7 +84,12 @@ func Migrate(ctx context.Context, conn *pgx.Conn, schema, role string) error {
 		err = checkVersion(ctx, conn, orDefault(schema))
 	}
 	if err != nil {
-		return fmt.Errorf("pgstate: migrating: %w", explain(ctx, err))
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		} else {
+			err = explain(err)
+		}
+		return fmt.Errorf("pgstate: migrating: %w", err)
 	}
 	return nil
 }

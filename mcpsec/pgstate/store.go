@@ -36,6 +36,7 @@ type Store struct {
 	pool    *pgxpool.Pool
 	timeout time.Duration
 	log     *slog.Logger
+	slots   chan struct{} // one for each connection
 
 	takeSQL, claimSQL, completeSQL, failSQL string
 	cleanSQL                                []string
@@ -54,13 +55,11 @@ func New(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	if err := o.check(pool); err != nil {
 		return nil, fmt.Errorf("pgstate: %w", err)
 	}
-	s := &Store{pool: pool, timeout: o.Timeout, log: slog.New(o.Log)}
+	s := &Store{pool: pool, timeout: o.Timeout, log: slog.New(o.Log), slots: make(chan struct{}, pool.Config().MaxConns)}
 	s.prepare(quote(o.Schema), databaseClock)
-	within, cancel := s.within(ctx)
-	defer cancel()
 	for _, check := range []func(context.Context, querier, string) error{checkSession, checkVersion, checkTables} {
-		if err := check(within, pool, o.Schema); err != nil {
-			return nil, fmt.Errorf("pgstate: %w", explain(ctx, err))
+		if _, err := do(ctx, s, func(ctx context.Context) (any, error) { return nil, check(ctx, pool, o.Schema) }); err != nil {
+			return nil, fmt.Errorf("pgstate: %w", err)
 		}
 	}
 	s.startCleaner(o.CleanEvery)
@@ -153,11 +152,6 @@ func checkTables(ctx context.Context, q querier, schema string) error {
 		return plain("the table claims must be logged: a crash would forget keys that were used")
 	}
 	return nil
-}
-
-// within bounds one call.
-func (s *Store) within(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, s.timeout)
 }
 
 // digest is what of a key gets into the database.
