@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec/state"
@@ -18,7 +19,8 @@ type rates struct {
 	limiter   state.Limiter
 	allowance state.Allowance
 	prefix    string // of keys: servers of other names may use the same store
-	remote    bool   // the limiter may be slow
+	remote    bool   // the limiter is shared, and may be slow
+	waits     waits  // of those who were refused by it
 	failures  refusals
 }
 
@@ -44,17 +46,52 @@ func perSecondAllowance(perSecond float64) state.Allowance {
 func (s *Server) rate(ctx context.Context, principal string) (wait time.Duration, err error) {
 	r := s.rates
 	if r.remote {
+		if wait := r.waits.left(principal, time.Now()); wait > 0 {
+			return wait, nil
+		}
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, stateTimeout)
 		defer cancel()
 	}
 	wait, err = r.take(ctx, principal)
+	if r.remote && wait > 0 && err == nil {
+		r.waits.set(principal, time.Now().Add(wait))
+	}
 	if err != nil {
 		if ok, more := r.failures.admit(time.Now()); ok {
 			s.log.ErrorContext(ctx, "a request was refused because Options.State could not count it", "error", err, "more", more)
 		}
 	}
 	return wait, err
+}
+
+// waits are when those may be asked about again who were told to wait. Until then
+// the answer is known: a flood does not reach what replicas share.
+type waits struct {
+	mu    sync.Mutex
+	until map[string]time.Time
+}
+
+// maxWaits bounds the memory of waits. When it is full all are asked about again.
+const maxWaits = 10_000
+
+func (w *waits) left(principal string, now time.Time) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	left := w.until[principal].Sub(now)
+	if left <= 0 {
+		delete(w.until, principal)
+	}
+	return left
+}
+
+func (w *waits) set(principal string, until time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.until == nil || len(w.until) >= maxWaits {
+		w.until = map[string]time.Time{}
+	}
+	w.until[principal] = until
 }
 
 // take asks the limiter, which may be a user's own: one that panics counts nothing.

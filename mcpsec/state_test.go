@@ -78,6 +78,37 @@ func (l *limiter) Take(ctx context.Context, _ string, _ int64, _ state.Allowance
 	return l.take(ctx)
 }
 
+// Who was told to wait is refused without asking again until then, and nobody else
+// is: a flood costs the others nothing.
+func TestFloodDoesNotReachTheState(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int64
+		var wait atomic.Int64
+		l := &limiter{take: func(context.Context) (time.Duration, error) { asked.Add(1); return time.Duration(wait.Load()), nil }}
+		f := newFixture(t, func(o *mcpsec.Options) { o.State = l }, echo())
+		cs := f.connect(t)
+		wait.Store(int64(time.Second))
+		before := asked.Load()
+		for range 100 {
+			if text, isErr := call(t, cs, "echo", echoIn{"x"}); !isErr || !strings.HasPrefix(text, "too many calls: retry in 1001 ms") {
+				t.Errorf("got %q", text)
+			}
+		}
+		time.Sleep(time.Second - time.Nanosecond)
+		if got := calls(t, 100, cs); got != 0 || asked.Load() != before+1 {
+			t.Errorf("%d passed, asked %d times, want once", got, asked.Load()-before)
+		}
+		time.Sleep(time.Nanosecond)
+		wait.Store(0)
+		if got := calls(t, 10, cs); got != 10 || asked.Load() != before+11 {
+			t.Errorf("%d passed, asked %d times", got, asked.Load()-before)
+		}
+		cs.Close()
+		<-f.served
+	})
+}
+
 // What cannot be counted is refused: calls, lists, and all over HTTP. The cause is
 // logged, a flood of it is not, and nobody else learns it.
 func TestUncountedIsRefused(t *testing.T) {
