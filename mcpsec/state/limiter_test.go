@@ -147,6 +147,24 @@ func TestClockBackwards(t *testing.T) {
 	take("today", today, 24*time.Hour)
 }
 
+// What ends at midnight is kept until then, whatever the clock did since it was taken.
+func TestCalendarIsKeptUntilItsEnd(t *testing.T) {
+	t.Parallel()
+	m := &state.Memory{MaxKeys: 2}
+	c := newClock(m)
+	today := state.Allowance{Limit: 1, Per: 24 * time.Hour, Calendar: true}
+	for _, step := range []struct {
+		pass time.Duration
+		key  string
+		full bool
+	}{{0, "at 23:00", false}, {-10 * time.Minute, "at 22:50", false}, {65 * time.Minute, "at 23:55", true}, {5 * time.Minute, "at midnight", false}} {
+		c.t = c.t.Add(step.pass)
+		if wait, err := m.Take(t.Context(), step.key, 1, today); errors.Is(err, state.ErrFull) != step.full || (wait == 0) == step.full {
+			t.Errorf("%s: got %v, %v", step.key, wait, err)
+		}
+	}
+}
+
 // Whoever makes up keys fills the store with allowances, and then: those that are
 // kept go on, keys of Once have room, and there is room again once some are full.
 func TestMemoryFullOfAllowances(t *testing.T) {
@@ -189,6 +207,23 @@ func TestMemoryFullOfAllowances(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// What has filled up leaves as others come, so that memory is bounded by what counts
+// and not by all who ever came.
+func TestMemoryOfAllowancesShrinks(t *testing.T) {
+	t.Parallel()
+	m := new(state.Memory)
+	c := newClock(m)
+	for i := range 100_000 {
+		if wait, err := m.Take(t.Context(), fmt.Sprintf("key-%d", i), 1, state.Allowance{Limit: 1, Per: time.Second}); err != nil || wait != 0 {
+			t.Fatal(wait, err)
+		}
+		c.t = c.t.Add(time.Millisecond)
+	}
+	if n := state.Kept(m); n > 10_000 {
+		t.Errorf("%d allowances are kept, of which a thousand count", n)
 	}
 }
 

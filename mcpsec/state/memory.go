@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -14,9 +15,9 @@ import (
 // not be copied, and its fields must not change, once it is in use.
 //
 // A result leaves when its time to keep has ended, a claim that was not settled an
-// hour after its lease, and an allowance when it has filled up. A Claim or Take of
-// a new key over the bounds is [ErrFull], and so is a Complete whose result has no
-// room: its claim stays, until its lease ends. Keys that are kept go on as before,
+// hour after its lease, and an allowance that has filled up when room is needed. A
+// Claim or Take of a new key over the bounds is [ErrFull], and so is a Complete whose
+// result has no room: its claim stays, until its lease ends. Keys that are kept go on as before,
 // and allowances take no room from keys of Once, nor these from them.
 //
 // So whoever can make up keys of allowances can keep new keys out, for as long as
@@ -65,7 +66,7 @@ func (m *Memory) Claim(ctx context.Context, key string, lease time.Duration) (Cl
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.clock()
-	m.claims.expire(now)
+	m.claims.expire(now, math.MaxInt)
 	e := m.claims.keys[key]
 	switch {
 	case e != nil && e.value.done:
@@ -151,14 +152,12 @@ func (m *Memory) Take(ctx context.Context, key string, n int64, a Allowance) (ti
 	defer m.muLimits.Unlock()
 	now := m.clock()
 	m.wall = max(m.wall, now.UnixNano())
-	m.limits.expire(now)
 	e := m.limits.keys[key]
 	if e == nil {
 		if n <= 0 { // it is full
 			return 0, nil
 		}
-		var ok bool
-		if e, ok = m.limits.add(key, now, m.maxKeys(), m.maxBytes()); !ok {
+		if e = m.newTally(key, now); e == nil {
 			return bounds.Unknown, fmt.Errorf("taking of an allowance: %w", ErrFull)
 		}
 		e.value = tally{Allowance: a, at: now, wall: m.wall}
@@ -167,6 +166,24 @@ func (m *Memory) Take(ctx context.Context, key string, n int64, a Allowance) (ti
 	wait := e.value.take(n, now)
 	m.limits.keep(e, e.value.full())
 	return wait, nil
+}
+
+// idle is how many allowances stay though they have filled up: callers who come every
+// few seconds would otherwise be forgotten and added each time.
+const idle = 10_000
+
+// newTally makes a place for a key, and room for it, or returns nil. Many that have
+// filled up at one moment leave two by two, not all under one lock.
+func (m *Memory) newTally(key string, now time.Time) *slot[tally] {
+	if len(m.limits.keys) >= idle {
+		m.limits.expire(now, 2)
+	}
+	e, ok := m.limits.add(key, now, m.maxKeys(), m.maxBytes())
+	if !ok {
+		m.limits.expire(now, math.MaxInt)
+		e, _ = m.limits.add(key, now, m.maxKeys(), m.maxBytes())
+	}
+	return e
 }
 
 func (m *Memory) clock() time.Time {

@@ -24,9 +24,9 @@ type slot[T any] struct {
 // housekeeping is how many bytes a slot takes in map and heap, rounded up.
 const housekeeping = 256
 
-// expire drops what nobody can ask for any more.
-func (s *shelf[T]) expire(now time.Time) {
-	for len(s.ends) > 0 && !s.ends[0].leaves.After(now) {
+// expire drops what nobody can ask for any more, and at most n of it.
+func (s *shelf[T]) expire(now time.Time, n int) {
+	for ; n > 0 && len(s.ends) > 0 && !s.ends[0].leaves.After(now); n-- {
 		s.remove(s.ends[0])
 	}
 }
