@@ -34,6 +34,7 @@ func RunLimiter(t *testing.T, h Harness) {
 		"keys of allowances are exact":        exactLimitKeys,
 		"an ended context takes nothing":      endedLimitContext,
 		"keys of once are others":             otherKeys,
+		"it counts like a naive model":        asModel,
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) { h(t, test) })
 	}

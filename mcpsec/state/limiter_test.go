@@ -1,16 +1,15 @@
 package state_test
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/big"
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/internal/statetest"
 	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 )
 
@@ -25,81 +24,17 @@ func newClock(m *state.Memory) *clock {
 	return c
 }
 
-// A model counts as naively as can be, in fractions of any size.
-type model struct {
-	owed *big.Rat // units
-	at   time.Time
-}
-
-func (m *model) take(now time.Time, n int64, a state.Allowance) bool {
-	limit := new(big.Rat).SetInt64(a.Limit)
-	if a.Calendar {
-		if now.Truncate(a.Per).After(m.at) {
-			m.owed = new(big.Rat)
-		}
-	} else {
-		gain := new(big.Rat).SetFrac(big.NewInt(int64(now.Sub(m.at))), big.NewInt(int64(a.Per)))
-		m.owed = new(big.Rat).Sub(m.owed, gain.Mul(gain, limit))
-	}
-	m.at = now
-	if m.owed.Sign() < 0 {
-		m.owed = new(big.Rat)
-	}
-	sum := new(big.Rat).Add(m.owed, new(big.Rat).SetInt64(n))
-	if n > 0 && sum.Cmp(limit) > 0 {
-		return false
-	}
-	if m.owed = sum; sum.Sign() < 0 {
-		m.owed = new(big.Rat)
-	}
-	return true
-}
-
-// agree lets a Memory and the model count the same takes, drawn from rnd. It also
-// waits for as long as the Memory says, which must be enough and, but for a
-// nanosecond, not too much.
-func agree(t *testing.T, rnd *rand.Rand, takes int) {
-	t.Helper()
+// counted is a fixture of a Memory on a clock of its own.
+func counted() statetest.Fixture {
 	m := new(state.Memory)
 	c := newClock(m)
-	a := state.Allowance{
-		Limit: 1 + rnd.Int64N(1<<rnd.IntN(54)),
-		Per:   (1 + time.Duration(rnd.Int64N(366*24*3600*1e6>>rnd.IntN(44)))) * time.Microsecond,
-	}
-	if a.Calendar = rnd.IntN(3) == 0; a.Calendar {
-		a.Per = []time.Duration{time.Second, time.Hour, 24 * time.Hour}[rnd.IntN(3)] // Truncate counts from the year 1
-	}
-	want := model{new(big.Rat), c.t}
-	for i := range takes {
-		c.t = c.t.Add(time.Duration(rnd.Int64N(1 + int64(a.Per)>>rnd.IntN(40))))
-		n := 1 + rnd.Int64N(1+(a.Limit-1)>>rnd.IntN(20))
-		if rnd.IntN(8) == 0 {
-			n = -n
-		}
-		wait, err := m.Take(context.Background(), "k", n, a)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if ok := want.take(c.t, n, a); ok != (wait == 0) {
-			t.Fatalf("take %d, %d of %+v: got %v, the model says %v", i, n, a, wait, ok)
-		}
-		if wait > time.Nanosecond && rnd.IntN(2) == 0 {
-			c.t = c.t.Add(wait - time.Nanosecond)
-			if early, err := m.Take(context.Background(), "k", n, a); err != nil || early != 1 {
-				t.Fatalf("take %d: a nanosecond before the end of the wait: %v, %v", i, early, err)
-			}
-			c.t = c.t.Add(time.Nanosecond)
-			if wait, err := m.Take(context.Background(), "k", n, a); err != nil || wait != 0 || !want.take(c.t, n, a) {
-				t.Fatalf("take %d: after the wait: %v, %v", i, wait, err)
-			}
-		}
-	}
+	return statetest.Fixture{Once: m, Limiter: m, Now: c.now, Pass: func(d time.Duration) { c.t = c.t.Add(d) }}
 }
 
 func TestLimiterModel(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(300) {
-		agree(t, rand.New(rand.NewPCG(seed, 1)), 200)
+		statetest.Agree(t, counted(), rand.New(rand.NewPCG(seed, 1)), 200)
 	}
 }
 
@@ -108,7 +43,7 @@ func FuzzTake(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed []byte) {
 		var b [32]byte
 		copy(b[:], seed)
-		agree(t, rand.New(rand.NewPCG(binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:]))), 20+int(b[16]))
+		statetest.Agree(t, counted(), rand.New(rand.NewPCG(binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:]))), 20+int(b[16]))
 	})
 }
 
