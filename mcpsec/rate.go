@@ -49,20 +49,32 @@ func (s *Server) rate(ctx context.Context, principal string) (wait time.Duration
 		if wait := r.waits.left(principal, time.Now()); wait > 0 {
 			return wait, nil
 		}
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, stateTimeout)
-		defer cancel()
 	}
 	wait, err = r.take(ctx, principal)
-	if r.remote && wait > 0 && err == nil {
+	switch {
+	case err == nil && wait > 0 && r.remote:
 		r.waits.set(principal, time.Now().Add(wait))
-	}
-	if err != nil {
+	case err != nil && ctx.Err() == nil: // nobody has hung up
 		if ok, more := r.failures.admit(time.Now()); ok {
 			s.log.ErrorContext(ctx, "a request was refused because Options.State could not count it", "error", err, "more", more)
 		}
 	}
 	return wait, err
+}
+
+// take asks the limiter, which may be a user's own: one that panics counts nothing.
+func (r *rates) take(ctx context.Context, principal string) (wait time.Duration, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the Limiter panicked: %v", p)
+		}
+	}()
+	if r.remote {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, stateTimeout)
+		defer cancel()
+	}
+	return r.limiter.Take(ctx, r.prefix+principal, 1, r.allowance)
 }
 
 // waits are when those may be asked about again who were told to wait. Until then
@@ -92,14 +104,4 @@ func (w *waits) set(principal string, until time.Time) {
 		w.until = map[string]time.Time{}
 	}
 	w.until[principal] = until
-}
-
-// take asks the limiter, which may be a user's own: one that panics counts nothing.
-func (r *rates) take(ctx context.Context, principal string) (wait time.Duration, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the Limiter panicked: %v", p)
-		}
-	}()
-	return r.limiter.Take(ctx, r.prefix+principal, 1, r.allowance)
 }

@@ -17,8 +17,8 @@ import (
 // A result leaves when its time to keep has ended, a claim that was not settled an
 // hour after its lease, and an allowance that has filled up when room is needed. A
 // Claim or Take of a new key over the bounds is [ErrFull], and so is a Complete whose
-// result has no room: its claim stays, until its lease ends. Keys that are kept go on as before,
-// and allowances take no room from keys of Once, nor these from them.
+// result has no room: its claim stays, until its lease ends. Keys that are kept go on
+// as before, and allowances take no room from keys of Once, nor these from them.
 //
 // So whoever can make up keys of allowances can keep new keys out, for as long as
 // theirs need to fill up: one of 200 in 2 seconds is gone 10 ms after 1 was taken
