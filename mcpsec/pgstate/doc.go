@@ -45,7 +45,9 @@
 //
 // # What it does not protect
 //
-// Whoever may write the tables decides what is allowed. A failover to a standby that
+// Whoever may write the tables decides what is allowed, and so does whoever can change
+// what is sent: the connection is the pool's, to be made with sslmode=verify-full where
+// it crosses a network. A failover to a standby that
 // has not received the last commits forgets them, and all allowances. How many keys
 // there are is bounded by nothing but how fast callers can make them up. What is left
 // open by [state.Once] is left open here: a process that dies between the effect and

@@ -226,7 +226,8 @@ func TestNewRefuses(t *testing.T) {
 	}
 	for setting, value := range map[string]string{
 		"default_transaction_isolation": "serializable", "synchronous_commit": "off",
-		"search_path": "public, pg_catalog",
+		"default_transaction_read_only": "on",
+		"search_path":                   "public, pg_catalog",
 	} {
 		pool := newPool(t, w.database, func(c *pgxpool.Config) { c.ConnConfig.RuntimeParams[setting] = value })
 		if s, err := pgstate.New(t.Context(), pool, pgstate.Options{}); err == nil || !strings.Contains(err.Error(), setting) {

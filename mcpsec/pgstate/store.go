@@ -110,11 +110,12 @@ func (s *Store) prepare(schema, clock string) {
 func checkSession(ctx context.Context, q querier, _ string) error {
 	var version int
 	var standby bool
-	var isolation, commit, first string
+	var isolation, commit, readOnly, first string
 	err := q.QueryRow(ctx, `SELECT pg_catalog.current_setting('server_version_num')::integer, pg_catalog.pg_is_in_recovery(),
 		pg_catalog.current_setting('default_transaction_isolation'), pg_catalog.current_setting('synchronous_commit'),
+		pg_catalog.current_setting('default_transaction_read_only'),
 		(SELECT s FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) AS s WHERE s::text NOT LIKE 'pg\_temp%' LIMIT 1)::text`).
-		Scan(&version, &standby, &isolation, &commit, &first)
+		Scan(&version, &standby, &isolation, &commit, &readOnly, &first)
 	switch {
 	case err != nil:
 		return err
@@ -122,6 +123,8 @@ func checkSession(ctx context.Context, q querier, _ string) error {
 		return plain("PostgreSQL 14 or later is required")
 	case standby:
 		return plain("this is a standby: connect to the primary")
+	case readOnly != "off":
+		return plain("default_transaction_read_only is on for this role")
 	case isolation != "read committed":
 		return plain("default_transaction_isolation must be read committed for this role")
 	case commit == "off":
