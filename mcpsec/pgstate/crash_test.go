@@ -2,7 +2,6 @@ package pgstate_test
 
 import (
 	"context"
-	"errors"
 	"os"
 	"testing"
 	"time"
@@ -31,8 +30,15 @@ func TestCrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	migrateAs(t, conn, server.Admin())
-	pool, err := pgxpool.New(ctx, server.URL("", ""))
+	if err := pgstate.Migrate(ctx, conn, "", server.Admin()); err != nil {
+		t.Fatal(err)
+	}
+	config, err := pgxpool.ParseConfig(server.URL("", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.MaxConns = 1 // one dead session, so one call that fails
+	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +62,7 @@ func TestCrash(t *testing.T) {
 	if err := s.Complete(ctx, claim, []byte("paid"), time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	crash(ctx, t, conn)
+	crash(ctx, t, conn, server.URL("", ""))
 	for {
 		if c, err := s.Claim(ctx, "k", time.Hour); err == nil {
 			if c.Status != state.Done || string(c.Result) != "paid" {
@@ -74,17 +80,14 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-func migrateAs(t *testing.T, conn *pgx.Conn, role string) {
+// crash kills the process of one session, upon which the server ends all the others
+// and recovers as after a power cut. It returns when that is done.
+func crash(ctx context.Context, t *testing.T, conn *pgx.Conn, url string) {
 	t.Helper()
-	if err := pgstate.Migrate(t.Context(), conn, "", role); err != nil {
+	witness, err := pgx.Connect(ctx, url)
+	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// crash kills the process of one session, upon which the server ends all the others
-// and recovers as after a power cut.
-func crash(ctx context.Context, t *testing.T, conn *pgx.Conn) {
-	t.Helper()
 	backend, err := os.FindProcess(int(conn.PgConn().PID()))
 	if err != nil {
 		t.Fatal(err)
@@ -92,6 +95,12 @@ func crash(ctx context.Context, t *testing.T, conn *pgx.Conn) {
 	if err := backend.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	for errors.Is(conn.Ping(ctx), nil) && ctx.Err() == nil { // until it is dead
+	for witness.Ping(ctx) == nil { // until the server has noticed
+	}
+	for ctx.Err() == nil { // until it lets anyone in again
+		if again, err := pgx.Connect(ctx, url); err == nil {
+			again.Close(ctx)
+			return
+		}
 	}
 }

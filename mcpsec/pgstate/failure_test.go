@@ -95,11 +95,8 @@ func TestUnreachable(t *testing.T) {
 func TestTimeouts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	s, err := pgstate.New(t.Context(), newPool(t, w.database, nil), pgstate.Options{Timeout: 50 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := w.store(t)
+	pgstate.SetTimeout(s, 50*time.Millisecond)
 	tx, err := w.admin.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +111,7 @@ func TestTimeouts(t *testing.T) {
 	if _, err := s.Take(ctx, "k", 1, state.Allowance{Limit: 1, Per: time.Hour}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
-	slow := newPool(t, w.database, func(c *pgxpool.Config) { c.ConnConfig.RuntimeParams["statement_timeout"] = "50ms" })
+	slow := newPool(t, w.database, func(c *pgxpool.Config) { c.ConnConfig.RuntimeParams["statement_timeout"] = "200ms" })
 	migrate(t, admin(t, w.database), "free") // New must not wait for the lock
 	onceFree := newStore(t, slow, "free")
 	pgstate.SetClock(onceFree, "mcpsec", pgstate.DatabaseClock)
