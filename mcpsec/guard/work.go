@@ -19,7 +19,8 @@ import (
 // a call whose timeout is more than the Limit is always refused.
 //
 // What has filled up again while the handler ran is not given back, and of a Calendar
-// budget nothing is after its end. A handler that is left behind keeps what was taken
+// budget nothing is after its end by this process's clock: one that is wrong by a
+// second can give back to the new budget what was taken of the old. A handler that is left behind keeps what was taken
 // until it returns; what it used beyond is taken then, if it is there.
 //
 // Work panics if l is nil or the budget out of bounds.
