@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -118,7 +117,11 @@ func cursor(req mcp.Request) string {
 
 // meter counts a request that does not get as far as the pipeline.
 func (s *Server) meter(ctx context.Context, principal string) error {
-	if _, wait := s.meters.take(principal, time.Now(), s.limits.CallsPerSecond); wait > 0 {
+	switch wait, err := s.rate(ctx, principal); {
+	case err != nil:
+		s.recordRefusal(ctx, refusal{principal: principal, rule: "rate", reason: "the request could not be counted"})
+		return internalError()
+	case wait != 0:
 		s.recordRefusal(ctx, refusal{principal: principal, rule: "rate", reason: "too many requests"})
 		return &wire.Vetted{Code: wire.CodeBusy, Text: "too many requests: wait, then retry"}
 	}

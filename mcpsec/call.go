@@ -43,6 +43,7 @@ type Call struct {
 	shape string // of the arguments, for the record
 
 	assent *assent // of a person, where one was needed
+	after  *hooks
 }
 
 // A Guard allows a call by returning nil. All of a server's guards run, then

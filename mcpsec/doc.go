@@ -25,8 +25,8 @@
 //
 //  1. The message is one well-formed JSON-RPC message of bounded size and depth,
 //     or it is answered with an error that echoes nothing.
-//  2. A place for the call is found, or it is refused: calls are counted and
-//     bounded, never queued.
+//  2. A place for the call is found, or it is refused: calls are counted, by
+//     [Options].State for all replicas, and bounded, never queued.
 //  3. The arguments are decoded once, strictly and exactly, and checked against
 //     the validate tags that also made the schema.
 //  4. The guards see the decoded value, the server's first, then the tool's. What
@@ -79,6 +79,12 @@
 // came, the Host, the Origin and the token are checked, in this order; each
 // request is its own token's, and there are no sessions. A tool whose
 // [ToolSpec].Scopes the caller lacks does not exist for the caller.
+//
+// # Several replicas
+//
+// Replicas with one [Options].State, a store of package pgstate, share the rates of
+// principals; package guard has further allowances on the same store. Requests are
+// stateless, so any replica answers any of them.
 //
 // Protections are switched off in package insecure and nowhere else.
 package mcpsec

@@ -92,6 +92,9 @@ func fromGuard(err error) *failure {
 	var e *Error
 	if errors.As(err, &e) {
 		f.text = "not allowed: " + e.Message
+		if e == err && e.Err != nil {
+			f.cause = e.Err // without a wrapping text
+		}
 		if e.Rule != "" {
 			f.rule = e.Rule
 		}

@@ -3,10 +3,8 @@ package mcpsec_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"io/fs"
 	"log"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,24 +14,13 @@ import (
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
-func newServer() *mcpsec.Server {
-	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "orders", Version: "1.0.0"}, mcpsec.Options{
-		Audit: mcpsec.NewAuditLog(io.Discard),
-		Log:   slog.DiscardHandler,
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	return srv
-}
-
 type ReviewIn struct {
 	Language string `json:"language" validate:"required,oneof=go rust" jsonschema:"what the code is written in"`
 }
 
 // A prompt with one argument, which is checked and completed.
 func ExampleNewPrompt() {
-	srv := newServer()
+	srv := newServer(mcpsec.Options{})
 	srv.AddPrompt(mcpsec.NewPrompt(mcpsec.PromptSpec{
 		Name:        "review",
 		Description: "Review code for mistakes.",
@@ -79,7 +66,7 @@ type OrderIn struct {
 // A resource for each order. Its variable is one segment and is checked; what
 // does not exist cannot be told from what no resource has.
 func ExampleNewResource() {
-	srv := newServer()
+	srv := newServer(mcpsec.Options{})
 	srv.AddResource(mcpsec.NewResource(mcpsec.ResourceSpec{
 		Name:        "order",
 		Description: "One order by its number.",
@@ -131,7 +118,7 @@ func ExampleNewFiles() {
 		log.Fatal(err)
 	}
 	defer root.Close()
-	srv := newServer()
+	srv := newServer(mcpsec.Options{})
 	srv.AddResource(mcpsec.NewFiles(root, mcpsec.ResourceSpec{
 		Name:        "docs",
 		Description: "The product's documents.",

@@ -80,7 +80,7 @@ type endpoint struct {
 
 	addresses meters // what was refused before anyone was known
 	inFlight  inFlight
-	callers   callers
+	requests  callers  // under way, by principal
 	verifying callers  // by address
 	failures  refusals // of the Verifier: one that is down must not fill the log
 
@@ -324,11 +324,11 @@ func (e *endpoint) enter(id string) (leave func(), ok bool) {
 	if !e.inFlight.enter(2 * e.limits.MaxConcurrent) {
 		return nil, false
 	}
-	if !e.callers.enter(id, 2*e.limits.MaxConcurrentPerPrincipal) {
+	if !e.requests.enter(id, 2*e.limits.MaxConcurrentPerPrincipal) {
 		e.inFlight.leave()
 		return nil, false
 	}
-	return sync.OnceFunc(func() { e.callers.leave(id); e.inFlight.leave() }), true
+	return sync.OnceFunc(func() { e.requests.leave(id); e.inFlight.leave() }), true
 }
 
 // callers counts, by name, what is under way. A name takes no memory when

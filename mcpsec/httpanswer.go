@@ -145,11 +145,15 @@ func (x *httpExchange) acknowledge() {
 }
 
 func (x *httpExchange) metered() bool {
-	_, wait := x.e.meters.take(x.principal.ID, time.Now(), x.e.limits.CallsPerSecond)
-	if wait > 0 {
+	switch wait, err := x.e.rate(x.r.Context(), x.principal.ID); {
+	case err != nil:
+		x.refuse(unavailable)
+	case wait != 0:
 		x.refuse(tooMany)
+	default:
+		return true
 	}
-	return wait <= 0
+	return false
 }
 
 func (x *httpExchange) record(rule, reason string) {

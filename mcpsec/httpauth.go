@@ -15,7 +15,6 @@ import (
 const (
 	wellKnown     = "/.well-known/oauth-protected-resource" // RFC 9728, section 3
 	maxToken      = 8 << 10                                 // bytes
-	maxPrincipal  = 256                                     // bytes of its ID
 	verifyTimeout = 10 * time.Second
 	maxVerifying  = 32 // tokens of one address that are looked at at once
 )
@@ -113,10 +112,13 @@ func guardedVerify(ctx context.Context, v TokenVerifier, token string) (p Princi
 
 // checkPrincipal refuses a caller without a name: all of them would be one.
 func checkPrincipal(p Principal) error {
-	if p.ID == "" || len(p.ID) > maxPrincipal {
-		return fmt.Errorf("the Verifier returned a Principal whose ID is empty or longer than %d bytes", maxPrincipal)
+	if p.ID == "" {
+		return errors.New("the Verifier returned a Principal whose ID is empty")
 	}
-	return visible(p.ID)
+	if err := checkID(p.ID); err != nil {
+		return fmt.Errorf("the Verifier returned a Principal: %w", err)
+	}
+	return nil
 }
 
 // challenge sets WWW-Authenticate by RFC 6750, section 3, and RFC 9728, section

@@ -33,8 +33,8 @@ type Limits struct {
 	// MaxConcurrentPerPrincipal is the same for one caller. Defaults to 16.
 	MaxConcurrentPerPrincipal int
 	// CallsPerSecond is how many calls, lists and other requests one principal
-	// may make on average, with bursts of twice as many: 0.01 to 1,000,000.
-	// Defaults to 100.
+	// may make on average, with bursts of twice as many, at least two: 0.01 to
+	// 1,000,000. They are counted in Options.State. Defaults to 100.
 	CallsPerSecond float64
 	// MaxMessage is how many bytes one incoming message may have. Defaults to
 	// 1 MiB.
@@ -105,64 +105,57 @@ func (c *inFlight) enter(limit int) bool {
 
 func (c *inFlight) leave() { c.n.Add(-1) }
 
-// meter keeps what one principal has running and how fast it calls. The rate is
-// a GCRA: due is when the allowance is full again.
-type meter struct {
-	running inFlight
-	due     time.Time
-}
+// meter keeps how fast something comes, as a GCRA: due is when the allowance is
+// full again.
+type meter struct{ due time.Time }
 
-// meters holds a meter for each principal that was active lately.
+// meters holds a meter for each name that was active lately.
 type meters struct {
 	mu sync.Mutex
 	m  map[string]*meter
 }
 
-// maxMeters bounds the memory that new principals can take.
+// maxMeters bounds the memory that new names can take.
 const maxMeters = 10_000
 
-// take counts one call of the principal at time now. It returns how long to
-// wait when the call comes too early.
-func (ms *meters) take(principal string, now time.Time, perSecond float64) (*meter, time.Duration) {
+// take counts one of the name at time now, unless it comes too early.
+func (ms *meters) take(name string, now time.Time, perSecond float64) {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
-	m := ms.m[principal]
+	m := ms.m[name]
 	if m == nil {
-		m = ms.add(principal, now)
+		m = ms.add(name, now)
 	}
 	step, burst := pace(perSecond)
 	if m.due.Before(now) {
 		m.due = now
 	}
-	if wait := m.due.Add(step).Sub(now) - burst; wait > 0 {
-		return m, wait
+	if m.due.Add(step).Sub(now) <= burst {
+		m.due = m.due.Add(step)
 	}
-	m.due = m.due.Add(step)
-	return m, 0
 }
 
-// exhausted reports whether take would refuse, and counts nothing.
-func (ms *meters) exhausted(key string, now time.Time, perSecond float64) bool {
+// exhausted reports whether take would not count.
+func (ms *meters) exhausted(name string, now time.Time, perSecond float64) bool {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
-	m := ms.m[key]
+	m := ms.m[name]
 	step, burst := pace(perSecond)
 	return m != nil && m.due.Add(step).Sub(now) > burst
 }
 
-// pace is the time that one call is worth, and how much of it may be taken at
-// once.
+// pace is the time that one is worth, and how much of it may be taken at once.
 func pace(perSecond float64) (step, burst time.Duration) {
 	step = time.Duration(float64(time.Second) / perSecond)
 	return step, time.Duration(math.Max(2, 2*perSecond)) * step
 }
 
 // add makes a meter, and room for it: idle ones first. A table full of active
-// principals starts over, which forgives them at most one burst each.
-func (ms *meters) add(principal string, now time.Time) *meter {
+// names starts over, which forgives them at most one burst each.
+func (ms *meters) add(name string, now time.Time) *meter {
 	if len(ms.m) >= maxMeters {
 		for k, m := range ms.m {
-			if m.due.Before(now) && m.running.n.Load() == 0 {
+			if m.due.Before(now) {
 				delete(ms.m, k)
 			}
 		}
@@ -171,6 +164,6 @@ func (ms *meters) add(principal string, now time.Time) *meter {
 		ms.m = map[string]*meter{}
 	}
 	m := &meter{}
-	ms.m[principal] = m
+	ms.m[name] = m
 	return m
 }

@@ -26,7 +26,8 @@ type run struct {
 	call   Call
 	round  int     // of questions to a person, from 1
 	yes    *assent // that a person has given to this call while it waited
-	meter  *meter
+	after  hooks
+	took   time.Duration // by the handler
 	done   chan *result
 
 	mu       sync.Mutex // guards the fields below, call.shape and call.assent
@@ -53,6 +54,7 @@ func (s *Server) serve(ctx context.Context, o *operation, req *mcp.CallToolReque
 	for round := 1; ; round++ {
 		call.start = time.Now()
 		r := &run{server: s, op: o, req: req, yes: yes, round: round, done: make(chan *result, 1), call: call}
+		r.call.after = &r.after
 		res := r.pass(ctx, raw)
 		if res.ask == nil || res.ask.way == byRetry {
 			return res
@@ -82,22 +84,25 @@ func (o *operation) timeout(s *Server) time.Duration {
 
 // admit finds a place for the call, or refuses it at once: a queue would only
 // hide the overload and grow.
-func (r *run) admit() *failure {
-	s, o := r.server, r.op
-	m, wait := s.meters.take(r.call.Principal.ID, r.call.start, s.limits.CallsPerSecond)
-	if wait > 0 {
+func (r *run) admit(ctx context.Context) *failure {
+	s, o, id := r.server, r.op, r.call.Principal.ID
+	switch wait, err := s.rate(ctx, id); {
+	case err != nil && ctx.Err() != nil:
+		return r.ended(ctx, false)
+	case err != nil:
+		return refused("rate", "the call could not be counted: retry later")
+	case wait != 0:
 		return refused("rate", fmt.Sprintf("too many calls: retry in %d ms", wait.Milliseconds()+1))
 	}
-	r.meter = m
 	if !s.running.enter(s.limits.MaxConcurrent) {
 		return busy()
 	}
-	if !m.running.enter(s.limits.MaxConcurrentPerPrincipal) {
+	if !s.callers.enter(id, s.limits.MaxConcurrentPerPrincipal) {
 		s.running.leave()
 		return busy()
 	}
 	if n := o.spec.MaxConcurrent; n > 0 && !o.running.enter(n) {
-		m.running.leave()
+		s.callers.leave(id)
 		s.running.leave()
 		return busy()
 	}
@@ -113,7 +118,7 @@ func (r *run) leave() {
 	if r.op.spec.MaxConcurrent > 0 {
 		r.op.running.leave()
 	}
-	r.meter.running.leave()
+	r.server.callers.leave(r.call.Principal.ID)
 	r.server.running.leave()
 }
 
@@ -121,7 +126,7 @@ func (r *run) leave() {
 // free before the answer is out, so that the next call finds it; a handler that
 // was left behind keeps its place until it returns.
 func (r *run) work(ctx context.Context, raw json.RawMessage) {
-	f, taken := r.admit(), false
+	f, taken := r.admit(ctx), false
 	admitted := f == nil
 	defer func() {
 		p := recover()
@@ -159,6 +164,7 @@ func (r *run) abort(ctx context.Context, p any) {
 // take is the pipeline after admission. It returns nil when the call has been
 // given up meanwhile.
 func (r *run) take(ctx context.Context, raw json.RawMessage, f *failure) *result {
+	defer r.settle(ctx) // whatever ends it
 	var in any
 	if f == nil {
 		in, f = r.decide(ctx, raw)
@@ -173,6 +179,7 @@ func (r *run) take(ctx context.Context, raw json.RawMessage, f *failure) *result
 		return nil
 	}
 	res, f := r.perform(ctx, in)
+	r.settle(ctx) // its time counts, too
 	return r.finish(ctx, res, f)
 }
 
@@ -287,7 +294,9 @@ func (r *run) enter(stage *bool) bool {
 // perform runs the handler and encodes its result. A panic in either becomes a
 // failure: the SDK would let it end the process.
 func (r *run) perform(ctx context.Context, in any) (res *result, f *failure) {
+	start := time.Now()
 	defer func() {
+		r.took = time.Since(start)
 		if p := recover(); p != nil {
 			res, f = nil, panicError(p, debug.Stack())
 		}

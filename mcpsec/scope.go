@@ -19,6 +19,18 @@ func (s *Server) principalOf(ctx context.Context) Principal {
 	return s.principal
 }
 
+// maxPrincipal bounds a Principal's ID, in bytes.
+const maxPrincipal = 256
+
+// checkID refuses an ID that fits into no key of package state, or that a record
+// shows as another.
+func checkID(id string) error {
+	if len(id) > maxPrincipal || strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return fmt.Errorf("a Principal's ID has at most %d bytes and no control characters", maxPrincipal)
+	}
+	return visible(id)
+}
+
 // lacks returns the scopes that a caller needs and does not all have.
 func (o *operation) lacks(p Principal) []string {
 	for _, scope := range o.spec.Scopes {

@@ -39,6 +39,10 @@ type Options struct {
 	Guards []Guard
 	// Limits bounds what a client can make the server spend.
 	Limits Limits
+	// State is what replicas share: the rates of principals, and keys that are
+	// used once. While it cannot be asked, every request is refused. Defaults to
+	// this process's memory.
+	State state.Store
 	// Principal is who calls over standard input and output, and over HTTP where
 	// nobody verifies tokens. Defaults to the ID "local".
 	Principal Principal
@@ -55,7 +59,7 @@ type Options struct {
 	// answered: the first seals, all of them open, so that a key can be
 	// replaced without losing questions that are open. Each is random, of 32
 	// bytes or more. Replicas need the same keys, or one refuses the answer to
-	// another's question; each counts for itself that an answer is used once.
+	// another's question, and the same State, or an answer is good once on each.
 	// Defaults to a key of this process.
 	SealKeys []Secret
 	// Redactor masks secrets in results, error texts, logs and records.
@@ -93,7 +97,8 @@ type Server struct {
 	running   inFlight
 	waiting   inFlight // for people
 	askers    callers  // the same by principal
-	meters    meters
+	callers   callers  // whose calls run
+	rates     *rates
 	refusals  refusals
 	strangers refusals // who cannot push the refusals of callers out of the record
 
@@ -137,12 +142,16 @@ func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
 		impl: *impl, info: info, redact: red, guards: slices.Clone(o.Guards),
 		limits: o.Limits.withDefaults(), mode: o.Mode, stepUp: o.StepUp,
 		principal: Principal{ID: o.Principal.ID, Scopes: slices.Clone(o.Principal.Scopes)},
-		approver:  o.Approver, seal: ring, once: new(state.Memory),
+		approver:  o.Approver, seal: ring, once: o.State,
 		log:       slog.New(log),
 		tools:     map[string]*Tool{},
 		prompts:   map[string]*Prompt{},
 		resources: map[string]*Resource{},
 	}
+	if s.once == nil {
+		s.once = new(state.Memory)
+	}
+	s.rates = newRates(o.State, impl.Name, s.limits.CallsPerSecond)
 	s.audit = guarded{o.Audit, &s.metrics.audits}
 	s.sdk = mcp.NewServer(impl, &mcp.ServerOptions{
 		Instructions: o.Instructions,
@@ -168,6 +177,8 @@ func checkOptions(impl *mcp.Implementation, o *Options) error {
 		return errors.New("Options.Audit must record level info")
 	case o.Mode > Destroy:
 		return errors.New("Options.Mode must be Read, Write or Destroy")
+	case len(ratePrefix(impl.Name)) > state.MaxKey-maxPrincipal:
+		return errors.New("the Implementation's name is too long")
 	case os.Getenv("MCPGODEBUG") != "":
 		return errors.New("the environment variable MCPGODEBUG weakens the SDK: unset it")
 	}
@@ -176,6 +187,9 @@ func checkOptions(impl *mcp.Implementation, o *Options) error {
 	}
 	if err := o.Limits.check(); err != nil {
 		return err
+	}
+	if err := checkID(o.Principal.ID); err != nil {
+		return fmt.Errorf("Options.Principal: %w", err)
 	}
 	for _, text := range []string{impl.Name, impl.Title, impl.Version, o.Instructions} {
 		if err := visible(text); err != nil {

@@ -1,5 +1,5 @@
-// Package statetest holds what every [state.Once] must do, as tests that each
-// implementation runs. It protects replicas from stores that promise the same
+// Package statetest holds what every [state.Once] and [state.Limiter] must do, as
+// tests that each implementation runs. It protects replicas from stores that promise the same
 // and differ.
 package statetest
 
@@ -15,17 +15,20 @@ import (
 	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 )
 
-// A Fixture is a store under test. Pass lets that much time pass for the store.
+// A Fixture is a store under test, with a clock that only Pass moves: a conformant
+// store asks no other.
 type Fixture struct {
-	Once state.Once
-	Pass func(time.Duration)
+	Once    state.Once
+	Limiter state.Limiter
+	Now     func() time.Time
+	Pass    func(time.Duration)
 }
 
 // A Harness runs one test with a store that holds none of the test's keys. It may
 // run it in a bubble of testing/synctest, so tests start no subtests.
 type Harness func(t *testing.T, test func(*testing.T, Fixture))
 
-// Run runs all tests against the stores that the harness makes.
+// Run runs all tests of Once against the stores that the harness makes.
 func Run(t *testing.T, h Harness) {
 	for name, test := range map[string]func(*testing.T, Fixture){
 		"one of fifty gets the key":      oneTaker,
@@ -199,6 +202,17 @@ func completedAgain(t *testing.T, f Fixture) {
 	lost(t, f.Once.Complete(t.Context(), c, []byte("else"), keep))
 	if c := claim(t, f, "k", state.Done); string(c.Result) != "paid" {
 		t.Errorf("got %q", c.Result)
+	}
+	f.Pass(keep / 2)
+	complete(t, f, c, "paid")
+	f.Pass(keep / 2) // it is kept no longer for that
+	claim(t, f, "k", state.Taken)
+
+	c = claim(t, f, "nil", state.Taken)
+	for range 2 {
+		if err := f.Once.Complete(t.Context(), c, nil, keep); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

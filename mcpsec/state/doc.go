@@ -1,5 +1,6 @@
 // Package state lets something be done once, however often and wherever it is
-// asked for: a payment, a webhook's effect, the use of a confirmation.
+// asked for (a payment, a webhook's effect, the use of a confirmation), and only so
+// much of something be had (calls a second, money a day).
 //
 //	claim, err := once.Claim(ctx, "pay:"+key, time.Minute)
 //	if err != nil {
@@ -29,8 +30,18 @@
 // for ever. Each claim has a fencing number: one whose lease ended and whose key
 // was taken over can neither complete nor fail it ([ErrLost]).
 //
-// [Memory] keeps the keys of one process. It is bounded, and refuses a new key
-// rather than forget one that still counts ([ErrFull]).
+// A [Limiter] protects what is scarce from whoever asks for too much of it at once
+// or in a day, and counts exactly: no rounding adds up, no clock that goes backwards
+// fills anything, and of takers at one moment no more get some than there is.
+//
+//	wait, err := limiter.Take(ctx, "refunds:"+principal, cents, perDay)
+//	if err != nil || wait > 0 {
+//		return errNotNow // an error means that nothing is known
+//	}
+//
+// [Memory] is the [Store] of one process. It is bounded, and refuses a new key
+// rather than forget one that still counts ([ErrFull]). Package pgstate has the
+// one that replicas share.
 //
 // # What it does not protect
 //
@@ -40,5 +51,7 @@
 // itself, as Stripe's idempotency keys do. A worker that goes on after its lease
 // runs beside the one that took over: let leases be longer than the work can
 // take. Memory forgets with its process and is not shared between replicas. Who
-// may use which key is left to the caller: put the principal into the key.
+// may use which key is left to the caller: put the principal into the key. What is
+// taken of an allowance and not spent stays taken unless it is given back, also
+// when the process dies.
 package state

@@ -11,14 +11,22 @@ import (
 	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 )
 
+func inBubble(t *testing.T, test func(*testing.T, statetest.Fixture)) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := new(state.Memory)
+		test(t, statetest.Fixture{Once: m, Limiter: m, Now: time.Now, Pass: time.Sleep})
+	})
+}
+
 func TestMemoryIsOnce(t *testing.T) {
 	t.Parallel()
-	statetest.Run(t, func(t *testing.T, test func(*testing.T, statetest.Fixture)) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			test(t, statetest.Fixture{Once: new(state.Memory), Pass: time.Sleep})
-		})
-	})
+	statetest.Run(t, inBubble)
+}
+
+func TestMemoryIsLimiter(t *testing.T) {
+	t.Parallel()
+	statetest.RunLimiter(t, inBubble)
 }
 
 // take claims key-0 to key-(n-1), and completes each second of them.

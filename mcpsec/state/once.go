@@ -5,23 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"time"
-	"unicode/utf8"
+
+	"github.com/mcpsec/mcpsec-go/internal/bounds"
 )
 
-// Bounds that every [Once] enforces.
+// Bounds that every [Once] and [Limiter] enforces.
 const (
-	MaxKey    = 512       // bytes of a key
-	MaxResult = 64 << 10  // bytes of a result
-	maxTime   = 366 * day // of a lease, and for which a result is kept
-	day       = 24 * time.Hour
+	MaxKey    = bounds.MaxKey    // bytes of a key
+	MaxResult = bounds.MaxResult // bytes of a result
 )
 
 var (
 	// ErrLost says that a claim is no longer its holder's: its lease ended and
 	// another took the key, or it was completed or failed already.
 	ErrLost = errors.New("the claim is lost: its lease ended, or it was settled already")
-	// ErrFull says that there is no room for another key or result, and that
-	// all that is kept still counts.
+	// ErrFull says that there is no room for another key, result or allowance,
+	// and that all that is kept still counts.
 	ErrFull = errors.New("no room for another key")
 )
 
@@ -79,41 +78,4 @@ func (s Status) String() string {
 		return "done"
 	}
 	return fmt.Sprintf("Status(%d)", uint8(s))
-}
-
-// checkClaim refuses what no implementation takes. Errors do not hold the key:
-// it may be a secret of the caller's.
-func checkClaim(key string, lease time.Duration) error {
-	switch {
-	case key == "":
-		return errors.New("the key is empty")
-	case len(key) > MaxKey:
-		return fmt.Errorf("a key of %d bytes: at most %d are kept", len(key), MaxKey)
-	case !printable(key):
-		return errors.New("the key must be UTF-8 without control characters")
-	}
-	return checkTime("the lease", lease)
-}
-
-func checkResult(result []byte, keep time.Duration) error {
-	if len(result) > MaxResult {
-		return fmt.Errorf("a result of %d bytes: at most %d are kept", len(result), MaxResult)
-	}
-	return checkTime("the time to keep", keep)
-}
-
-func checkTime(what string, d time.Duration) error {
-	if d <= 0 || d > maxTime {
-		return fmt.Errorf("%s must be more than zero and at most 366 days", what)
-	}
-	return nil
-}
-
-func printable(key string) bool {
-	for _, r := range key {
-		if r < ' ' || r == 0x7f {
-			return false
-		}
-	}
-	return utf8.ValidString(key)
 }

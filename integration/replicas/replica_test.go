@@ -1,0 +1,153 @@
+package replicas
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
+	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/pgstate"
+	"github.com/mcpsec/mcpsec-go/mcpsec/state"
+)
+
+var postgres pgtest.Shared
+
+// TestMain also is the program of a replica, which this binary starts with
+// REPLICA_DIR set.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("REPLICA_DIR"); dir != "" {
+		if err := replicaMain(dir, os.Getenv("REPLICA_DATABASE")); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
+	os.Exit(postgres.Main(m))
+}
+
+// callsPerSecond is the rate of a principal on all replicas together; the burst is
+// twice as much.
+const callsPerSecond = 40
+
+type payIn struct {
+	Key string `json:"key" validate:"required,max=40"`
+}
+
+type payOut struct {
+	Status string `json:"status"`
+}
+
+// replicaMain serves one tool, which pays once for each key, until standard input
+// ends: the process that has started it is gone then.
+func replicaMain(dir, database string) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { _, _ = io.Copy(io.Discard, os.Stdin); os.Exit(0) }()
+	pool, err := pgxpool.New(ctx, database)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	store, err := pgstate.New(ctx, pool, pgstate.Options{})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	audit, err := mcpsec.OpenAuditLog(filepath.Join(dir, "audit.jsonl"), mcpsec.Secret{})
+	if err != nil {
+		return err
+	}
+	effects, err := os.OpenFile(filepath.Join(dir, "effects"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "payments", Version: "1.0.0"}, mcpsec.Options{
+		Audit: audit, Mode: mcpsec.Write, State: store, Limits: mcpsec.Limits{CallsPerSecond: callsPerSecond},
+	})
+	if err != nil {
+		return err
+	}
+	srv.Add(mcpsec.NewTool(mcpsec.ToolSpec{Name: "pay", Description: "Pay once for a key.", Effect: mcpsec.Write},
+		func(ctx context.Context, in payIn) (payOut, error) { return pay(ctx, store, effects, in.Key) }))
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("listening %s\n", ln.Addr())
+	return srv.Serve(ctx, ln, mcpsec.HTTPOptions{Verifier: func(_ context.Context, token string) (mcpsec.Principal, error) {
+		return mcpsec.Principal{ID: token}, nil
+	}})
+}
+
+// pay has an effect, a line in a file, once for a key. The lease is longer than the
+// test: a key whose holder was killed stays held.
+func pay(ctx context.Context, once state.Once, effects io.Writer, key string) (payOut, error) {
+	claim, err := once.Claim(ctx, "pay:"+key, time.Hour)
+	if err != nil || claim.Status != state.Taken {
+		return payOut{claim.Status.String()}, err
+	}
+	if _, err := fmt.Fprintf(effects, "%s %s\n", key, mcpsec.CallID(ctx)); err != nil {
+		return payOut{}, err
+	}
+	return payOut{"paid"}, once.Complete(ctx, claim, nil, time.Hour)
+}
+
+// A replica is a process that is killed and started again, and keeps its files.
+type replica struct {
+	dir, database string
+	cmd           *exec.Cmd
+	stdin         io.Closer
+	address       string
+}
+
+func (r *replica) start(t *testing.T) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.cmd = exec.Command(self)
+	r.cmd.Env = append(os.Environ(), "REPLICA_DIR="+r.dir, "REPLICA_DATABASE="+r.database)
+	var stderr strings.Builder
+	r.cmd.Stderr = &stderr
+	if r.stdin, err = r.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := r.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	address, ok := strings.CutPrefix(strings.TrimSpace(line), "listening ")
+	if err != nil || !ok {
+		r.kill(t)
+		t.Fatalf("a replica does not start: %v: %s", err, stderr.String())
+	}
+	r.address = address
+}
+
+// kill ends it at once, in the middle of whatever it does.
+func (r *replica) kill(t *testing.T) {
+	t.Helper()
+	if err := r.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Error(err)
+	}
+	_ = r.cmd.Wait() // it was killed
+	r.stdin.Close()
+}
