@@ -21,6 +21,7 @@ import (
 	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/pgstate"
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 )
 
@@ -50,8 +51,9 @@ type payOut struct {
 	Status string `json:"status"`
 }
 
-// replicaMain serves one tool, which pays once for each key, until standard input
-// ends: the process that has started it is gone then.
+// replicaMain serves a tool that pays once for each key, and one that erases what a
+// person has confirmed, until standard input ends: the process that has started it is
+// gone then.
 func replicaMain(dir, database string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -75,13 +77,18 @@ func replicaMain(dir, database string) error {
 		return err
 	}
 	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "payments", Version: "1.0.0"}, mcpsec.Options{
-		Audit: audit, Mode: mcpsec.Write, State: store, Limits: mcpsec.Limits{CallsPerSecond: callsPerSecond},
+		Audit: audit, Mode: mcpsec.Destroy, State: store, SealKeys: []mcpsec.Secret{redact.NewSecret(os.Getenv("REPLICA_SEAL"))}, Limits: mcpsec.Limits{CallsPerSecond: callsPerSecond},
 	})
 	if err != nil {
 		return err
 	}
 	srv.Add(mcpsec.NewTool(mcpsec.ToolSpec{Name: "pay", Description: "Pay once for a key.", Effect: mcpsec.Write},
 		func(ctx context.Context, in payIn) (payOut, error) { return pay(ctx, store, effects, in.Key) }))
+	srv.Add(mcpsec.NewTool(mcpsec.ToolSpec{Name: "erase", Description: "Erase what a key names.", Effect: mcpsec.Destroy},
+		func(ctx context.Context, in payIn) (payOut, error) {
+			_, err := fmt.Fprintf(effects, "%s %s\n", in.Key, mcpsec.CallID(ctx))
+			return payOut{"erased"}, err
+		}))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -108,6 +115,7 @@ func pay(ctx context.Context, once state.Once, effects io.Writer, key string) (p
 // A replica is a process that is killed and started again, and keeps its files.
 type replica struct {
 	dir, database string
+	seal          string // the key of questions
 	cmd           *exec.Cmd
 	stdin         io.Closer
 	address       string
@@ -120,7 +128,7 @@ func (r *replica) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.cmd = exec.Command(self)
-	r.cmd.Env = append(os.Environ(), "REPLICA_DIR="+r.dir, "REPLICA_DATABASE="+r.database)
+	r.cmd.Env = append(os.Environ(), "REPLICA_DIR="+r.dir, "REPLICA_DATABASE="+r.database, "REPLICA_SEAL="+r.seal)
 	var stderr strings.Builder
 	r.cmd.Stderr = &stderr
 	if r.stdin, err = r.cmd.StdinPipe(); err != nil {

@@ -105,7 +105,7 @@ func newReplicas(t *testing.T) []*replica {
 	}
 	var all []*replica
 	for range replicas {
-		r := &replica{dir: t.TempDir(), database: database}
+		r := &replica{dir: t.TempDir(), database: database, seal: sealKey}
 		r.start(t)
 		t.Cleanup(func() { r.kill(t) })
 		all = append(all, r)
