@@ -173,6 +173,12 @@ var hostile = map[string]string{
 	"groups of 4":  "4111 1111 ",
 	"groups long":  "411 ",
 	"curve":        `"crv":"x","d":"`,
+	"rows":         "password,a\n",
+	"one row":      "password,",
+	"ruled rows":   "a|password\n--|--\n",
+	"tabs":         "token\t",
+	"short rows":   "a,token\nb\n",
+	"quoted rows":  `"a,password\n`,
 	"token rest":   "ghp_0123456789abcdef0123.",
 }
 

@@ -23,6 +23,8 @@ const (
 	b64any                     // alnum + / - _
 	notWhite                   // all but white space and quotes
 	ends                       // where an unquoted value may end
+	oneLine                    // all but what ends a line or a string of JSON
+	columned                   // what may stand behind a name in the first row of a table
 	wraps                      // where what stands around a value begins, see unwrap
 	innocent                   // letters, digits and marks that say nothing about a value
 )
@@ -59,8 +61,12 @@ func buildClasses() (t [256]class) {
 	for _, w := range wrappers {
 		set(wraps, w[:1])
 	}
+	set(columned, ",;|\t \r\n\\")
 	set(innocent, lower+upper+digits+"!@#$%^&+=~?/;,|")
 	for c := range t {
+		if c != '\n' && c != '\r' && c != '\\' {
+			t[c] |= oneLine
+		}
 		if t[c]&white == 0 && c != '"' && c != '\'' && c != '`' {
 			t[c] |= notWhite
 		}

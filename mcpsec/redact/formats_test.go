@@ -53,8 +53,24 @@ var formats = []string{
 
 func TestFormats(t *testing.T) {
 	t.Parallel()
+	testFormats(t, formats, [][2]string{{"", ""}, {"got ", " now"}, {`"`, `"`}, {"\n", "\n"}, {"(", ")."}})
+}
+
+// tables have the names of their columns in the first row.
+var tables = []string{
+	"user,password\nbob,»{pw}«\neve,»{pw}2«\n", "id;api_key;name\n1;»{20}«;bob", "id\ttoken\n1\t»{20}«\r\n", " user | password   \n------+------------\n bob  | »{pw}«\n(1 row)", "| name | token |\n|---|:--:|\n| bob | »{20}« |\n| eve | »{36}« |",
+	`{"text":"id,name,password\n1,bob,»{pw}«\n2,eve,»{pw}3«","rows":2}`, "token,user,password\n»{20}«,bob,»{pw}«",
+}
+
+func TestTables(t *testing.T) {
+	t.Parallel()
+	testFormats(t, tables, [][2]string{{"", ""}, {`"`, `"`}, {"\n", "\n"}, {"rows:\n", "\n"}})
+}
+
+func testFormats(t *testing.T, list []string, arounds [][2]string) {
+	t.Helper()
 	r := redact.New(redact.Options{})
-	for _, f := range formats {
+	for _, f := range list {
 		text := bodies.Replace(f)
 		var secrets []string
 		for _, part := range strings.Split(text, "»")[1:] {
@@ -62,7 +78,7 @@ func TestFormats(t *testing.T) {
 			secrets = append(secrets, secret)
 		}
 		text = strings.NewReplacer("»", "", "«", "").Replace(text)
-		for _, around := range [][2]string{{"", ""}, {"got ", " now"}, {`"`, `"`}, {"\n", "\n"}, {"(", ")."}} {
+		for _, around := range arounds {
 			in := around[0] + text + around[1]
 			out := r.String(in)
 			for _, s := range secrets {
@@ -89,7 +105,7 @@ var harmless = []string{
 	`b.Run("Key=int32/Elem=int32", f)`, "key=customer_records_by_region2", `<a class="token">abc12345def</a>`, "API_TOKEN=abc", "A basic HTTP/1.1 client",
 	// Tables, listings, dates and messages
 	"542A 542B 542C 542D 542E 542F 5430 5431 5432 5433", "41111 11111 111111", "OPENAI_API_KEY=sk-xxxxxxxxxxxxxxxx", `{"Key":"photos/2026/03/cat.jpg"}`, "{s} was 2026-11-25T10:00:00Z", "connect({s}=conf.value)", `println("old {s}:", fmt.Sprint(err2))`,
-	`{"{s}":"Please take another one."}`, `{"{s}":["is too short"]}`, `{"{s}":"choose one that is easy for you"}`, "AUTH PLAIN LOGIN CRAM-MD5", "data:image/png;base64,{48}", "WWW-Authenticate: Basic realm=\"x\"",
+	`{"{s}":"Please take another one."}`, `{"{s}":["is too short"]}`, `{"{s}":"choose one that is easy for you"}`, "AUTH PLAIN LOGIN CRAM-MD5", "data:image/png;base64,{48}", "user, password\nhost, port9876\n", "Enter user,password or token\nbob,abc12345\n", "password,x\nplain", "| password | b |\n| abc12345 | c |", "name,password\nbob,\neve,null\n", "WWW-Authenticate: Basic realm=\"x\"",
 }
 
 func TestHarmless(t *testing.T) {

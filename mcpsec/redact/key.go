@@ -44,6 +44,11 @@ func (m *scanner) keyed(start, end int) int {
 	if class == notSecret {
 		return m.missedAround(start, m.keyEnd+maxKey)
 	}
+	if to == len(m.s) || is(m.s[to], columned) {
+		if end := m.columns(from, to); end > 0 {
+			return end
+		}
+	}
 	st, v := m.separator(from, to)
 	if st == styleNone || v >= len(m.s) || m.otherwise(name, st, from, v) {
 		return 0

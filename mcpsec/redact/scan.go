@@ -22,6 +22,7 @@ type scanner struct {
 	cardEnd    int      // digits up to here were judged
 	blobEnd    int      // base64 up to here was judged
 	jarEnd     int      // cookies up to here were judged
+	rowsEnd    int      // rows of tables up to here were looked at
 	command    *command // the last one that was looked for
 	commandEnd int      // the end of its line
 	pemFrom    int      // from here, the next "-----END" is at pemNext
