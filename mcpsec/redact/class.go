@@ -57,7 +57,7 @@ func buildClasses() (t [256]class) {
 	set(crypt, "./$,=+-_")
 	set(b64any, "+/-_")
 	set(ends, " \t\r\n\"'`<>\x1b\x00\\?&,;()[]{}%")
-	set(wraps, "\n\r|>bNEur")
+	set(wraps, "\n\r|>bNEur&")
 	for _, w := range wrappers {
 		set(wraps, w[:1])
 	}

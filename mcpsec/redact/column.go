@@ -17,8 +17,11 @@ const (
 // It returns the end of what was masked, or 0. A row is looked at once.
 func (m *scanner) columns(from, to int) int {
 	mark := m.columnMark(from, to)
-	if mark == 0 || from < m.rowsEnd {
+	if from < m.rowsEnd {
 		return 0
+	}
+	if mark == 0 {
+		return m.fixedColumn(from, to)
 	}
 	start := m.rowStart(from)
 	end, next := m.rowEnd(from)
@@ -44,6 +47,31 @@ func (m *scanner) columns(from, to int) int {
 		}
 		masked = max(masked, m.cells(row, end, mark, classes[:n]))
 		m.rowsEnd = end
+	}
+	return masked
+}
+
+// fixedColumn masks the words beneath a name in capitals, of a table whose columns
+// start at the same place in each row: one such column of a table.
+func (m *scanner) fixedColumn(from, to int) (masked int) {
+	name := m.s[from:to]
+	class := m.t.classify(name)
+	start := m.rowStart(from)
+	if start < 0 || strings.ToUpper(name) != name || from > start && !hasAt(m.s, from-len("  "), "  ") || to < len(m.s) && m.s[to] != '\n' && !hasAt(m.s, to, "  ") {
+		return 0
+	}
+	_, next := m.rowEnd(from)
+	for next > 0 {
+		cell := next + from - start
+		var end int
+		end, next = m.rowEnd(next)
+		m.rowsEnd = end
+		if cell >= end || m.s[cell] == ' ' || cell > 0 && m.s[cell-1] != ' ' && m.s[cell-1] != '\n' {
+			break
+		}
+		if last := m.run(cell, opaque); last <= end && secretValue(class, styleTable, false, m.s[cell:last]) {
+			masked = m.mask(cell, last)
+		}
 	}
 	return masked
 }

@@ -56,9 +56,24 @@ func TestFormats(t *testing.T) {
 	testFormats(t, formats, [][2]string{{"", ""}, {"got ", " now"}, {`"`, `"`}, {"\n", "\n"}, {"(", ")."}})
 }
 
+// oddities are ways of writing that one language, tool or page has.
+var oddities = []string{
+	`["password","»a1{pw}«"]`, `[["host","pg1"],["api_key","»{20}«"]]`, `cfg.setPassword("»{pw}1«");`, "<tr><td>password</td><td>»{pw}1«</td></tr>", "<dt>Password</dt><dd>»{pw}1«</dd>",
+	"Le mot de passe est »{pw}1«", "La contrase\u00f1a es »{pw}1«", "Zugangsschl\u00fcssel: »{20}«", "{\"cl\u00e9_api\":\"»{20}«\"}", "password&#61;»{pw}1«", "u=https%253A%252F%252Fx.io%253Fapi_key%253D»{20}«",
+	"::set-output name=password::»{pw}«", "Key: db_password\nValue: »{pw}1«", "enable password 7 »97183106D85F936F«", "password: &pw »{pw}1«\nuser: a", "password:\n  »{pw}12«\nuser: a", `{"tokens":["»{20}«","»{36}«"]}`,
+	"psexec h1 -u ana -p »{pw}« cmd", "winrs -r:h1 -u:ana -p:»{pw}« ipconfig", "snmpwalk -v3 -u mon -A »{pw}« -X »{pw}2« 10.1.1.1", "gh secret set KEY --body »{20}« -R a/b", "aws ssm put-parameter --name /p --type SecureString --value »{pw}«",
+	"openssl enc -aes-256-cbc -k »{pw}« -in f", "nsec1»{36}{20}ab«", "{AQAAABAAAA»{48}«}", "https://acme.io/invite/accept/»{20}«",
+}
+
+func TestOddities(t *testing.T) {
+	t.Parallel()
+	testFormats(t, oddities, [][2]string{{"", ""}, {"\n", "\n"}})
+}
+
 // tables have the names of their columns in the first row.
 var tables = []string{
 	"user,password\nbob,»{pw}«\neve,»{pw}2«\n", "id;api_key;name\n1;»{20}«;bob", "id\ttoken\n1\t»{20}«\r\n", " user | password   \n------+------------\n bob  | »{pw}«\n(1 row)", "| name | token |\n|---|:--:|\n| bob | »{20}« |\n| eve | »{36}« |",
+	"NAME    TOKEN                 AGE\nci      »{20}«  17d\ncd      »{20}«  3h\n", "USER   PASSWORD\nana    »S9RZ2Lv5nCRIoWCB«", "| password | »{pw}1« |\n",
 	`{"text":"id,name,password\n1,bob,»{pw}«\n2,eve,»{pw}3«","rows":2}`, "token,user,password\n»{20}«,bob,»{pw}«",
 }
 
@@ -105,7 +120,8 @@ var harmless = []string{
 	`b.Run("Key=int32/Elem=int32", f)`, "key=customer_records_by_region2", `<a class="token">abc12345def</a>`, "API_TOKEN=abc", "A basic HTTP/1.1 client",
 	// Tables, listings, dates and messages
 	"542A 542B 542C 542D 542E 542F 5430 5431 5432 5433", "41111 11111 111111", "OPENAI_API_KEY=sk-xxxxxxxxxxxxxxxx", `{"Key":"photos/2026/03/cat.jpg"}`, "{s} was 2026-11-25T10:00:00Z", "connect({s}=conf.value)", `println("old {s}:", fmt.Sprint(err2))`,
-	`{"{s}":"Please take another one."}`, `{"{s}":["is too short"]}`, `{"{s}":"choose one that is easy for you"}`, "AUTH PLAIN LOGIN CRAM-MD5", "data:image/png;base64,{48}", "user, password\nhost, port9876\n", "Enter user,password or token\nbob,abc12345\n", "password,x\nplain", "| password | b |\n| abc12345 | c |", "name,password\nbob,\neve,null\n", "WWW-Authenticate: Basic realm=\"x\"",
+	`{"{s}":"Please take another one."}`, `{"{s}":["is too short"]}`, `{"{s}":"choose one that is easy for you"}`, "AUTH PLAIN LOGIN CRAM-MD5", "data:image/png;base64,{48}", "user, password\nhost, port9876\n", "Enter user,password or token\nbob,abc12345\n", "password,x\nplain", "| password | b |\n| abc12345 | c |", "name,password\nbob,\neve,null\n", "password:\n  type: string\n", "<td>password</td><td>The password to log in with</td>", `["password","username"]`, `["token","sha256","md5"]`, "password 5 times", "tokens: [1, 2]",
+	"NAME   TOKEN\na      the-name-of-it\n", "setup(\"abc12345\")", "SECRET NAME   KEY COUNT\nabc12345def   1\n", "WWW-Authenticate: Basic realm=\"x\"",
 }
 
 func TestHarmless(t *testing.T) {

@@ -65,7 +65,7 @@ func buildSpecials() (list []literal) {
 	add(kindSpecial, atDiscordHook, "/webhooks/")
 	add(kindSpecial, atZapier, "hooks.zapier.com/hooks/catch/")
 	add(kindSpecial, atWebhook, "outlook.office.com/webhook/", "webexapis.com/v1/webhooks/incoming/", "hook.eu1.make.com/", "hook.us1.make.com/",
-		"events.pagerduty.com/integration/", "/with/key/", "chat.googleapis.com/v1/spaces/")
+		"events.pagerduty.com/integration/", "/with/key/", "/invite/accept/", "chat.googleapis.com/v1/spaces/")
 	add(kindSpecial, atTeamsHook, "webhook.office.com/")
 	add(kindSpecial, atTelegram, ":AA")
 	add(kindSpecial, atMailchimp, "-us\x00")

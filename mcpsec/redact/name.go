@@ -27,6 +27,7 @@ var keyParts = []string{
 var foreign = []string{
 	"contrase\u00f1a", "Contrase\u00f1a", "clave_secreta", "mot de passe", "Mot de passe", "has\u0142o", "Has\u0142o", "haslo", "l\u00f6senord", "L\u00f6senord", "losenord",
 	"adgangskode", "Adgangskode", "passord", "Passord", "salasana", "Salasana", "jelsz\u00f3", "Jelsz\u00f3", "jelszo", "heslo", "Heslo", "parola", "Parola", "\u015fifre", "\u015eifre", "sifre",
+	"cl\u00e9_api", "Zugangsschl\u00fcssel", "\u0643\u0644\u0645\u0629_\u0627\u0644\u0645\u0631\u0648\u0631", "\u0643\u0644\u0645\u0629 \u0627\u0644\u0645\u0631\u0648\u0631",
 	"\u043f\u0430\u0440\u043e\u043b\u044c", "\u041f\u0430\u0440\u043e\u043b\u044c", "\u03ba\u03c9\u03b4\u03b9\u03ba\u03cc\u03c2", "\u05e1\u05d9\u05e1\u05de\u05d4",
 	"\u5bc6\u7801", "\u5bc6\u78bc", "\u53e3\u4ee4", "\u30d1\u30b9\u30ef\u30fc\u30c9", "\ube44\ubc00\ubc88\ud638",
 }
@@ -60,7 +61,7 @@ func buildNameRules() (byEnding [1 << 10][]nameRule) {
 	add(isToken, false, "token", "secret", "apikey", "accesskey", "secretkey", "privatekey", "privkey", "encryptionkey", "signingkey", "signkey", "authkey", "masterkey", "sharedkey", "accountkey",
 		"storagekey", "subscriptionkey", "deploykey", "servicekey", "rolekey", "appkey", "cryptkey", "jwtkey", "sshkey", "webhookkey", "adminkey", "sessionkey", "keybase", "credential", "credentials", "jwt", "codeverifier", "clientassertion",
 		"idtokenhint", "samlresponse", "initialresponse", "apikeys", "secrets", "licensekey", "hmackey", "tokensecret", "passkey", "presharedkey", "serverkey", "clientkey", "writekey", "anonkey", "userkey", "apitokens", "accesstokens", "applicationkey", "consumerkey", "kagglekey", "unsealkey", "recoverykey", "validationkey", "decryptionkey", "erlangcookie", "functionskey", "apikeyprivate", "aeskey")
-	add(isRandom, true, "key", "code", "sig", "signature", "auth", "sid", "session", "sess", "hmac", "assertion", "response", "ticket", "appid", "mac")
+	add(isRandom, true, "key", "code", "sig", "signature", "auth", "sid", "session", "sess", "hmac", "assertion", "response", "ticket", "appid", "mac", "tokens")
 	add(isRandom, false, "sessionid", "sessid", "connectsid", "phpsessid", "laravelsession", "authcode", "devicecode", "authsession", "amzsignature", "googsignature", "oauthsignature", "listenkey", "racksession", "koasess", "koasesssig")
 	add(isDigits, true, "cvc", "cvv", "cvc2", "cvv2", "otp", "pin", "totp", "otpcode", "mfacode", "pincode", "cardpin", "securitycode")
 	add(isHeader, false, "authorization")
@@ -107,6 +108,9 @@ func (t *table) classify(name string) secrecy {
 	if len(name) > maxKey || name == "" {
 		return notSecret
 	}
+	if class := common(name); class != notSecret && len(t.keys) == 0 {
+		return class
+	}
 	f := fold(name)
 	for _, key := range t.keys {
 		if f.endsWith(key) {
@@ -114,6 +118,21 @@ func (t *table) classify(name string) secrecy {
 		}
 	}
 	return f.judge()
+}
+
+// common judges the names that are met most without a look at their endings.
+func common(name string) secrecy {
+	switch name {
+	case "password", "Password", "PASSWORD", "passwd", "pwd":
+		return isPassword
+	case "token", "secret", "api_key", "apikey", "apiKey", "access_token", "refresh_token", "client_secret", "secret_key":
+		return isToken
+	case "authorization", "Authorization":
+		return isHeader
+	case "cookie", "Cookie", "set-cookie", "Set-Cookie":
+		return isCookie
+	}
+	return notSecret
 }
 
 func (f *folded) judge() secrecy {

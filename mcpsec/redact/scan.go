@@ -106,9 +106,13 @@ const maxGap, maxGapPII = 9, 4
 // was masked, or 0.
 func (m *scanner) at(i int, hit uint32) int {
 	refs := m.t.refs[m.t.bucket[couple(m.s, i)]]
+	four, whole := uint32(0), i+4 <= len(m.s) // a quick test before the whole literal is compared
+	if whole {
+		four = uint32(couple(m.s, i)) | uint32(couple(m.s, i+2))<<16
+	}
 	for k := range refs {
 		ref := &refs[k]
-		if hit&(1<<ref.group) == 0 || !ref.fits(m.s, i) {
+		if hit&(1<<ref.group) == 0 || whole && four|ref.mask != ref.want {
 			continue
 		}
 		start, lit := i-int(ref.off), &m.t.lits[ref.lit]

@@ -34,6 +34,10 @@ func (m *scanner) separator(from, to int) (style, int) {
 	switch s[k] {
 	case ':', '=':
 		return assignment(s, j, k, quoted)
+	case '&':
+		if hasAt(s, k, "&#61;") || hasAt(s, k, "&#x3d;") || hasAt(s, k, "&#x3D;") {
+			return styleEqual, k + strings.IndexByte(s[k:], ';') + 1
+		}
 	case '%', '\\':
 		if st, v := escapedSeparator(s, k); st != styleNone {
 			return st, v
@@ -69,6 +73,8 @@ func assignment(s string, j, k int, quoted bool) (style, int) {
 		return styleCode, v + 1
 	case next == ':' && s[k] == ':' && v+1 < len(s) && is(s[v+1], blank): // LDIF: base64 follows
 		return styleSpaced, v + 1
+	case next == ':' && s[k] == ':' && outputOf(s, j):
+		return styleEqual, v + 1
 	case next == '=' || next == '~' || next == ':' || strings.HasPrefix(s[k:], "://"):
 		return styleNone, 0
 	case next == '>' && quoted:
@@ -91,6 +97,8 @@ func escapedSeparator(s string, k int) (style, int) {
 		return styleEqual, k + 3
 	case hasFold(s, k, "%3a"):
 		return styleMember, k + 3
+	case hasFold(s, k, "%253d"):
+		return styleEqual, k + 5
 	case hasFold(s, k, `\u003d`):
 		return styleEqual, k + 6
 	case hasFold(s, k, `\u003a`):
@@ -118,9 +126,13 @@ func (m *scanner) elsewhere(from, to, j, k int, quoted bool) (style, int) {
 		return valueLine(s, k)
 	case s[k] == '|' && k > j && (from == 0 || s[from-1] == '\n'): // psql's expanded rows
 		return styleEntry, k + 1
-	case s[k] == '(' && k == to && k+1 < len(s) && isQuote(s[k+1]) && s[from] < 'a':
-		return stylePair, k + 1 // ApiToken("v")
-	case k == j+1 && (hasAt(s, k, "is ") || hasAt(s, k, "is: ") || hasAt(s, k, "was ")):
+	case s[k] == '(' && k == to && k+1 < len(s) && isQuote(s[k+1]) && (s[from] < 'a' || setter(s[from:to])):
+		return stylePair, k + 1 // ApiToken("v"), cfg.setToken("v")
+	case s[k] == '|' && k > j && cellBefore(s, from): // | token | v |
+		return styleIs, k + 1
+	case k == j+1 && k+2 < len(s) && (s[k] == '7' || s[k] == '5') && s[k+1] == ' ': // password 7 0822455D0A16
+		return styleIs, k + 2
+	case k == j+1 && (hasAt(s, k, "is ") || hasAt(s, k, "is: ") || hasAt(s, k, "was ") || (hasAt(s, k, "est ") || hasAt(s, k, "es ")) && is(s[from], alnum)):
 		return styleIs, k + strings.IndexByte(s[k:], ' ') + 1
 	case k == j+1 && (directive(s[from:to]) || m.afterLogin(from)):
 		return styleEqual, k
@@ -134,6 +146,27 @@ func (m *scanner) elsewhere(from, to, j, k int, quoted bool) (style, int) {
 		return styleProse, k
 	}
 	return styleNone, 0
+}
+
+// outputOf reports whether the word that ends at i is the name of a workflow's
+// output: ::set-output name=password::v.
+func outputOf(s string, i int) bool {
+	from := i
+	for from > 0 && i-from < maxKey && is(s[from-1], ident) {
+		from--
+	}
+	return hasAt(s, from-len("name="), "name=")
+}
+
+// setter reports whether name is that of a method that sets something: cfg.setToken.
+func setter(name string) bool {
+	name = name[strings.LastIndexByte(name, '.')+1:]
+	return len(name) > 3 && hasFold(name, 0, "set") && 'A' <= name[3] && name[3] <= 'Z'
+}
+
+// cellBefore reports whether the word at i is the first cell of a row of Markdown.
+func cellBefore(s string, i int) bool {
+	return hasAt(s, i-len("| "), "| ") && (i == 2 || s[i-3] == '\n' || s[i-3] == '"')
 }
 
 // afterQuote is elsewhere for a quoted name.
@@ -200,7 +233,7 @@ func valueLine(s string, i int) (style, int) {
 	for i < end && is(s[i], white) {
 		i++
 	}
-	if hasAt(s, i, "value:") {
+	if hasFold(s, i, "value:") {
 		return styleEqual, skipBlank(s, i+len("value:"))
 	}
 	return styleNone, 0

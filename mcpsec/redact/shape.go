@@ -24,6 +24,15 @@ func (m *scanner) unwrap(v int) int {
 		if next > v && m.wrapped(next) > next {
 			return m.wrapped(next)
 		}
+		if m.alone(next) {
+			return next
+		}
+		return v
+	}
+	if s[v] == '&' { // an anchor of YAML
+		if to := m.run(v+1, word); to > v+1 && to < len(s) && s[to] == ' ' {
+			return skipBlank(s, to)
+		}
 		return v
 	}
 	if w := m.wrapped(v); w > v {
@@ -33,6 +42,17 @@ func (m *scanner) unwrap(v int) int {
 		return v + 1
 	}
 	return v
+}
+
+// alone reports whether a random word stands at i, indented, and nothing else on its
+// line: a scalar of YAML beneath its key.
+func (m *scanner) alone(i int) bool {
+	s := m.s
+	if i == 0 || i >= len(s) || s[i-1] != ' ' {
+		return false
+	}
+	to := m.run(i, opaque)
+	return (to == len(s) || s[to] == '\n' || s[to] == '\r') && to-i >= 8 && to-i < maxPlain && mixed(s[i:to])
 }
 
 // wrapped returns where the string starts that a wrapper at v holds, or v.
@@ -137,17 +157,32 @@ func pair(s string, from, k int) (style, int) {
 	for n := 0; n < 4 && o > 0 && is(s[o], blank); n++ {
 		o--
 	}
-	if o < 0 || s[o] != '(' {
+	v := skipBlank(s, k+1)
+	if o < 0 || s[o] != '(' && (s[o] != '[' || !lastElement(s, v)) {
 		return styleNone, 0
 	}
-	return stylePair, skipBlank(s, k+1)
+	return stylePair, v
+}
+
+// lastElement reports whether the string at v is the last of an array.
+func lastElement(s string, v int) bool {
+	start, quoted := skipQuote(s, v)
+	if !quoted {
+		return false
+	}
+	n := strings.IndexByte(s[start:min(len(s), start+maxPlain)], s[start-1])
+	if n < 0 {
+		return false
+	}
+	end := skipBlank(s, start+n+1)
+	return end < len(s) && s[end] == ']'
 }
 
 // closed reports whether the quote at i ends the last argument: ') and ' ).
 func closed(s string, i int) bool {
 	i, _ = skipQuote(s, i)
 	i = skipBlank(s, i)
-	return i < len(s) && (s[i] == ')' || s[i] == ',')
+	return i < len(s) && (s[i] == ')' || s[i] == ',' || s[i] == ']')
 }
 
 // serialized reads what PHP's serialize puts after a name: ;s:12:"v".
@@ -187,6 +222,14 @@ func (m *scanner) element(from, to int) (style, int) {
 // labelled reads <key>name</key><string>v, <name>name</name><value><string>v.
 func (m *scanner) labelled(to int) (style, int) {
 	i := to
+	for _, label := range [][2]string{{"</td>", "<td>"}, {"</th>", "<td>"}, {"</dt>", "<dd>"}} { // <td>name</td><td>v
+		if hasAt(m.s, i, label[0]) {
+			if i = m.skipWhite(i + len(label[0])); hasAt(m.s, i, label[1]) {
+				return styleIs, i + len(label[1])
+			}
+			return styleNone, 0
+		}
+	}
 	for _, label := range [][2]string{{"</key>", "<string>"}, {"</name>", "<value>"}} {
 		if !hasAt(m.s, i, label[0]) {
 			continue

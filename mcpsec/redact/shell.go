@@ -18,7 +18,8 @@ var commands = []command{
 	{"mongosh ", "-p", false}, {"mongo ", "-p", false}, {"mongodump ", "-p", false}, {"mongorestore ", "-p", false}, {"mongoexport ", "-p", false},
 	{"ncftpput ", "-p", false}, {"ncftpget ", "-p", false}, {"sshpass ", "-p", false}, {"xfreerdp ", "/p:", true},
 	{"smbclient ", "%", true}, {"lftp ", ",", true},
-	{"openssl ", "pass:", true},
+	{"openssl ", "pass:", true}, {"openssl enc ", "-k", false}, {"psexec ", "-p", false}, {"winrs ", "-p:", true}, {"snmpwalk ", "-A", false}, {"snmpwalk ", "-X", false}, {"snmpget ", "-A", false}, {"snmpget ", "-X", false},
+	{"gh secret set ", "--body", false}, {"SecureString ", "--value", false},
 }
 
 // maxCommand bounds how far behind a command's name its flag may be.

@@ -84,15 +84,6 @@ type ref struct {
 	want, mask uint32
 }
 
-// fits is a quick test before the whole literal is compared.
-func (r *ref) fits(s string, i int) bool {
-	if i+4 > len(s) {
-		return true
-	}
-	b := s[i : i+4]
-	return (uint32(b[0])|uint32(b[1])<<8|uint32(b[2])<<16|uint32(b[3])<<24)|r.mask == r.want
-}
-
 // table tells for each byte pair which literals may be there. It is not
 // changed once built: a Redactor swaps in a new one.
 //

@@ -90,6 +90,9 @@ func clouds(add, addMixed adder) {
 	add(b64url, 40, "sha256~")
 	add(b64url, 30, "cflt")
 	add(ident, 60, "dt0c01.", "dt0s01.", "dt0s16.")
+	add(alnum, 58, "nsec1")
+	add(b64, 80, "ED25519-V3:")
+	addMixed(b64, 40, "{AQAAABAAAA") // Jenkins
 	add(b32, 50, "AGE-SECRET-KEY-1", "AGE-PLUGIN-")
 	add(b64, 80, "RWRTY0Iy", "RWRCS") // minisign, signify
 	add(ident, 60, "SWMTKN-1-")
