@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
@@ -138,6 +139,30 @@ func BenchmarkGitHub(b *testing.B) {
 	m := hmac.New(sha256.New, []byte(benchKey))
 	m.Write(benchEvent)
 	h := http.Header{"Content-Type": {"application/json"}, "X-Github-Event": {"push"}, "X-Hub-Signature-256": {"sha256=" + hex.EncodeToString(m.Sum(nil))}}
+	ctx := context.Background()
+	b.SetBytes(int64(len(benchEvent)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := v.Verify(ctx, h, benchEvent); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkStandard is a sender by the Standard Webhooks specification.
+func BenchmarkStandard(b *testing.B) {
+	secret := "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32)))
+	v, err := Standard(redact.NewSecret(secret))
+	if err != nil {
+		b.Fatal(err)
+	}
+	stamp := strconv.FormatInt(time.Now().Unix(), 10)
+	m := hmac.New(sha256.New, []byte(strings.Repeat("k", 32)))
+	fmt.Fprintf(m, "msg_1.%s.%s", stamp, benchEvent)
+	h := http.Header{
+		"Content-Type": {"application/json"}, "Webhook-Id": {"msg_1"}, "Webhook-Timestamp": {stamp},
+		"Webhook-Signature": {"v1," + base64.StdEncoding.EncodeToString(m.Sum(nil))},
+	}
 	ctx := context.Background()
 	b.SetBytes(int64(len(benchEvent)))
 	b.ReportAllocs()

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
@@ -108,21 +109,25 @@ type standardHeader struct{ id, timestamp, signature string }
 // standardHeaders reads the headers by either name. Both may be sent, if they say
 // the same: this and another reader must not take different ones.
 func standardHeaders(d delivery) (h standardHeader, err error) {
-	for name, value := range map[string]*string{"Id": &h.id, "Timestamp": &h.timestamp, "Signature": &h.signature} {
-		webhook, svix := "Webhook-"+name, "Svix-"+name
-		switch both := len(d.header[webhook]) > 0 && len(d.header[svix]) > 0; {
-		case both && (len(d.header[svix]) != 1 || d.header[svix][0] != d.header[webhook][0]):
-			return h, refuse(reasonHeader, webhook+" and "+svix+" differ")
-		case len(d.header[webhook]) > 0:
-			*value, err = one(d.header, webhook)
-		default:
-			*value, err = one(d.header, svix)
-		}
-		if err != nil {
-			return h, err
-		}
+	if h.id, err = either(d.header, "Webhook-Id", "Svix-Id"); err != nil {
+		return h, err
 	}
-	return h, nil
+	if h.timestamp, err = either(d.header, "Webhook-Timestamp", "Svix-Timestamp"); err != nil {
+		return h, err
+	}
+	h.signature, err = either(d.header, "Webhook-Signature", "Svix-Signature")
+	return h, err
+}
+
+func either(h http.Header, webhook, svix string) (string, error) {
+	a, b := h[webhook], h[svix]
+	switch {
+	case len(a) == 0:
+		return one(h, svix)
+	case len(b) > 0 && (len(b) != 1 || b[0] != a[0]):
+		return "", refuse(reasonHeader, webhook+" and "+svix+" differ")
+	}
+	return one(h, webhook)
 }
 
 type standardSignatures struct {
