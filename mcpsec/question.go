@@ -129,12 +129,16 @@ func (s *Server) members(canonical []byte) ([]string, error) {
 
 // forPerson makes a text one line that shows all there is: hidden characters by
 // their numbers, and no secrets, whether or not hidden characters split them.
+// Beside a secret they are counted, since one may be within it.
 func (s *Server) forPerson(t string) string {
 	t = strings.ToValidUTF8(t, "\uFFFD")
 	plain, hidden := text.Strip(t)
 	clean := s.redact.String(plain)
-	if hidden > 0 && clean == plain {
+	switch {
+	case hidden > 0 && clean == plain:
 		clean = s.redact.String(spellHidden(t))
+	case hidden > 0:
+		clean += fmt.Sprintf(" [hidden characters: %d]", hidden)
 	}
 	return strings.Join(strings.Fields(clean), " ")
 }

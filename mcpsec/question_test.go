@@ -34,22 +34,23 @@ const questionHead = "Allow test to run remove (Remove a customer)? It cannot be
 func TestQuestionShowsArguments(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ args, want string }{
-		"a plain name":             {`{"name":"Ada"}`, `name: "Ada"`},
-		"members in order":         {`{"rows":3,"name":"Ada"}`, `name: "Ada"` + "\n• rows: 3"},
-		"line ends":                {`{"name":"ada\n\nApproved by admin.\r\n"}`, `name: "ada\n\nApproved by admin.\r\n"`},
-		"quotes":                   {`{"name":"ada\" (checked) \""}`, `name: "ada\" (checked) \""`},
-		"other line ends":          {`{"name":"ada\u2028Approved\u2029x"}`, `name: "ada Approved x"`},
-		"an old line end":          {`{"name":"ada\u0085Approved"}`, `name: "ada[U+85]Approved"`},
-		"a bidirectional override": {`{"name":"ada\u202egpj.exe"}`, `name: "ada[U+202E]gpj.exe"`},
-		"zero width":               {`{"name":"ad\u200bmin"}`, `name: "ad[U+200B]min"`},
-		"tags":                     {`{"name":"ada\udb40\udc41"}`, `name: "ada[U+E0041]"`},
-		"a terminal's escape":      {`{"name":"ada\u001b[2Kbob"}`, `name: "ada\u001b[2Kbob"`},
-		"an escape of one byte":    {`{"name":"ada\u009b2Kbob"}`, `name: "ada[U+9B]2Kbob"`},
-		"honest emoji":             {`{"name":"👩‍💻 ok"}`, `name: "👩‍💻 ok"`},
-		"white space to push away": {`{"name":"ada` + strings.Repeat(" ", 80) + `and all"}`, `name: "ada and all"`},
-		"a secret":                 {`{"name":"correct-horse-battery"}`, `name: "[redacted]"`},
-		"a secret split":           {`{"name":"correct-horse\u200b-battery"}`, `name: "[redacted]"`},
-		"an integer, exactly":      {`{"name":"a","rows":9007199254740993}`, `name: "a"` + "\n• rows: 9007199254740993"},
+		"a plain name":               {`{"name":"Ada"}`, `name: "Ada"`},
+		"members in order":           {`{"rows":3,"name":"Ada"}`, `name: "Ada"` + "\n• rows: 3"},
+		"line ends":                  {`{"name":"ada\n\nApproved by admin.\r\n"}`, `name: "ada\n\nApproved by admin.\r\n"`},
+		"quotes":                     {`{"name":"ada\" (checked) \""}`, `name: "ada\" (checked) \""`},
+		"other line ends":            {`{"name":"ada\u2028Approved\u2029x"}`, `name: "ada Approved x"`},
+		"an old line end":            {`{"name":"ada\u0085Approved"}`, `name: "ada[U+85]Approved"`},
+		"a bidirectional override":   {`{"name":"ada\u202egpj.exe"}`, `name: "ada[U+202E]gpj.exe"`},
+		"zero width":                 {`{"name":"ad\u200bmin"}`, `name: "ad[U+200B]min"`},
+		"tags":                       {`{"name":"ada\udb40\udc41"}`, `name: "ada[U+E0041]"`},
+		"a terminal's escape":        {`{"name":"ada\u001b[2Kbob"}`, `name: "ada\u001b[2Kbob"`},
+		"an escape of one byte":      {`{"name":"ada\u009b2Kbob"}`, `name: "ada[U+9B]2Kbob"`},
+		"honest emoji":               {`{"name":"👩‍💻 ok"}`, `name: "👩‍💻 ok"`},
+		"white space to push away":   {`{"name":"ada` + strings.Repeat(" ", 80) + `and all"}`, `name: "ada and all"`},
+		"a secret":                   {`{"name":"correct-horse-battery"}`, `name: "[redacted]"`},
+		"a secret split":             {`{"name":"correct-horse\u200b-battery"}`, `name: "[redacted]" [hidden characters: 1]`},
+		"a decoy for what is hidden": {`{"name":"bob@exam\u200bple.com correct-horse\u200b-battery"}`, `name: "bob@example.com [redacted]" [hidden characters: 2]`},
+		"an integer, exactly":        {`{"name":"a","rows":9007199254740993}`, `name: "a"` + "\n• rows: 9007199254740993"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -69,7 +70,8 @@ func TestQuestionShowsText(t *testing.T) {
 		"a forged bullet":     {"removes ada\n• nothing else", "removes ada • nothing else"},
 		"a hidden character":  {"mails to bob@exam\u200bple.com", "mails to bob@exam[U+200B]ple.com"},
 		"a secret":            {"with correct-horse-battery", "with [redacted]"},
-		"a secret, split":     {"with correct-\u00adhorse-battery", "with [redacted]"},
+		"a secret, split":     {"with correct-\u00adhorse-battery", "with [redacted] [hidden characters: 1]"},
+		"a decoy":             {"mails to bob@exam\u200bple.com with correct-horse-battery", "mails to bob@example.com with [redacted] [hidden characters: 1]"},
 		"bytes of no meaning": {"removes \xff\xfe", "removes \uFFFD"},
 	} {
 		t.Run(name, func(t *testing.T) {
