@@ -3,6 +3,7 @@ package mcpsec
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,11 +63,13 @@ func runFrom(ctx context.Context) *run {
 	return r
 }
 
-// PrincipalFrom returns who makes the call that ctx belongs to. The zero
-// Principal means that ctx belongs to no call.
+// PrincipalFrom returns who makes the call that ctx belongs to, as a copy. The
+// zero Principal means that ctx belongs to no call.
 func PrincipalFrom(ctx context.Context) Principal {
 	if r := runFrom(ctx); r != nil {
-		return r.call.Principal
+		p := r.call.Principal
+		p.Scopes = slices.Clone(p.Scopes)
+		return p
 	}
 	return Principal{}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
@@ -24,7 +25,9 @@ type Error struct {
 	Message string
 	// Rule names in the audit record what refused the call, as in "statement".
 	// Defaults to "guard" or "handler". A handler that refuses for a rule of
-	// its own is recorded as a refusal, not as a failure.
+	// its own is recorded as a refusal, not as a failure. It is a label of
+	// [Server.Metrics], too: a constant of up to 64 characters of ASCII. What is
+	// none is recorded as "unnamed".
 	Rule string
 	Err  error // the cause, for the log; may be nil
 }
@@ -34,6 +37,15 @@ func (e *Error) Error() string { return e.Message }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// rule is Rule as records and metrics show it, to which nothing is done there.
+func (e *Error) rule() string {
+	odd := func(r rune) bool { return r < ' ' || r > '~' }
+	if len(e.Rule) > 64 || strings.ContainsFunc(e.Rule, odd) {
+		return "unnamed"
+	}
+	return e.Rule
+}
 
 // The ways in which a call can end, as the audit record names them.
 const (
@@ -96,7 +108,7 @@ func fromGuard(err error) *failure {
 			f.cause = e.Err // without a wrapping text
 		}
 		if e.Rule != "" {
-			f.rule = e.Rule
+			f.rule = e.rule()
 		}
 	} else {
 		f.text = "not allowed"
@@ -115,7 +127,7 @@ func fromHandler(ctx context.Context, err error) *failure {
 			f.cause = e.Err // without a wrapping text
 		}
 		if e.Rule != "" {
-			f.outcome, f.rule = outcomeRefused, e.Rule
+			f.outcome, f.rule = outcomeRefused, e.rule()
 		}
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
 		f.outcome, f.rule = outcomeTimeout, "deadline"

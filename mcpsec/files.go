@@ -21,8 +21,10 @@ import (
 // Which files there are, serve decides by their paths, with slashes; nil stands
 // for all that have no element that begins with a dot. Symbolic links are
 // followed as long as they stay beneath root, and serve does not see where they
-// lead. Whatever is no regular file is not there. All that is not there, may not
-// be read or lies outside gets one answer.
+// lead. It should name what may be read rather than what may not: some file
+// systems take a name in another case, or another Unicode form, for the same.
+// Whatever is no regular file is not there. All that is not there, may not be
+// read or lies outside gets one answer.
 //
 // The MIME type is told by the name, or else by the contents: what is valid UTF-8
 // without control characters is a text. A larger file than MaxResult is an error.
@@ -69,7 +71,7 @@ var errIrregular = errors.New("not a regular file")
 // readFile reads one byte more than limit at most, which is then too large.
 func readFile(root *os.Root, name string, limit int) ([]byte, error) {
 	local, err := filepath.Localize(name)
-	if err != nil || runtime.GOOS == "windows" && strings.Contains(name, "~") { // GIT~1 is .git
+	if err != nil || runtime.GOOS == "windows" && aliased(name) {
 		return nil, fs.ErrNotExist
 	}
 	// Looking first, because opening a device can do something; without waiting,
@@ -86,6 +88,17 @@ func readFile(root *os.Root, name string, limit int) ([]byte, error) {
 		return nil, errors.Join(err, errIrregular)
 	}
 	return io.ReadAll(io.LimitReader(f, int64(limit)+1))
+}
+
+// aliased reports whether Windows would take name for another one, which serve
+// has not seen: GIT~1 is .git, and it drops dots and spaces at an element's end.
+func aliased(name string) bool {
+	for element := range strings.SplitSeq(name, "/") {
+		if strings.Contains(element, "~") || strings.TrimRight(element, ". ") != element {
+			return true
+		}
+	}
+	return false
 }
 
 // unreadable gives every reason why a file cannot be read the answer of one that

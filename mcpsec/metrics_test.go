@@ -117,3 +117,28 @@ func TestOperationsNameMetrics(t *testing.T) {
 		}
 	}
 }
+
+// A rule that was built from data breaks no scrape and floods no label.
+func TestMetricsOfOddRules(t *testing.T) {
+	t.Parallel()
+	for rule, want := range map[string]string{
+		"over 50 EUR": "over 50 EUR", strings.Repeat("x", 64): strings.Repeat("x", 64),
+		strings.Repeat("x", 65): "unnamed", "to \xff": "unnamed", "to\nada": "unnamed", "to \u202eada": "unnamed",
+	} {
+		refuses := &mcpsec.Error{Message: "no", Rule: rule}
+		f := newFixture(t, nil,
+			mcpsec.NewTool(mcpsec.ToolSpec{Name: "guarded", Description: "For tests.", Effect: mcpsec.Read, Guards: []mcpsec.Guard{
+				func(context.Context, *mcpsec.Call) error { return refuses },
+			}}, func(context.Context, none) (echoOut, error) { return echoOut{}, nil }),
+			tool("handled", func(context.Context, none) (echoOut, error) { return echoOut{}, refuses }))
+		cs := f.connect(t)
+		call(t, cs, "guarded", none{})
+		call(t, cs, "handled", none{})
+		if got := scrape(t, f.Server); !strings.Contains(got, `name="guarded",rule="`+want+`"} 1`) {
+			t.Errorf("%q: got %s", rule, got)
+		}
+		if n := strings.Count(f.audit.String(), `"rule":"`+want+`"`); n != 2 {
+			t.Errorf("%q: %d records name %q: %s", rule, n, want, f.audit.String())
+		}
+	}
+}

@@ -31,6 +31,7 @@ type run struct {
 	done   chan *result
 
 	mu       sync.Mutex // guards the fields below, call.shape and call.assent
+	refused  bool       // the decision will be that it does not run, or not yet
 	decided  bool       // the decision is made
 	over     bool       // somebody answers
 	reported time.Time  // the last progress notification
@@ -264,7 +265,7 @@ func (r *run) failed(f *failure) *result {
 // here: refused, or allowed but not recorded. The record is written outside the
 // lock, since a sink may block.
 func (r *run) record(ctx context.Context, f *failure) *result {
-	if !r.enter(&r.decided) {
+	if f != nil && !r.enter(&r.refused) || !r.enter(&r.decided) {
 		return nil
 	}
 	if err := r.server.recordDecision(ctx, &r.call, f, r.op.spec.Waive); err != nil {
@@ -345,17 +346,20 @@ func (r *run) wait(ctx context.Context) *result {
 		return res
 	}
 	r.mu.Lock()
-	over, decided := r.over, r.decided
-	r.over = true
+	over, decided := r.over || r.refused, r.decided
+	r.over = r.over || !r.refused // what is refused has no other end than that
 	r.mu.Unlock()
 	if over { // the worker ended it after all, and is about to answer, or its sink is stuck
 		if res := r.await(); res != nil {
 			return res
 		}
+		r.server.log.ErrorContext(ctx, "audit failed", "call", r.call.ID, "error", errSinkStuck)
 		return r.failed(refused("audit", "the call could not be recorded in time (call "+r.call.ID+")"))
 	}
 	return r.giveUp(ctx, decided)
 }
+
+var errSinkStuck = errors.New("the sink does not answer")
 
 // await waits for the worker a little longer.
 func (r *run) await() *result {
@@ -388,7 +392,7 @@ func (r *run) giveUp(ctx context.Context, decided bool) *result {
 	select {
 	case err = <-recorded:
 	case <-t.C:
-		err = errors.New("the sink does not answer")
+		err = errSinkStuck
 	}
 	if err != nil {
 		r.server.log.ErrorContext(ctx, "audit failed", "call", r.call.ID, "error", err)

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpsec/mcpsec-go/internal/text"
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
 // A question is what a person is asked, and what the answer will be bound to.
@@ -27,6 +29,10 @@ type question struct {
 // maxQuestion is how long a question may be, in bytes. A longer one is not cut:
 // what matters could be in the part that the person does not see.
 const maxQuestion = 4000
+
+// maskedPart is said because what looks like a secret need not be one: between
+// the lines of a private key there is room for a program.
+const maskedPart = "\nWhat " + redact.Mask + " stands for looks like a secret and is not shown: say no if you cannot tell what it is."
 
 // question writes down what will happen. Each text is one line behind a bullet,
 // so that none can look like the frame or like another.
@@ -53,6 +59,9 @@ func (r *run) question(w wishes, raw json.RawMessage, changed bool) (*question, 
 	}
 	for _, l := range lines {
 		b.WriteString("\n• " + l)
+	}
+	if strings.Contains(b.String(), redact.Mask) {
+		b.WriteString(maskedPart)
 	}
 	if b.Len() > maxQuestion {
 		return nil, refused("confirmation", "not allowed: a person must confirm it first, and what it does is too long to be shown to one: ask for less at once")
@@ -129,15 +138,22 @@ func (s *Server) members(canonical []byte) ([]string, error) {
 
 // forPerson makes a text one line that shows all there is: hidden characters by
 // their numbers, and no secrets, whether or not hidden characters split them.
+// Beside a secret they are counted, since one may be within it.
 func (s *Server) forPerson(t string) string {
 	t = strings.ToValidUTF8(t, "\uFFFD")
 	plain, hidden := text.Strip(t)
 	clean := s.redact.String(plain)
-	if hidden > 0 && clean == plain {
+	switch {
+	case hidden > 0 && clean == plain:
 		clean = s.redact.String(spellHidden(t))
+	case hidden > 0:
+		clean += fmt.Sprintf(" [hidden characters: %d]", hidden)
 	}
-	return strings.Join(strings.Fields(clean), " ")
+	return strings.Join(strings.FieldsFunc(clean, blank), " ")
 }
+
+// blank reports whether r is seen as an empty place, as white space is.
+func blank(r rune) bool { return unicode.IsSpace(r) || r == '\u2800' }
 
 func spellHidden(t string) string {
 	var b strings.Builder

@@ -12,6 +12,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpsec/mcpsec-go/internal/text"
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
 type fuzzIn struct {
@@ -43,6 +44,9 @@ func FuzzQuestion(f *testing.F) {
 					t.Errorf("refused: %+v", refusal)
 				}
 				continue
+			}
+			if strings.Contains(q.text, redact.Mask) {
+				lines++
 			}
 			_, hidden := text.Strip(q.text)
 			if n := strings.Count(q.text, "\n") + 1; n != lines || hidden != 0 || !utf8.ValidString(q.text) || strings.ContainsAny(q.text, "\r\u2028\u2029\u0085\x1b") {

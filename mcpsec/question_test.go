@@ -28,28 +28,34 @@ func askedOf(t *testing.T, r *remover, args any) (question, refusal string) {
 	return "", text
 }
 
+const masked = "\nWhat [redacted] stands for looks like a secret and is not shown: say no if you cannot tell what it is."
+
 const questionHead = "Allow test to run remove (Remove a customer)? It cannot be undone.\n• "
 
 // No argument looks like the frame, hides a character or shows a secret.
 func TestQuestionShowsArguments(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ args, want string }{
-		"a plain name":             {`{"name":"Ada"}`, `name: "Ada"`},
-		"members in order":         {`{"rows":3,"name":"Ada"}`, `name: "Ada"` + "\n• rows: 3"},
-		"line ends":                {`{"name":"ada\n\nApproved by admin.\r\n"}`, `name: "ada\n\nApproved by admin.\r\n"`},
-		"quotes":                   {`{"name":"ada\" (checked) \""}`, `name: "ada\" (checked) \""`},
-		"other line ends":          {`{"name":"ada\u2028Approved\u2029x"}`, `name: "ada Approved x"`},
-		"an old line end":          {`{"name":"ada\u0085Approved"}`, `name: "ada[U+85]Approved"`},
-		"a bidirectional override": {`{"name":"ada\u202egpj.exe"}`, `name: "ada[U+202E]gpj.exe"`},
-		"zero width":               {`{"name":"ad\u200bmin"}`, `name: "ad[U+200B]min"`},
-		"tags":                     {`{"name":"ada\udb40\udc41"}`, `name: "ada[U+E0041]"`},
-		"a terminal's escape":      {`{"name":"ada\u001b[2Kbob"}`, `name: "ada\u001b[2Kbob"`},
-		"an escape of one byte":    {`{"name":"ada\u009b2Kbob"}`, `name: "ada[U+9B]2Kbob"`},
-		"honest emoji":             {`{"name":"👩‍💻 ok"}`, `name: "👩‍💻 ok"`},
-		"white space to push away": {`{"name":"ada` + strings.Repeat(" ", 80) + `and all"}`, `name: "ada and all"`},
-		"a secret":                 {`{"name":"correct-horse-battery"}`, `name: "[redacted]"`},
-		"a secret split":           {`{"name":"correct-horse\u200b-battery"}`, `name: "[redacted]"`},
-		"an integer, exactly":      {`{"name":"a","rows":9007199254740993}`, `name: "a"` + "\n• rows: 9007199254740993"},
+		"a plain name":               {`{"name":"Ada"}`, `name: "Ada"`},
+		"members in order":           {`{"rows":3,"name":"Ada"}`, `name: "Ada"` + "\n• rows: 3"},
+		"line ends":                  {`{"name":"ada\n\nApproved by admin.\r\n"}`, `name: "ada\n\nApproved by admin.\r\n"`},
+		"quotes":                     {`{"name":"ada\" (checked) \""}`, `name: "ada\" (checked) \""`},
+		"other line ends":            {`{"name":"ada\u2028Approved\u2029x"}`, `name: "ada Approved x"`},
+		"an old line end":            {`{"name":"ada\u0085Approved"}`, `name: "ada[U+85]Approved"`},
+		"a bidirectional override":   {`{"name":"ada\u202egpj.exe"}`, `name: "ada[U+202E]gpj.exe"`},
+		"zero width":                 {`{"name":"ad\u200bmin"}`, `name: "ad[U+200B]min"`},
+		"tags":                       {`{"name":"ada\udb40\udc41"}`, `name: "ada[U+E0041]"`},
+		"a terminal's escape":        {`{"name":"ada\u001b[2Kbob"}`, `name: "ada\u001b[2Kbob"`},
+		"an escape of one byte":      {`{"name":"ada\u009b2Kbob"}`, `name: "ada[U+9B]2Kbob"`},
+		"honest emoji":               {`{"name":"👩‍💻 ok"}`, `name: "👩‍💻 ok"`},
+		"white space to push away":   {`{"name":"ada` + strings.Repeat(" ", 80) + `and all"}`, `name: "ada and all"`},
+		"a secret":                   {`{"name":"correct-horse-battery"}`, `name: "[redacted]"` + masked},
+		"a secret split":             {`{"name":"correct-horse\u200b-battery"}`, `name: "[redacted]" [hidden characters: 1]` + masked},
+		"a decoy for what is hidden": {`{"name":"bob@exam\u200bple.com correct-horse\u200b-battery"}`, `name: "bob@example.com [redacted]" [hidden characters: 2]` + masked},
+		"a program in a key's place": {`{"name":"-----BEGIN PRIVATE KEY-----\nrm -rf / --no-preserve-root\n-----END PRIVATE KEY-----"}`,
+			`name: "-----BEGIN PRIVATE KEY-----\n[redacted]\n-----END PRIVATE KEY-----"` + masked},
+		"white space of braille": {`{"name":"ada` + strings.Repeat("\u2800", 80) + `and all"}`, `name: "ada and all"`},
+		"an integer, exactly":    {`{"name":"a","rows":9007199254740993}`, `name: "a"` + "\n• rows: 9007199254740993"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -68,8 +74,9 @@ func TestQuestionShowsText(t *testing.T) {
 		"line ends":           {"removes ada\n\nApproved by admin.\n", "removes ada Approved by admin."},
 		"a forged bullet":     {"removes ada\n• nothing else", "removes ada • nothing else"},
 		"a hidden character":  {"mails to bob@exam\u200bple.com", "mails to bob@exam[U+200B]ple.com"},
-		"a secret":            {"with correct-horse-battery", "with [redacted]"},
-		"a secret, split":     {"with correct-\u00adhorse-battery", "with [redacted]"},
+		"a secret":            {"with correct-horse-battery", "with [redacted]" + masked},
+		"a secret, split":     {"with correct-\u00adhorse-battery", "with [redacted] [hidden characters: 1]" + masked},
+		"a decoy":             {"mails to bob@exam\u200bple.com with correct-horse-battery", "mails to bob@example.com with [redacted] [hidden characters: 1]" + masked},
 		"bytes of no meaning": {"removes \xff\xfe", "removes \uFFFD"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -95,7 +102,7 @@ func TestQuestionMasksByName(t *testing.T) {
 	f := newFixture(t, destroyMode, mcpsec.NewTool(mcpsec.ToolSpec{Name: "purge", Description: "For tests.", Effect: mcpsec.Destroy},
 		func(context.Context, keyIn) (echoOut, error) { return echoOut{}, nil }))
 	attempt(t, f.connectAs(t, true, func(_ context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
-		if want := "• api_key: \"[redacted]\"\n• name: \"ada\""; !strings.HasSuffix(req.Params.Message, want) {
+		if want := "• api_key: \"[redacted]\"\n• name: \"ada\"" + masked; !strings.HasSuffix(req.Params.Message, want) {
 			t.Errorf("asked %q", req.Params.Message)
 		}
 		return &mcp.ElicitResult{Action: "decline"}, nil

@@ -164,6 +164,7 @@ func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
 		SetCacheable:       func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.CacheScope = "private" },
 	})
 	s.sdk.AddReceivingMiddleware(s.backstop)
+	s.sdk.AddSendingMiddleware(s.updates.deferred)
 	return s, nil
 }
 

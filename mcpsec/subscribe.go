@@ -133,46 +133,74 @@ func (s *Server) ResourceUpdated(uri string) error {
 	if r == nil {
 		return errors.New("mcpsec: no resource has this URI")
 	}
-	s.updates.add(uri, func(uri string) {
-		_ = s.sdk.ResourceUpdated(context.Background(), &mcp.ResourceUpdatedNotificationParams{URI: uri}) // it returns none
-	})
+	_ = s.sdk.ResourceUpdated(context.Background(), &mcp.ResourceUpdatedNotificationParams{URI: uri}) // it returns none
 	return nil
 }
 
-// updates are the URIs whose subscribers are still to be told, each once. A
-// goroutine tells them while there are any.
+// updates are what subscribers are still to be told, each thing once. A session
+// has a goroutine while there is any, so that one which does not read holds up
+// no other, and keeps no more than it watches.
 type updates struct {
 	mu      sync.Mutex
-	waiting []string
-	running bool
+	waiting map[mcp.Session][]update
 }
 
-func (u *updates) add(uri string, tell func(string)) {
+type update struct {
+	uri  string
+	tell func()
+}
+
+// deferred is the middleware that takes notifications of changes from the SDK,
+// which would write them one after the other.
+func (u *updates) deferred(next mcp.MethodHandler) mcp.MethodHandler {
+	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
+		params, ok := req.GetParams().(*mcp.ResourceUpdatedNotificationParams)
+		if !ok {
+			return next(ctx, method, req)
+		}
+		ctx = context.WithoutCancel(ctx)
+		u.add(req.GetSession(), update{params.URI, func() { _, _ = next(ctx, method, req) }}) // who is gone needs no telling
+		return nil, nil
+	}
+}
+
+func (u *updates) add(session mcp.Session, n update) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if slices.Contains(u.waiting, uri) {
+	waiting, running := u.waiting[session]
+	if slices.ContainsFunc(waiting, func(w update) bool { return w.uri == n.uri }) {
 		return
 	}
-	u.waiting = append(u.waiting, uri)
-	if !u.running {
-		u.running = true
-		go u.run(tell)
+	if u.waiting == nil {
+		u.waiting = map[mcp.Session][]update{}
+	}
+	u.waiting[session] = append(waiting, n)
+	if !running {
+		go u.run(session)
 	}
 }
 
-func (u *updates) run(tell func(string)) {
+func (u *updates) run(session mcp.Session) {
 	for {
-		u.mu.Lock()
-		if len(u.waiting) == 0 {
-			u.running = false
-			u.mu.Unlock()
+		n, ok := u.next(session)
+		if !ok {
 			return
 		}
-		uri := u.waiting[0]
-		u.waiting = u.waiting[1:]
-		u.mu.Unlock()
-		tell(uri)
+		n.tell()
 	}
+}
+
+// next takes the first of what is waiting. Without any the session is forgotten.
+func (u *updates) next(session mcp.Session) (n update, ok bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	waiting := u.waiting[session]
+	if len(waiting) == 0 {
+		delete(u.waiting, session)
+		return update{}, false
+	}
+	u.waiting[session] = waiting[1:]
+	return waiting[0], true
 }
 
 // announce corrects the capabilities that the SDK has made up.

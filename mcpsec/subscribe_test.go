@@ -1,12 +1,15 @@
 package mcpsec_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -277,4 +280,65 @@ func TestSubscribeWithClients(t *testing.T) {
 		}
 		cs.Close()
 	}
+}
+
+// A subscriber that reads nothing holds up no other, be it on a stream, where a
+// write waits for ever, or over HTTP.
+func TestUpdatesPassStuckSubscribers(t *testing.T) {
+	t.Parallel()
+	t.Run("stream", func(t *testing.T) {
+		t.Parallel()
+		f := newFixture(t, nil)
+		watched(f)
+		stuck, reader := f.dial(t), f.dial(t)
+		stuck.subscription("subscribe", "test://page")
+		reader.subscription("subscribe", "test://page")
+		reader.subscription("subscribe", "test://other")
+		f.update(t, "test://page", "test://other")
+		for _, want := range []string{updated("test://page"), updated("test://other")} {
+			if got := reader.read(); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		}
+	})
+	t.Run("HTTP", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			s := servePipes(t, mcpsec.HTTPOptions{Verifier: verify, BehindProxy: true, Hosts: []string{"localhost"}}, nil)
+			watched(s.fixture)
+			listen := func() (net.Conn, func(string)) {
+				c := s.conn(t)
+				io.WriteString(c, modernHead("subscriptions/listen", "", modernBody("subscriptions/listen", listening)))
+				br := bufio.NewReader(c)
+				until := func(want string) {
+					for line := ""; !strings.Contains(line, want); {
+						var err error
+						if line, err = br.ReadString('\n'); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				until("acknowledged")
+				return c, until
+			}
+			var conns []net.Conn
+			for range 4 { // the order in which subscribers are told is not fixed
+				c, _ := listen()
+				conns = append(conns, c)
+			}
+			c, until := listen()
+			start := time.Now()
+			s.update(t, "test://page", "test://other")
+			until(`"uri":"test://page"`)
+			until(`"uri":"test://other"`)
+			if waited := time.Since(start); waited > 0 { // by the clock of the test
+				t.Errorf("told after %s", waited)
+			}
+			for _, c := range append(conns, c) {
+				c.Close()
+			}
+			s.stop()
+			<-s.ended
+		})
+	})
 }

@@ -99,7 +99,13 @@ func (c *cache) fill(a *answer, sum digest, token string) {
 	defer cancel()
 	asked := time.Now()
 	var expiry time.Time
+	a.err = &unavailable{noAnswer, errPanic} // unless ask returns: a callback may end the goroutine
+	defer func() { c.settle(a, sum, asked, expiry) }()
 	a.principal, expiry, a.err = c.guarded(ctx, token)
+}
+
+// settle keeps an answer and gives it to those who wait for it.
+func (c *cache) settle(a *answer, sum digest, asked, expiry time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.asking, sum)

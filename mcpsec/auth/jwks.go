@@ -109,7 +109,14 @@ func (s *keySet) pause() time.Duration {
 func (s *keySet) fetch() {
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
-	keys, err := s.read(ctx)
+	var keys []publicKey
+	err := errPanic // unless read returns: a Client may end the goroutine
+	defer func() { s.settle(keys, err) }()
+	keys, err = s.read(ctx)
+}
+
+// settle takes over how a fetch ended.
+func (s *keySet) settle(keys []publicKey, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tried, s.failed = time.Now(), err
