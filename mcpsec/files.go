@@ -28,7 +28,8 @@ import (
 //
 // The MIME type is told by the name, or else by the contents: what is valid UTF-8
 // without control characters is a text. A larger file than MaxResult is an error.
-// root must stay open as long as the server runs. NewFiles panics as
+// root must stay open as long as the server runs. Records hold the paths that were
+// asked for. NewFiles panics as
 // [NewResource] does.
 func NewFiles(root *os.Root, spec ResourceSpec, serve func(path string) bool) *Resource {
 	if serve == nil {
@@ -58,7 +59,7 @@ func NewFiles(root *os.Root, spec ResourceSpec, serve func(path string) bool) *R
 }
 
 type filePath struct {
-	Path string `json:"path" validate:"required,max=1024" jsonschema:"the file's path, with slashes"`
+	Path string `json:"path" validate:"required,max=1024" mcpsec:"log" jsonschema:"the file's path, with slashes"`
 }
 
 func withoutDots(p string) bool {
