@@ -256,7 +256,7 @@ func asCall(session *mcp.ServerSession, meta mcp.Meta, name string) *mcp.CallToo
 func (s *Server) document(ctx context.Context, o *operation, req *mcp.CallToolRequest) (mcp.Result, error) {
 	res := s.serve(ctx, o, req)
 	if res.member == "" && res.ask == nil {
-		return nil, &wire.Vetted{Code: res.code, Text: res.text}
+		return nil, &wire.Vetted{Code: res.code, Text: res.text, Data: res.data}
 	}
 	return &reply{CallToolResult: &mcp.CallToolResult{}, res: res, info: s.info, modern: req.ProtocolVersion() >= firstModern}, nil
 }

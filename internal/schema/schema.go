@@ -46,6 +46,7 @@ type Plan struct {
 
 type builder struct {
 	input   bool
+	form    bool // with the tags that only forms have
 	check   *validator.Validate
 	stack   []reflect.Type // types being built, to refuse recursion
 	owner   reflect.Type   // the struct that declares the field being built
@@ -66,22 +67,24 @@ func Output(t reflect.Type) (*Plan, error) {
 	return plan(t, false)
 }
 
-func plan(t reflect.Type, input bool) (p *Plan, err error) {
+func plan(t reflect.Type, input bool) (*Plan, error) { return planWith(t, &builder{input: input}) }
+
+func planWith(t reflect.Type, b *builder) (p *Plan, err error) {
 	if t.Kind() != reflect.Struct || ownForm(t) {
 		return nil, fmt.Errorf("type %s: must be a struct, so that its members are known and named", t)
 	}
-	b := &builder{input: input, check: validator.New(validator.WithRequiredStructEnabled())}
+	b.check = validator.New(validator.WithRequiredStructEnabled())
 	p = &Plan{typ: t}
 	if p.Schema, err = b.object(t); err == nil {
 		err = b.tryStructs()
 	}
 	if err == nil {
-		err = tryJSON(t, input)
+		err = tryJSON(t, b.input)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("type %s: %w", t, err)
 	}
-	if input {
+	if b.input {
 		p.Shape = shapeOf(t, p.Schema)
 	}
 	if b.tagged {
@@ -147,6 +150,11 @@ func ignore(t reflect.Type, rules map[reflect.Type]map[string]string) {
 func (b *builder) field(f strictjson.Field) (*jsonschema.Schema, *tag, error) {
 	if err := b.checkLabel(f.Tag.Get("mcpsec")); err != nil {
 		return nil, nil, err
+	}
+	for _, key := range []string{"default", "titles"} {
+		if _, ok := f.Tag.Lookup(key); ok && !b.form {
+			return nil, nil, fmt.Errorf("the tag %s is for the forms of Elicit", key)
+		}
 	}
 	tg, err := parseTag(f.Tag.Get("validate"))
 	if err != nil {

@@ -1,0 +1,290 @@
+package mcpsec
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpsec/mcpsec-go/internal/schema"
+	"github.com/mcpsec/mcpsec-go/internal/strictjson"
+	"github.com/mcpsec/mcpsec-go/internal/text"
+)
+
+var (
+	// ErrDeclined is what [Elicit] returns when the person did not fill in the
+	// form. Returned by a handler, the model reads that.
+	ErrDeclined error = &Error{Message: "the person who was asked did not answer", Rule: "declined"}
+	// ErrCannotAsk is in the error of [Elicit], [Sample] and [Roots] when the
+	// client has not declared that it can be asked for this. A handler can do
+	// without then. Returned by a handler, the client is told what it lacks.
+	ErrCannotAsk = errors.New("mcpsec: the client cannot be asked for this")
+)
+
+// Elicit asks the client's person to fill in a form, and returns what they have
+// entered. T is a flat struct of strings, numbers, booleans and lists of choices,
+// whose tags are those of [NewTool]; `default:"..."` fills a field in beforehand,
+// and `titles:"One|Two"` names the values of oneof to the person. The name tells
+// the answer from others of the call.
+//
+// Where there is no answer yet it returns an error that the handler must return,
+// by itself, wrapped, or joined with that of other questions, which are then
+// asked at once. The client is asked, and the handler runs again, from its start:
+// what stands before Elicit is done once for each time the call asks, so let it
+// change nothing. A call asks at most eight times, and its answers have at most
+// 24 KiB together. The client keeps them for the server until then, sealed, bound
+// to the caller, the arguments and the questions, until [Limits].Confirm has
+// passed, and used once.
+//
+// The person sees the message as one line of at most 4,000 bytes, without
+// secrets and with hidden characters spelled out. The answer is what the client
+// says that it is: check it as any input; T's rules were checked. A field whose
+// name speaks of a secret is an error: forms are no place for one.
+//
+// The error is [ErrDeclined] if the person does not want to, and one that is
+// [ErrCannotAsk] if the client shows no forms, or speaks an older version over
+// HTTP without [HTTPOptions].Sessions. Elicit works within tools, prompts and
+// resources.
+func Elicit[T any](ctx context.Context, name, message string) (T, error) {
+	var out T
+	f, err := formOf(reflect.TypeFor[T]())
+	if err != nil {
+		return out, fmt.Errorf("mcpsec: Elicit: %w", err)
+	}
+	r, err := asker(ctx, name)
+	if err != nil {
+		return out, err
+	}
+	message = r.server.forPerson(message)
+	if message == "" || len(message) > maxQuestion {
+		return out, fmt.Errorf("mcpsec: Elicit: the message must have 1 to %d bytes", maxQuestion)
+	}
+	n, err := newNeed(name, canElicit, &mcp.ElicitParams{Mode: "form", Message: message, RequestedSchema: f.schema})
+	if err != nil {
+		return out, fmt.Errorf("mcpsec: Elicit: %w", err)
+	}
+	return out, r.want(n, func(raw json.RawMessage) error {
+		var v T
+		if err := f.read(raw, &v); err != nil {
+			return err
+		}
+		out = v
+		return nil
+	})
+}
+
+// asker returns the call that asks.
+func asker(ctx context.Context, name string) (*run, error) {
+	r := runFrom(ctx)
+	if r == nil {
+		return nil, errors.New("mcpsec: a client can be asked within a call only")
+	}
+	if !toolName.MatchString(name) {
+		return nil, errors.New("mcpsec: the name of a question must be 1 to 128 characters of A-Z a-z 0-9 _ . -")
+	}
+	return r, nil
+}
+
+// A form is what a person fills in.
+type form struct {
+	*schema.Plan
+	schema json.RawMessage
+}
+
+type elicited struct {
+	Action  string         `json:"action"`
+	Content map[string]any `json:"content,omitempty"`
+}
+
+// forms keeps the form of each type, of which a program has few.
+var forms sync.Map
+
+func formOf(t reflect.Type) (*form, error) {
+	if f, ok := forms.Load(t); ok {
+		return f.(*form), nil
+	}
+	plan, raw, err := schema.Form(t)
+	if err != nil {
+		return nil, err
+	}
+	for name, p := range plan.Schema.Properties {
+		if secretive(name) {
+			return nil, fmt.Errorf("the field %s: a form is no place for a secret", name)
+		}
+		if err := errors.Join(visible(name), visible(p.Description)); err != nil {
+			return nil, err
+		}
+	}
+	f := &form{plan, raw}
+	forms.Store(t, f)
+	return f, nil
+}
+
+// secretWords are in the names of fields that hold secrets, without what
+// separates their words.
+var secretWords = []string{
+	"password", "passwd", "passphrase", "passcode", "secret", "token", "apikey", "accesskey", "privatekey", "signingkey", "credential",
+	"otp", "cvv", "cvc", "cardnumber", "creditcard", "ssn", "socialsecurity", "mnemonic", "seedphrase", "recoverycode",
+}
+
+// secretive reports whether a name speaks of a secret. Short words count only by
+// themselves.
+func secretive(name string) bool {
+	words := strings.FieldsFunc(splitCamel(name), func(c rune) bool { return c == '_' || c == '-' || c == '.' || c == ' ' })
+	joined := strings.Join(words, "")
+	for _, s := range secretWords {
+		if len(s) > 3 && strings.Contains(joined, s) {
+			return true
+		}
+		for _, w := range words {
+			if w == s || w == "pin" || w == "pwd" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// splitCamel puts a space before each capital that begins a word.
+func splitCamel(name string) string {
+	var b strings.Builder
+	lower := false
+	for _, c := range name {
+		if c >= 'A' && c <= 'Z' && lower {
+			b.WriteByte(' ')
+		}
+		lower = c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
+		b.WriteRune(c)
+	}
+	return strings.ToLower(b.String())
+}
+
+// read decodes an answer into v, which points to the form's type. Members that
+// were not asked for are dropped.
+func (f *form) read(raw json.RawMessage, v any) error {
+	var res elicited
+	if json.Unmarshal(raw, &res) != nil {
+		return errUnfit
+	}
+	switch res.Action {
+	case "accept":
+	case "decline", "cancel":
+		return ErrDeclined
+	default:
+		return errUnfit
+	}
+	for name := range res.Content {
+		if f.Schema.Properties[name] == nil {
+			delete(res.Content, name)
+		}
+	}
+	content, err := json.Marshal(res.Content)
+	if err != nil || strictjson.Decode(content, v, f.Shape) != nil || f.Check(v) != nil {
+		return errUnfit
+	}
+	return nil
+}
+
+const (
+	maxSampleText = 16 << 10 // bytes, in either direction
+	maxRoots      = 100
+	maxRootURI    = 2 << 10 // bytes
+)
+
+// Sample asks the client's model to go on after the prompt, with at most
+// maxTokens tokens, and returns its text. It works as [Elicit] does: where there
+// is no answer yet, the handler must return the error. The prompt leaves as a
+// result does, without hidden characters and secrets, and may have 16 KiB.
+//
+// The text is untrusted, whoever has written the prompt: a model wrote it, or the
+// client or its person did. It has at most 16 KiB, is valid UTF-8 and free of
+// hidden characters. Take it for data, and never for a decision.
+//
+// MCP 2026-07-28 has deprecated sampling.
+func Sample(ctx context.Context, name, prompt string, maxTokens int) (string, error) {
+	r, err := asker(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	plain, _ := text.Strip(strings.ToValidUTF8(prompt, "\uFFFD"))
+	if plain = r.server.redact.String(plain); plain == "" || len(plain) > maxSampleText || maxTokens <= 0 {
+		return "", fmt.Errorf("mcpsec: Sample: the prompt must have 1 to %d bytes, and maxTokens be positive", maxSampleText)
+	}
+	n, err := newNeed(name, canSample, &mcp.CreateMessageParams{
+		MaxTokens: int64(maxTokens),
+		Messages:  []*mcp.SamplingMessage{{Role: "user", Content: &mcp.TextContent{Text: plain}}},
+	})
+	if err != nil {
+		return "", fmt.Errorf("mcpsec: Sample: %w", err)
+	}
+	var out string
+	return out, r.want(n, func(raw json.RawMessage) error {
+		var t string
+		if json.Unmarshal(raw, &t) != nil || len(t) > maxSampleText {
+			return errUnfit
+		}
+		out, _ = text.Strip(t)
+		return nil
+	})
+}
+
+// Roots asks the client for the directories that it works in, as file URIs: at
+// most 100, of at most 2 KiB each. It works as [Elicit] does: where there is no
+// answer yet, the handler must return the error. The URIs are the client's claim
+// and permit nothing: what the server may read says [NewFiles], for one.
+//
+// MCP 2026-07-28 has deprecated roots.
+func Roots(ctx context.Context) ([]string, error) {
+	const name = "roots"
+	r, err := asker(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	n, err := newNeed(name, canRoots, &mcp.ListRootsParams{})
+	if err != nil {
+		return nil, fmt.Errorf("mcpsec: Roots: %w", err)
+	}
+	var out []string
+	return out, r.want(n, func(raw json.RawMessage) error {
+		var uris []string
+		if json.Unmarshal(raw, &uris) != nil || len(uris) > maxRoots {
+			return errUnfit
+		}
+		for _, u := range uris {
+			if !strings.HasPrefix(u, "file://") || len(u) > maxRootURI || text.FirstHidden(u) >= 0 {
+				return errUnfit
+			}
+		}
+		out = uris
+		return nil
+	})
+}
+
+// incapable is the error of a client that cannot be asked.
+type incapable struct{ capability }
+
+func (e *incapable) Error() string {
+	return ErrCannotAsk.Error() + ": it declares no " + string(e.capability)
+}
+
+// Is makes it an [ErrCannotAsk].
+func (e *incapable) Is(target error) bool { return target == ErrCannotAsk }
+
+// codeMissingCapability is MCP 2026-07-28's MissingRequiredClientCapability.
+const codeMissingCapability = -32021
+
+// lacksCapability is the refusal of a call that a client without the capability
+// makes.
+func (r *run) lacksCapability(c capability) *failure {
+	f := refused("capability", "not done: it needs a client with the capability "+string(c))
+	if r.modern() {
+		f.wire = codeMissingCapability
+		f.data = json.RawMessage(`{"requiredCapabilities":{"` + string(c) + `":{}}}`)
+	}
+	return f
+}
