@@ -113,9 +113,6 @@ func formOf(t reflect.Type) (*form, error) {
 		return nil, err
 	}
 	for name, p := range plan.Schema.Properties {
-		if secretive(name) {
-			return nil, fmt.Errorf("the field %s: a form is no place for a secret", name)
-		}
 		if err := errors.Join(visible(name), visible(p.Description)); err != nil {
 			return nil, err
 		}
@@ -123,45 +120,6 @@ func formOf(t reflect.Type) (*form, error) {
 	f := &form{plan, raw}
 	forms.Store(t, f)
 	return f, nil
-}
-
-// secretWords are in the names of fields that hold secrets, without what
-// separates their words.
-var secretWords = []string{
-	"password", "passwd", "passphrase", "passcode", "secret", "token", "apikey", "accesskey", "privatekey", "signingkey", "credential",
-	"otp", "cvv", "cvc", "cardnumber", "creditcard", "ssn", "socialsecurity", "mnemonic", "seedphrase", "recoverycode",
-}
-
-// secretive reports whether a name speaks of a secret. Short words count only by
-// themselves.
-func secretive(name string) bool {
-	words := strings.FieldsFunc(splitCamel(name), func(c rune) bool { return c == '_' || c == '-' || c == '.' || c == ' ' })
-	joined := strings.Join(words, "")
-	for _, s := range secretWords {
-		if len(s) > 3 && strings.Contains(joined, s) {
-			return true
-		}
-		for _, w := range words {
-			if w == s || w == "pin" || w == "pwd" {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// splitCamel puts a space before each capital that begins a word.
-func splitCamel(name string) string {
-	var b strings.Builder
-	lower := false
-	for _, c := range name {
-		if c >= 'A' && c <= 'Z' && lower {
-			b.WriteByte(' ')
-		}
-		lower = c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
-		b.WriteRune(c)
-	}
-	return strings.ToLower(b.String())
 }
 
 // read decodes an answer into v, which points to the form's type. Members that

@@ -159,7 +159,7 @@ func checkHeaders(x *httpExchange, req *jsonrpc.Request) *wire.Refusal {
 		return refuse(codeHeaderMismatch)
 	case x.modern && !slices.Contains(mcp.SupportedProtocolVersions(), x.version):
 		return unsupported(req.ID, header)
-	case x.modern && !headersMatch(x.r.Header, req.Method, &x.meta):
+	case x.modern && (!headersMatch(x.r.Header, req.Method, &x.meta) || !x.paramsMatch(req)):
 		return refuse(codeHeaderMismatch)
 	}
 	return nil
@@ -191,14 +191,61 @@ func headersMatch(h http.Header, method string, m *meta) bool {
 	default:
 		return true
 	}
-	got, ok := single(h, "Mcp-Name")
+	got, ok := decoded(h, "Mcp-Name")
+	return ok && got == want
+}
+
+// decoded returns a header in the plain, which may be there once, and empty or
+// not at all.
+func decoded(h http.Header, name string) (string, bool) {
+	got, ok := single(h, name)
 	if encoded, isEncoded := strings.CutPrefix(got, "=?base64?"); isEncoded && strings.HasSuffix(encoded, "?=") {
-		b, err := base64.StdEncoding.DecodeString(strings.TrimSuffix(encoded, "?="))
-		if got = string(b); err != nil {
+		b, err := base64.StdEncoding.Strict().DecodeString(strings.TrimSuffix(encoded, "?="))
+		return string(b), ok && err == nil
+	}
+	return got, ok
+}
+
+// paramsMatch compares the headers that repeat arguments of a tool with these.
+// What the caller may not use has no headers.
+func (x *httpExchange) paramsMatch(req *jsonrpc.Request) bool {
+	if req.Method != methodCall {
+		return true
+	}
+	t := x.e.toolFor(x.meta.Name, *x.principal)
+	if t == nil || len(t.headers) == 0 {
+		return true
+	}
+	var p struct {
+		Arguments map[string]jsontext.Value `json:"arguments"`
+	}
+	if len(req.Params) > 0 && v2.Unmarshal(req.Params, &p) != nil {
+		return true // of the wrong shape: the pipeline says so
+	}
+	for member, name := range t.headers {
+		name = "Mcp-Param-" + name
+		got, ok := decoded(x.r.Header, name)
+		want, present := p.Arguments[member]
+		if !ok || (present && want.Kind() != 'n') != (x.r.Header.Values(name) != nil) || got != plainText(want) {
 			return false
 		}
 	}
-	return ok && got == want
+	return true
+}
+
+// plainText is a string without its quotes, nothing for null, and any other value
+// as it is written.
+func plainText(v jsontext.Value) string {
+	switch {
+	case len(v) == 0 || v.Kind() == 'n':
+		return ""
+	case v.Kind() == '"':
+		b, err := jsontext.AppendUnquote(nil, v)
+		if err == nil {
+			return string(b)
+		}
+	}
+	return string(v)
 }
 
 // single returns a header that may not be there twice.

@@ -31,6 +31,9 @@ func Form(t reflect.Type) (*Plan, json.RawMessage, error) {
 	}
 	out := &jsonschema.Schema{Type: "object", Properties: map[string]*jsonschema.Schema{}, PropertyOrder: p.Schema.PropertyOrder, Required: p.Schema.Required}
 	for _, f := range fields {
+		if Secretive(f.JSON) {
+			return nil, nil, fmt.Errorf("type %s: field %s: a form is no place for a secret", t, f.JSON)
+		}
 		s, err := formField(f, p.Schema.Properties[f.JSON])
 		if err != nil {
 			return nil, nil, fmt.Errorf("type %s: field %s: %w", t, f.JSON, err)

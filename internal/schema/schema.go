@@ -52,6 +52,7 @@ type builder struct {
 	owner   reflect.Type   // the struct that declares the field being built
 	structs []reflect.Type // types that were built
 	tagged  bool           // a rule was found
+	headers []string       // names that members are mirrored in
 }
 
 // Input plans the argument type t, which must be a struct. Nothing in it may be
@@ -165,6 +166,11 @@ func (b *builder) field(f strictjson.Field) (*jsonschema.Schema, *tag, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if name, ok := strings.CutPrefix(f.Tag.Get("mcpsec"), headerLabel); ok {
+		if err := b.header(f, s, name); err != nil {
+			return nil, nil, err
+		}
+	}
 	if d := f.Tag.Get("jsonschema"); d != "" {
 		s.Description = strings.TrimSuffix(d, ".") + suffix(s.Description)
 	}
@@ -176,10 +182,10 @@ func (b *builder) checkLabel(label string) error {
 	switch {
 	case label == "" || label == "any":
 		return nil
-	case label != "log":
-		return fmt.Errorf("mcpsec:%q is unknown: there are log and any", label)
-	case !b.input || len(b.stack) > 1:
-		return errors.New(`mcpsec:"log" is for the members of the input itself`)
+	case label != "log" && !strings.HasPrefix(label, headerLabel):
+		return fmt.Errorf("mcpsec:%q is unknown: there are log, any and header=Name", label)
+	case !b.input || b.form || len(b.stack) > 1:
+		return errors.New("mcpsec tags log and header are for the members of the input itself")
 	}
 	return nil
 }
