@@ -63,6 +63,8 @@ func (s *Server) dispatch(ctx context.Context, p Principal, method string, req m
 		return s.unsubscribe(ctx, p, req, next)
 	case *mcp.SubscriptionsListenRequest:
 		return s.listenFor(ctx, p, req, next)
+	case *mcp.ServerRequest[*mcp.SetLoggingLevelParams]:
+		return s.setLevel(ctx, req, next)
 	}
 	return next(ctx, method, req)
 }

@@ -199,10 +199,12 @@ func (s *Server) serves(ctx context.Context, method string) bool {
 	case "resources/list", "resources/templates/list", methodRead:
 		return len(s.resources) > 0
 	case methodWatch, methodUnwatch:
-		return len(s.resources) > 0 && !overHTTP(ctx)
+		return len(s.resources) > 0 && hasSession(ctx)
+	case methodSetLevel:
+		return s.clientLog && hasSession(ctx)
 	case methodComplete:
 		return len(s.prompts)+len(s.resources) > 0
-	case "initialize", "ping", "server/discover", "tools/list", methodCall, methodListen:
+	case methodInitialize, "ping", "server/discover", "tools/list", methodCall, methodListen:
 		return true
 	}
 	return false

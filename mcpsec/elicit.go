@@ -29,8 +29,9 @@ var (
 // Elicit asks the client's person to fill in a form, and returns what they have
 // entered. T is a flat struct of strings, numbers, booleans and lists of choices,
 // whose tags are those of [NewTool]; `default:"..."` fills a field in beforehand,
-// and `titles:"One|Two"` names the values of oneof to the person. The name tells
-// the answer from others of the call.
+// and `titles:"One|Two"` names the values of oneof to the person (enumNames, for
+// clients of versions before 2025-11-25). The name tells the answer from others of
+// the call.
 //
 // Where there is no answer yet it returns an error that the handler must return,
 // by itself, wrapped, or joined with that of other questions, which are then

@@ -83,7 +83,7 @@ func (e *endpoint) knownOrigin(x *httpExchange) bool {
 		x.origin = origins[0]
 		h := x.w.Header()
 		h.Set("Access-Control-Allow-Origin", x.origin)
-		h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
+		h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After, Mcp-Session-Id")
 		return true
 	}
 }
@@ -114,7 +114,7 @@ func (s *Server) paramHeaders() []string {
 // preflight answers a browser that asks whether a page may call.
 func (x *httpExchange) preflight() {
 	h := x.w.Header()
-	h.Set("Access-Control-Allow-Methods", "GET, POST")
+	h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
 	h.Set("Access-Control-Allow-Headers", strings.Join(append([]string{
 		"Authorization", "Content-Type", "Mcp-Protocol-Version", "Mcp-Method", "Mcp-Name", "Mcp-Session-Id",
 	}, x.e.paramHeaders()...), ", "))

@@ -38,13 +38,16 @@ func (e *endpoint) readMessage(x *httpExchange) *jsonrpc.Request {
 	}
 	m, refusal := wire.Parse(body, e.limits.MaxDepth)
 	req, isRequest := m.(*jsonrpc.Request)
+	if !(isRequest && req.Method == methodInitialize) && !e.findSession(x) {
+		return nil
+	}
 	switch {
 	case refusal != nil && refusal.IsMute(), isRequest && !req.IsCall():
 		x.acknowledge()
 	case refusal != nil:
 		x.refuseMessage(refusal)
 	case !isRequest:
-		x.refuseMetered(unasked)
+		e.deliver(x, m.(*jsonrpc.Response))
 	default:
 		if refusal = checkHeaders(x, req); refusal != nil {
 			x.refuseMessage(refusal)
@@ -52,6 +55,9 @@ func (e *endpoint) readMessage(x *httpExchange) *jsonrpc.Request {
 		}
 		if !e.authorize(x, req.Method) {
 			return nil
+		}
+		if e.o.Sessions && !x.modern && req.Method == methodInitialize {
+			e.begin(x, req)
 		}
 		return req
 	}
@@ -259,14 +265,28 @@ func single(h http.Header, name string) (string, bool) {
 
 // exchange runs one request on a session of its own, which ends with it.
 func (e *endpoint) exchange(ctx context.Context, x *httpExchange, req *jsonrpc.Request, stop <-chan struct{}) {
+	if x.kept != nil {
+		ctx = context.WithValue(ctx, sessionKey{}, x.kept)
+	}
+	e.exchangeOn(ctx, x, req, stop, nil)
+}
+
+// exchangeOn runs a request, and more, or only these.
+func (e *endpoint) exchangeOn(ctx context.Context, x *httpExchange, req *jsonrpc.Request, stop <-chan struct{}, more <-chan *jsonrpc.Request) {
 	ex := &wire.Exchange{
-		Request: req, Context: ctx, Stop: stop,
+		Request: req, Context: ctx, Stop: stop, More: more,
 		Notify: x.event, Answer: x.answer,
 		Refused: func(r *wire.Refusal) { x.record("message", r.Text) },
 	}
-	session, err := e.sdk.Connect(ctx, ex, x.session(req.Method))
+	if x.kept != nil {
+		ex.Ask = func(deliver func(*jsonrpc.Response)) (jsonrpc.ID, func(), error) {
+			return e.questions.ask(x.principal.ID, deliver)
+		}
+	}
+	session, err := e.sdk.Connect(ctx, ex, x.session(req))
 	if err == nil {
 		err = session.Wait()
+		e.watches.drop(session, x.principal.ID, func(string) bool { return true })
 	}
 	if !x.wrote && ctx.Err() == nil {
 		e.log.ErrorContext(ctx, "request not answered", "method", "http", "error", err)
@@ -275,14 +295,18 @@ func (e *endpoint) exchange(ctx context.Context, x *httpExchange, req *jsonrpc.R
 }
 
 // session is the state that a client of the older versions believes in. It is
-// made up for every request, since none is kept.
-func (x *httpExchange) session(method string) *mcp.ServerSessionOptions {
+// made up for every request, of what is kept.
+func (x *httpExchange) session(req *jsonrpc.Request) *mcp.ServerSessionOptions {
 	if x.modern {
 		return nil
 	}
 	state := &mcp.ServerSessionState{InitializedParams: &mcp.InitializedParams{}}
-	if method != "initialize" {
+	if req == nil || req.Method != methodInitialize {
 		state.InitializeParams = &mcp.InitializeParams{ProtocolVersion: x.version}
+		if k := x.kept; k != nil {
+			state.InitializeParams.Capabilities = k.capabilities
+			k.set(func() { state.LogLevel = k.level })
+		}
 	}
 	return &mcp.ServerSessionOptions{State: state}
 }

@@ -25,6 +25,9 @@ const (
 const (
 	methodUnwatch = "resources/unsubscribe"
 	methodListen  = "subscriptions/listen"
+
+	methodInitialize = "initialize"
+	methodSetLevel   = "logging/setLevel"
 )
 
 // An operation is what a client can ask for by name: a call of a tool, a prompt,

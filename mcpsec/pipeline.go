@@ -37,6 +37,7 @@ type run struct {
 	over     bool       // somebody answers
 	reported time.Time  // the last progress notification
 	highest  float64
+	logged   int // messages to the client
 }
 
 // serve takes one call through the pipeline, and once more after a person

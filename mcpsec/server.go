@@ -67,6 +67,9 @@ type Options struct {
 	// errors among it; it is wrapped by the Redactor. Defaults to text on
 	// standard error from level info on.
 	Log slog.Handler
+	// ClientLog lets clients ask for what handlers say with [LogToClient]. The
+	// server's own log never goes there. Defaults to false.
+	ClientLog bool
 	// Instructions tell the model how to use the server. Defaults to none.
 	Instructions string
 }
@@ -86,6 +89,7 @@ type Server struct {
 	principal Principal
 	stepUp    bool
 	approver  Approver
+	clientLog bool
 	seal      *seal.Ring
 	once      state.Once // for answers of people
 
@@ -137,7 +141,7 @@ func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
 		impl: *impl, info: info, redact: red, guards: slices.Clone(o.Guards),
 		limits: o.Limits.withDefaults(), mode: o.Mode, stepUp: o.StepUp,
 		principal: Principal{ID: o.Principal.ID, Scopes: slices.Clone(o.Principal.Scopes)},
-		approver:  o.Approver, seal: ring, once: new(state.Memory),
+		approver:  o.Approver, clientLog: o.ClientLog, seal: ring, once: new(state.Memory),
 		log:       slog.New(log),
 		tools:     map[string]*Tool{},
 		prompts:   map[string]*Prompt{},
@@ -148,7 +152,7 @@ func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
 		Instructions: o.Instructions,
 		Logger:       slog.New(atLeast{slog.LevelError, log}),
 		PageSize:     maxItems,
-		Capabilities: &mcp.ServerCapabilities{}, // without logging, which sends logs to the client
+		Capabilities: capabilities(o.ClientLog),
 		// Who may subscribe is decided before these are asked.
 		SubscribeHandler:   func(context.Context, *mcp.SubscribeRequest) error { return nil },
 		UnsubscribeHandler: func(context.Context, *mcp.UnsubscribeRequest) error { return nil },
@@ -192,6 +196,16 @@ func checkOptions(impl *mcp.Implementation, o *Options) error {
 		o.Log = slog.NewTextHandler(os.Stderr, nil)
 	}
 	return nil
+}
+
+// capabilities are those that the SDK does not find out by itself. Its default
+// has logging.
+func capabilities(clientLog bool) *mcp.ServerCapabilities {
+	c := &mcp.ServerCapabilities{}
+	if clientLog {
+		c.Logging = &mcp.LoggingCapabilities{}
+	}
+	return c
 }
 
 // maxItems is how many items one page of a list holds, which is all.

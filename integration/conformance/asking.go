@@ -32,7 +32,7 @@ type (
 	choices struct {
 		UntitledSingle string   `json:"untitledSingle" validate:"omitempty,oneof=option1 option2 option3"`
 		TitledSingle   string   `json:"titledSingle" validate:"omitempty,oneof=value1 value2 value3" titles:"First Option|Second Option|Third Option"`
-		LegacyEnum     string   `json:"legacyEnum" validate:"omitempty,oneof=opt1 opt2 opt3" titles:"Option One|Option Two|Option Three"`
+		LegacyEnum     string   `json:"legacyEnum" validate:"omitempty,oneof=opt1 opt2 opt3" enumNames:"Option One|Option Two|Option Three"`
 		UntitledMulti  []string `json:"untitledMulti" validate:"min=1,max=3,dive,oneof=option1 option2 option3"`
 		TitledMulti    []string `json:"titledMulti" validate:"min=1,max=3,dive,oneof=value1 value2 value3" titles:"First Choice|Second Choice|Third Choice"`
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"log/slog"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -62,6 +63,8 @@ func contentTools() []*mcpsec.Tool {
 			}
 			return said("done"), nil
 		}),
+		logs("test_tool_with_logging", "Tool execution started", "Tool processing data", "Tool execution completed"),
+		logs("test_logging_tool", "Tool executed"),
 		read("test_reconnection", "Returns a text, on the stream of the call.", func(context.Context, none) (texts, error) {
 			return said("done"), nil
 		}),
@@ -72,6 +75,15 @@ func contentTools() []*mcpsec.Tool {
 			return said("called for " + in.Name), nil
 		}),
 	}
+}
+
+func logs(name string, messages ...string) *mcpsec.Tool {
+	return read(name, "Says something to the client.", func(ctx context.Context, _ none) (texts, error) {
+		for _, m := range messages {
+			mcpsec.LogToClient(ctx, slog.LevelInfo, m)
+		}
+		return said("logged"), nil
+	})
 }
 
 type regional struct {

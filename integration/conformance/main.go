@@ -31,12 +31,12 @@ func main() {
 	}
 }
 
-// httpOptions are the defaults, for this machine.
-var httpOptions = mcpsec.HTTPOptions{}
+// httpOptions are the defaults, for this machine, with what older clients need.
+var httpOptions = mcpsec.HTTPOptions{Sessions: true}
 
 func newServer(audit, log slog.Handler) (*mcpsec.Server, error) {
 	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "everything", Version: "1.0.0"}, mcpsec.Options{
-		Audit: audit, Log: log, Mode: mcpsec.Write,
+		Audit: audit, Log: log, Mode: mcpsec.Write, ClientLog: true,
 	})
 	if err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ import (
 // Form plans the form t, which must be a flat struct of strings, numbers,
 // booleans and lists of choices, and returns its schema as the elicitation of MCP
 // takes it, a small part of JSON Schema. A rule that is neither in this part nor
-// in words is refused. Tags of its own are default and titles.
+// in words is refused. Tags of its own are default, titles and enumNames.
 func Form(t reflect.Type) (*Plan, json.RawMessage, error) {
 	p, err := planWith(t, &builder{input: true, form: true})
 	if err != nil {
@@ -60,6 +60,9 @@ func formField(f strictjson.Field, s *jsonschema.Schema) (*jsonschema.Schema, er
 			return nil, errors.New("a list must be of choices: dive,oneof=...")
 		}
 		out.MinItems, out.MaxItems, out.Items = s.MinItems, s.MaxItems, &jsonschema.Schema{Type: "string", Enum: s.Items.Enum}
+		if _, ok := f.Tag.Lookup("default"); ok {
+			return nil, errors.New("a list of choices has no default")
+		}
 		return out, choices(out.Items, f, true)
 	case s.Type == "string" && s.Enum != nil:
 		out.Enum = s.Enum
@@ -67,8 +70,8 @@ func formField(f strictjson.Field, s *jsonschema.Schema) (*jsonschema.Schema, er
 			return nil, err
 		}
 	case slices.Contains([]string{"string", "integer", "number", "boolean"}, s.Type) && s.Enum == nil:
-		if _, ok := f.Tag.Lookup("titles"); ok {
-			return nil, errors.New("titles are for the values of oneof")
+		if f.Tag.Get("titles")+f.Tag.Get("enumNames") != "" {
+			return nil, errors.New("titles and enumNames are for the values of oneof")
 		}
 		out.MinLength, out.MaxLength, out.Format, out.Minimum, out.Maximum = s.MinLength, s.MaxLength, s.Format, s.Minimum, s.Maximum
 	default:
@@ -77,11 +80,17 @@ func formField(f strictjson.Field, s *jsonschema.Schema) (*jsonschema.Schema, er
 	return out, setDefault(out, f)
 }
 
-// choices writes the titles of an enumeration, in each way that some version of
-// the protocol knows.
+// choices writes the titles of an enumeration, in the way of the newest versions
+// or, by the tag enumNames, in that of those before 2025-11-25.
 func choices(s *jsonschema.Schema, f strictjson.Field, list bool) error {
-	tag, ok := f.Tag.Lookup("titles")
-	if !ok {
+	tag, old := f.Tag.Lookup("enumNames")
+	if _, both := f.Tag.Lookup("titles"); both && old || old && list {
+		return errors.New("enumNames is for single values, and not beside titles")
+	}
+	if !old {
+		tag = f.Tag.Get("titles")
+	}
+	if tag == "" {
 		return nil
 	}
 	titles := strings.Split(tag, "|")
@@ -92,11 +101,14 @@ func choices(s *jsonschema.Schema, f strictjson.Field, list bool) error {
 	for i, t := range titles {
 		named = append(named, &jsonschema.Schema{Const: ptr(s.Enum[i]), Title: t})
 	}
-	if list {
-		s.AnyOf, s.Enum = named, nil
-		return nil
+	switch {
+	case old:
+		s.Extra = map[string]any{"enumNames": titles}
+	case list:
+		s.Type, s.AnyOf, s.Enum = "", named, nil
+	default:
+		s.OneOf, s.Enum = named, nil
 	}
-	s.OneOf, s.Extra = named, map[string]any{"enumNames": titles}
 	return nil
 }
 

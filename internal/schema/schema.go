@@ -152,7 +152,7 @@ func (b *builder) field(f strictjson.Field) (*jsonschema.Schema, *tag, error) {
 	if err := b.checkLabel(f.Tag.Get("mcpsec")); err != nil {
 		return nil, nil, err
 	}
-	for _, key := range []string{"default", "titles"} {
+	for _, key := range []string{"default", "titles", "enumNames"} {
 		if _, ok := f.Tag.Lookup(key); ok && !b.form {
 			return nil, nil, fmt.Errorf("the tag %s is for the forms of Elicit", key)
 		}
