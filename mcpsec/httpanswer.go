@@ -206,8 +206,10 @@ func (x *httpExchange) start() {
 	x.w.WriteHeader(http.StatusOK)
 }
 
-// open begins a stream that has nothing to say yet.
+// open begins a stream that has nothing to say yet. The client has said all that
+// it has to say, so its time is over, too.
 func (x *httpExchange) open() {
+	_ = x.rc.SetReadDeadline(time.Time{})
 	x.deadline(x.rc.SetWriteDeadline)
 	x.start()
 	_ = x.rc.Flush() // a client that is gone shows on the next event

@@ -88,7 +88,10 @@ type keptSessions struct {
 	m  map[string]*keptSession
 }
 
-type sessionKey struct{}
+type (
+	sessionKey struct{} // of requests in a session
+	streamKey  struct{} // of those that are made for a session's stream
+)
 
 func sessionFrom(ctx context.Context) *keptSession {
 	k, _ := ctx.Value(sessionKey{}).(*keptSession)
@@ -254,7 +257,7 @@ func (e *endpoint) serveSession(x *httpExchange) {
 // stream sends a session what it has subscribed to, and changes of lists. What
 // comes while no stream is open, nobody is told. A second stream ends the first.
 func (e *endpoint) stream(x *httpExchange, until <-chan struct{}) {
-	ctx, cancel := context.WithCancel(context.WithValue(x.r.Context(), principalKey{}, *x.principal))
+	ctx, cancel := context.WithCancel(context.WithValue(context.WithValue(x.r.Context(), principalKey{}, *x.principal), streamKey{}, true))
 	defer cancel()
 	k := x.kept
 	more := make(chan *jsonrpc.Request, 2*maxWatched)

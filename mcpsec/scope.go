@@ -33,7 +33,7 @@ func (o *operation) lacks(p Principal) []string {
 // HTTP within a session.
 func hasSession(ctx context.Context) bool {
 	_, overHTTP := ctx.Value(principalKey{}).(Principal)
-	return !overHTTP || sessionFrom(ctx) != nil
+	return !overHTTP || sessionFrom(ctx) != nil || ctx.Value(streamKey{}) != nil
 }
 
 // missingScopes is the refusal of a call whose caller lacks scopes.
