@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -186,16 +187,26 @@ func TestAnswersOverHTTP(t *testing.T) {
 func TestSessionStream(t *testing.T) {
 	t.Parallel()
 	f := newHTTP(t, withSessions, nil, echo())
-	for _, name := range []string{"a", "b"} {
+	var revoked atomic.Bool
+	for _, name := range []string{"a", "b", "d"} {
 		spec := mcpsec.ResourceSpec{Name: name, Description: "For tests.", URI: "test://" + name}
 		if name == "b" {
 			spec.Scopes = []string{"orders.delete"}
+		}
+		if name == "d" {
+			spec.Guards = []mcpsec.Guard{func(context.Context, *mcpsec.Call) error {
+				if revoked.Load() {
+					return &mcpsec.Error{Message: "no more"}
+				}
+				return nil
+			}}
 		}
 		f.AddResource(mcpsec.NewResource(spec, func(context.Context, none) (mcpsec.Content, error) { return mcpsec.Content{}, nil }))
 	}
 	session := f.session(t, "alice-token")
 	for method, want := range map[string]string{
 		`"resources/subscribe","params":{"uri":"test://a"}`: `"result":{}`,
+		`"resources/subscribe","params":{"uri":"test://d"}`: `"result":{}`,
 		`"resources/subscribe","params":{"uri":"test://b"}`: "unknown resource",
 		`"resources/subscribe","params":{"uri":"test://c"}`: "unknown resource",
 	} {
@@ -203,6 +214,7 @@ func TestSessionStream(t *testing.T) {
 			t.Errorf("got %s", body)
 		}
 	}
+	revoked.Store(true)
 	get := in(session, "alice-token", http.MethodGet)
 	if res, _ := f.do(t, "", func(r *http.Request) { get(r); r.Header.Set("Last-Event-Id", "1") }); res.StatusCode != 400 {
 		t.Errorf("resumed: got %d", res.StatusCode)
@@ -229,7 +241,7 @@ func TestSessionStream(t *testing.T) {
 		}
 	}()
 	for said := ""; said == ""; { // the stream subscribes when it has been opened
-		for _, uri := range []string{"test://b", "test://a"} {
+		for _, uri := range []string{"test://b", "test://d", "test://a"} {
 			if err := f.ResourceUpdated(uri); err != nil {
 				t.Fatal(err)
 			}
@@ -272,7 +284,9 @@ func TestSessionsOfTheSDK(t *testing.T) {
 	}))
 	said, changed := make(chan string, 8), make(chan struct{}, 8)
 	cs := connectWith(t, f, &mcp.ClientOptions{
-		LoggingMessageHandler:  func(_ context.Context, r *mcp.LoggingMessageRequest) { said <- fmt.Sprint(r.Params.Level, r.Params.Data) },
+		LoggingMessageHandler: func(_ context.Context, r *mcp.LoggingMessageRequest) {
+			said <- fmt.Sprint(r.Params.Level, r.Params.Data)
+		},
 		ToolListChangedHandler: func(context.Context, *mcp.ToolListChangedRequest) { changed <- struct{}{} },
 	}, false, true)
 	attempt(t, cs, "talks", none{})
