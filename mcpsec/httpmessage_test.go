@@ -428,10 +428,12 @@ func TestHTTPParamHeaders(t *testing.T) {
 		"another value":       {`{"region":"eu"}`, []string{"Region", "us"}, false},
 		"two values":          {`{"region":"eu"}`, []string{"Region", "eu", "Region", "us"}, false},
 		"in base64":           {`{"region":"Köln"}`, []string{"Region", "=?base64?S8O2bG4=?="}, true},
-		"other base64":        {`{"region":"Köln"}`, []string{"Region", "=?base64?S8O2bG9=?="}, false},
+		"other base64":        {`{"region":"Köln"}`, []string{"Region", "=?base64?S8O2bG8=?="}, false},
+		"loose base64":        {`{"region":"Köln"}`, []string{"Region", "=?base64?S8O2bG5=?="}, false},
 		"bad base64":          {`{"region":"eu"}`, []string{"Region", "=?base64?!!?="}, false},
 		"escapes in the body": {`{"region":"\u0065u"}`, []string{"Region", "eu"}, true},
 		"empty":               {`{"region":""}`, []string{"Region", ""}, true},
+		"empty, no header":    {`{"region":""}`, nil, false},
 	} {
 		res, body := f.do(t, modernBody("tools/call", `"name":"regional","arguments":`+tc.arguments), func(r *http.Request) {
 			modernHeaders("tools/call", "regional")(r)

@@ -29,10 +29,12 @@ func TestSessionsEnd(t *testing.T) {
 			t.Errorf("%s: got %v", name, got)
 		}
 	}
-	ks.make("carol", late)
-	if ks.m[idle.id] != nil || len(ks.m) != 3 {
+	later := late.Add(sessionTime + time.Second)
+	ks.make("carol", later)
+	if ks.m[open.id] == nil || len(ks.m) != 2 {
 		t.Errorf("kept %d", len(ks.m))
 	}
+	late = later
 	for i := len(ks.m); i < maxSessions; i++ {
 		ks.m[fmt.Sprint(i)] = &keptSession{id: fmt.Sprint(i), principal: fmt.Sprint(i), used: late}
 	}

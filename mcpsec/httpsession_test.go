@@ -45,6 +45,13 @@ func in(session, token, method string) func(*http.Request) {
 // where the operator wants none. (SBP-02, SBP-03)
 func TestSessions(t *testing.T) {
 	t.Parallel()
+	logs := func(o *mcpsec.Options) { o.ClientLog = true }
+	for on, want := range map[bool]bool{true: true, false: false} { // a level lasts only within a session
+		_, body := newHTTP(t, mcpsec.HTTPOptions{Verifier: verify, Sessions: on}, logs, echo()).do(t, initBody, nil)
+		if got := strings.Contains(body, `"logging":{}`); got != want {
+			t.Errorf("sessions %v: got %s", on, body)
+		}
+	}
 	off := newHTTP(t, mcpsec.HTTPOptions{Verifier: verify}, nil, echo())
 	if id := off.session(t, "alice-token"); id != "" {
 		t.Errorf("got a session: %s", id)
@@ -75,6 +82,8 @@ func TestSessions(t *testing.T) {
 	} {
 		if res, body := f.do(t, echoBody, in(tc.session, tc.token, tc.method)); res.StatusCode != tc.want {
 			t.Errorf("%s: got %d %s", name, res.StatusCode, body)
+		} else if got := res.Header.Get("Mcp-Session-Id"); got != "" {
+			t.Errorf("%s: begins the session %s", name, got)
 		}
 	}
 	if res, _ := f.do(t, modernBody("tools/list", ""), func(r *http.Request) {

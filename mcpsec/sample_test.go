@@ -18,7 +18,7 @@ var asksAll = tool("all", func(ctx context.Context, in echoIn) (echoOut, error) 
 	a, err1 := mcpsec.Elicit[addressForm](ctx, "address", "Where?")
 	s, err2 := mcpsec.Sample(ctx, "s", "Go on: "+in.Text, 10)
 	roots, err3 := mcpsec.Roots(ctx)
-	return echoOut{fmt.Sprint(a.Street, "|", s, "|", roots)}, errors.Join(err1, err2, err3)
+	return echoOut{fmt.Sprintf("%s|%+q|%s", a.Street, s, roots)}, errors.Join(err1, err2, err3)
 })
 
 // A client's model and its roots are asked for like its person, and all at once.
@@ -38,11 +38,9 @@ func TestSampleAndRoots(t *testing.T) {
 					return &mcp.CreateMessageResult{Role: "assistant", Model: "m", Content: &mcp.TextContent{Text: "ok\u202e\u200bay"}}, nil
 				},
 			}
-			c := mcp.NewClient(impl, o)
-			c.AddRoots(&mcp.Root{URI: "file:///srv"})
 			cs := connect(t, f, o)
 			text := attempt(t, cs, "all", echoIn{"x\u202ey " + secret})
-			if text != `{"text":"Elm|okay|[]"}` || prompt != "Go on: xy "+strings.TrimPrefix(prompt, "Go on: xy ") || strings.Contains(prompt, secret) {
+			if text != `{"text":"Elm|\"okay\"|[]"}` || prompt != "Go on: xy "+strings.TrimPrefix(prompt, "Go on: xy ") || strings.Contains(prompt, secret) {
 				t.Errorf("got %s, asked %q", text, prompt)
 			}
 			if got := f.story(t); got != "allowed; asked input; allowed; ok" {
