@@ -45,7 +45,7 @@ func TestSessionsEnd(t *testing.T) {
 
 // A principal has only so many questions open, and an answer goes to one of them
 // once.
-func TestQuestionsAreBounded(t *testing.T) {
+func TestOpenQuestionsAreBounded(t *testing.T) {
 	t.Parallel()
 	var q questions
 	var got []*jsonrpc.Response
