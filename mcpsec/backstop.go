@@ -63,7 +63,7 @@ func (s *Server) dispatch(ctx context.Context, p Principal, method string, req m
 		return s.unsubscribe(ctx, p, req, next)
 	case *mcp.SubscriptionsListenRequest:
 		return s.listenFor(ctx, p, req, next)
-	case *mcp.ServerRequest[*mcp.SetLoggingLevelParams]:
+	case *setLevelRequest:
 		return s.setLevel(ctx, req, next)
 	}
 	return next(ctx, method, req)

@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 the protocol has deprecated it, and clients of both eras have it
+
 package mcpsec
 
 import (
@@ -61,11 +63,30 @@ func (r *run) logs(now time.Time) bool {
 	return true
 }
 
-var clientLevels = []mcp.LoggingLevel{"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
+// capabilities are those that the SDK does not find out by itself. Its default
+// has logging.
+func capabilities(clientLog bool) *mcp.ServerCapabilities {
+	c := &mcp.ServerCapabilities{}
+	if clientLog {
+		c.Logging = &mcp.LoggingCapabilities{}
+	}
+	return c
+}
+
+// withoutLog takes the promise back, where a level would not last.
+func withoutLog(c *mcp.ServerCapabilities) { c.Logging = nil }
+
+// What logging/setLevel is about.
+type (
+	setLevelRequest = mcp.ServerRequest[*mcp.SetLoggingLevelParams]
+	loggingLevel    = mcp.LoggingLevel
+)
+
+var clientLevels = []loggingLevel{"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
 
 // setLevel answers logging/setLevel, and keeps the level where a session goes on
 // over several requests.
-func (s *Server) setLevel(ctx context.Context, req *mcp.ServerRequest[*mcp.SetLoggingLevelParams], next mcp.MethodHandler) (mcp.Result, error) {
+func (s *Server) setLevel(ctx context.Context, req *setLevelRequest, next mcp.MethodHandler) (mcp.Result, error) {
 	if !slices.Contains(clientLevels, req.Params.Level) {
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "unknown level"}
 	}

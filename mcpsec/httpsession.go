@@ -34,7 +34,7 @@ type keptSession struct {
 
 	mu      sync.Mutex // guards the fields below
 	used    time.Time
-	level   mcp.LoggingLevel
+	level   loggingLevel
 	watched []string
 	more    chan *jsonrpc.Request // to the stream that is open; nil if none is
 	end     context.CancelFunc    // of that stream
@@ -218,17 +218,9 @@ func (e *endpoint) begin(x *httpExchange, req *jsonrpc.Request) {
 	if x.kept = e.sessions.make(x.principal.ID, time.Now()); x.kept == nil {
 		return
 	}
-	caps := &mcp.ClientCapabilities{}
-	if el := p.Capabilities.Elicitation; el != nil && (el.Form != nil || el.URL == nil) {
-		caps.Elicitation = &mcp.ElicitationCapabilities{Form: &mcp.FormElicitationCapabilities{}}
-	}
-	if p.Capabilities.Sampling != nil {
-		caps.Sampling = &mcp.SamplingCapabilities{}
-	}
-	if p.Capabilities.Roots != nil {
-		caps.RootsV2 = &mcp.RootCapabilities{}
-	}
-	x.kept.capabilities, x.begins = caps, true
+	el := p.Capabilities.Elicitation
+	x.kept.capabilities = ofClient(el != nil && (el.Form != nil || el.URL == nil), p.Capabilities.Sampling != nil, p.Capabilities.Roots != nil)
+	x.begins = true
 }
 
 // serveSession answers GET, which opens the session's stream, and DELETE, which

@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 the protocol has deprecated it, and clients of both eras have it
+
 package mcpsec
 
 import (
@@ -7,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -34,26 +35,6 @@ func newNeed(name string, kind capability, params mcp.InputRequest) (need, error
 	}
 	sum := sha256.Sum256(append([]byte(kind+" "), b...))
 	return need{name, params, kind, hex.EncodeToString(sum[:])}, nil
-}
-
-// A capability is a client's, by its name in the protocol.
-type capability string
-
-const (
-	canElicit capability = "elicitation"
-	canSample capability = "sampling"
-	canRoots  capability = "roots"
-)
-
-// in reports whether a client has declared it.
-func (c capability) in(caps *mcp.ClientCapabilities) bool {
-	switch c {
-	case canElicit:
-		return canAsk(caps)
-	case canSample:
-		return caps != nil && caps.Sampling != nil
-	}
-	return caps != nil && (caps.RootsV2 != nil || caps.Roots.ListChanged)
 }
 
 // An answered is an answer that a call has got, or a question that it waits on.
@@ -142,53 +123,6 @@ func (r *run) inputsSoFar() inputs {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.inputs
-}
-
-// value is what counts of an answer: of an elicitation the action and the form,
-// of a sampling the text, of roots their URIs.
-func (c capability) value(res any) (json.RawMessage, bool) {
-	var v any
-	switch res := res.(type) {
-	case *mcp.ElicitResult:
-		if res == nil || c != canElicit {
-			return nil, false
-		}
-		v = &elicited{res.Action, res.Content}
-	case *mcp.CreateMessageWithToolsResult:
-		if res == nil || c != canSample {
-			return nil, false
-		}
-		t, ok := textOf(res.Content)
-		if !ok {
-			return nil, false
-		}
-		v = t
-	case *mcp.ListRootsResult:
-		if res == nil || c != canRoots {
-			return nil, false
-		}
-		uris := make([]string, len(res.Roots))
-		for i, root := range res.Roots {
-			uris[i] = root.URI
-		}
-		v = uris
-	default:
-		return nil, false
-	}
-	b, err := json.Marshal(v)
-	return b, err == nil
-}
-
-func textOf(contents []mcp.Content) (string, bool) {
-	var b strings.Builder
-	for _, c := range contents {
-		t, ok := c.(*mcp.TextContent)
-		if !ok {
-			return "", false
-		}
-		b.WriteString(t.Text)
-	}
-	return b.String(), len(contents) > 0
 }
 
 // errAsking is what a handler returns so that the client is asked.

@@ -198,16 +198,6 @@ func checkOptions(impl *mcp.Implementation, o *Options) error {
 	return nil
 }
 
-// capabilities are those that the SDK does not find out by itself. Its default
-// has logging.
-func capabilities(clientLog bool) *mcp.ServerCapabilities {
-	c := &mcp.ServerCapabilities{}
-	if clientLog {
-		c.Logging = &mcp.LoggingCapabilities{}
-	}
-	return c
-}
-
 // maxItems is how many items one page of a list holds, which is all.
 const maxItems = 100_000
 

@@ -191,7 +191,7 @@ func (s *Server) announce(ctx context.Context, res mcp.Result) {
 	switch res := res.(type) {
 	case *mcp.InitializeResult:
 		if !hasSession(ctx) { // to subscribe, or to set a level for
-			res.Capabilities.Logging = nil
+			withoutLog(res.Capabilities)
 			if r := res.Capabilities.Resources; r != nil {
 				r.Subscribe = false
 			}

@@ -57,7 +57,7 @@ func formField(f strictjson.Field, s *jsonschema.Schema) (*jsonschema.Schema, er
 		return nil, fmt.Errorf("a form cannot show the format %s", s.Format)
 	case s.Type == "array":
 		if s.Items.Type != "string" || s.Items.Enum == nil {
-			return nil, errors.New("a list must be of choices: dive,oneof=...")
+			return nil, errors.New("a list must be of choices: give its elements a oneof")
 		}
 		out.MinItems, out.MaxItems, out.Items = s.MinItems, s.MaxItems, &jsonschema.Schema{Type: "string", Enum: s.Items.Enum}
 		if _, ok := f.Tag.Lookup("default"); ok {
