@@ -94,7 +94,7 @@ func (r *run) answer(ctx context.Context, raw json.RawMessage) (*assent, *failur
 	if f != nil {
 		return nil, f
 	}
-	yes := r.resume(before)
+	yes := r.resume(st, before)
 	if len(before.Asked) > 0 {
 		r.bring(before.Asked, p.InputResponses)
 		return yes, nil

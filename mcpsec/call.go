@@ -42,7 +42,8 @@ type Call struct {
 	bytes int    // size of the raw arguments
 	shape string // of the arguments, for the record
 
-	assent *assent // of a person, where one was needed
+	assent  *assent // of a person, where one was needed
+	resumes string  // the call that has asked for the answers which this one brings
 }
 
 // A Guard allows a call by returning nil. All of a server's guards run, then

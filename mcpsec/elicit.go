@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"sync"
 
@@ -42,7 +43,8 @@ var (
 //
 // The person sees the message as one line of at most 4,000 bytes, without
 // secrets and with hidden characters spelled out. The answer is what the client
-// says that it is: check it as any input; T's rules were checked. A field whose
+// says that it is: check it as any input; T's rules were checked, and integers
+// beyond 2^53 are refused, since they do not come through exactly. A field whose
 // name speaks of a secret is an error: forms are no place for one.
 //
 // The error is [ErrDeclined] if the person does not want to, and one that is
@@ -111,10 +113,8 @@ func formOf(t reflect.Type) (*form, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, p := range plan.Schema.Properties {
-		if err := errors.Join(visible(name), visible(p.Description)); err != nil {
-			return nil, err
-		}
+	if err := visibleSchema(raw); err != nil {
+		return nil, err
 	}
 	f := &form{plan, raw}
 	forms.Store(t, f)
@@ -135,9 +135,15 @@ func (f *form) read(raw json.RawMessage, v any) error {
 	default:
 		return errUnfit
 	}
-	for name := range res.Content {
-		if f.Schema.Properties[name] == nil {
+	for name, value := range res.Content {
+		p := f.Schema.Properties[name]
+		if p == nil {
 			delete(res.Content, name)
+			continue
+		}
+		// The SDK has made a float64 of it, which is exact up to here only.
+		if n, ok := value.(float64); ok && p.Type == "integer" && math.Abs(n) > 1<<53-1 {
+			return errUnfit
 		}
 	}
 	content, err := json.Marshal(res.Content)

@@ -103,8 +103,9 @@ func TestElicit(t *testing.T) {
 				if text := attempt(t, cs, "ship", removeIn{Name: "ada"}); !strings.Contains(text, tc.text) || c.begun.Load() != 2 {
 					t.Errorf("got %q, begun %d times", text, c.begun.Load())
 				}
-				if got := f.story(t); got != tc.story {
-					t.Errorf("recorded %q, want %q", got, tc.story)
+				kind, _, _ := strings.Cut(way, " ")
+				if got, want := f.story(t), strings.Replace(tc.story, "asked", kind+" asked", 1); got != want {
+					t.Errorf("recorded %q, want %q", got, want)
 				}
 			})
 		}
@@ -227,14 +228,20 @@ func TestForgedInputs(t *testing.T) {
 		"against the rules":      {"alice-token", "ship", ada + `,STATE,"inputResponses":{"address":{"action":"accept","content":{"street":"Elm","zip":0}}}`, "input_required"},
 		"of the wrong type":      {"alice-token", "ship", ada + `,STATE,"inputResponses":{"address":{"action":"accept","content":{"street":["Elm"],"zip":1}}}`, "input_required"},
 		"incomplete":             {"alice-token", "ship", ada + `,STATE,"inputResponses":{"address":{"action":"accept","content":{"zip":1}}}`, "input_required"},
+		"beyond what is exact":   {"alice-token", "count", ada + `,STATE,"inputResponses":{"address":{"action":"accept","content":{"n":9007199254740993}}}`, "input_required"},
+		"up to what is exact":    {"alice-token", "count", ada + `,STATE,"inputResponses":{"address":{"action":"accept","content":{"n":9007199254740991}}}`, "9007199254740991"},
 		"an unknown action":      {"alice-token", "ship", ada + `,STATE,"inputResponses":{"address":{"action":"yes","content":{"street":"Elm","zip":1}}}`, "input_required"},
 		"two actions":            {"alice-token", "ship", ada + `,STATE,"inputResponses":{"address":{"action":"decline","Action":"accept","content":{"street":"Elm","zip":1}}}`, "inputResponses must hold"},
 		"a decline is no answer": {"alice-token", "ship", ada + `,STATE,"inputResponses":{"address":{"action":"decline","content":{"street":"Elm","zip":1}}}`, "did not answer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newHTTP(t, withSessions, writeMode, newClerk(nil).Tool, newClerk(func(s *mcpsec.ToolSpec) { s.Name = "send" }).Tool)
-			state := inputState(t, f.sender("alice-token")(t, "ship", ada), "address")
+			f := newHTTP(t, withSessions, writeMode, newClerk(nil).Tool, newClerk(func(s *mcpsec.ToolSpec) { s.Name = "send" }).Tool, counts)
+			asked := tc.tool
+			if asked == "send" {
+				asked = "ship"
+			}
+			state := inputState(t, f.sender("alice-token")(t, asked, ada), "address")
 			got := f.sender(tc.token)(t, tc.tool, strings.Replace(tc.members, "STATE", withState(state), 1))
 			if !strings.Contains(got, tc.want) {
 				t.Errorf("got %s", got)
@@ -242,10 +249,92 @@ func TestForgedInputs(t *testing.T) {
 			if !strings.Contains(tc.members, "STATE") || strings.Contains(tc.want, "of ") || strings.Contains(tc.want, "must hold") {
 				return
 			}
-			if again := f.sender("alice-token")(t, "ship", ada+","+withState(state)+","+atHome); !strings.Contains(again, "used already") {
+			if again := f.sender("alice-token")(t, asked, ada+","+withState(state)+","+atHome); !strings.Contains(again, "used already") {
 				t.Errorf("used twice: got %s", again)
 			}
 		})
+	}
+}
+
+var counts = tool("count", func(ctx context.Context, _ removeIn) (echoOut, error) {
+	c, err := mcpsec.Elicit[struct {
+		N int64 `json:"n"`
+	}](ctx, "address", "How many?")
+	return echoOut{fmt.Sprint(c.N)}, err
+})
+
+// What a program does wrong in asking is an internal error, and a form with hidden
+// text is wrong.
+func TestWrongWaysToAsk(t *testing.T) {
+	t.Parallel()
+	var kept error
+	keeps := tool("keeps", func(ctx context.Context, in echoIn) (echoOut, error) {
+		if in.Text == "ask" {
+			_, kept = mcpsec.Roots(ctx)
+			_, err := mcpsec.Elicit[addressForm](ctx, "a", "Where?")
+			return echoOut{}, err
+		}
+		return echoOut{}, kept
+	})
+	hidden := tool("hidden", func(ctx context.Context, _ none) (echoOut, error) {
+		_, err := mcpsec.Elicit[struct {
+			S string `json:"s" validate:"required,oneof=a b" titles:"One|T\u202ewo"`
+		}](ctx, "a", "Which?")
+		return echoOut{}, err
+	})
+	wrong := tool("wrong", func(ctx context.Context, in echoIn) (echoOut, error) {
+		var err error
+		switch in.Text {
+		case "secret":
+			_, err = mcpsec.Elicit[struct{ Password string }](ctx, "a", "What is it?")
+		case "name":
+			_, err = mcpsec.Elicit[addressForm](ctx, "a b", "Where?")
+		case "empty":
+			_, err = mcpsec.Elicit[addressForm](ctx, "a", "")
+		case "long":
+			_, err = mcpsec.Elicit[addressForm](ctx, "a", strings.Repeat("x", 4001))
+		case "no prompt":
+			_, err = mcpsec.Sample(ctx, "a", "", 1)
+		case "no tokens":
+			_, err = mcpsec.Sample(ctx, "a", "x", 0)
+		}
+		return echoOut{}, err
+	})
+	f := newHTTP(t, withSessions, nil, keeps, hidden, wrong)
+	all := &mcp.ClientOptions{ElicitationHandler: answers("decline", nil), CreateMessageHandler: func(context.Context, *mcp.CreateMessageRequest) (*mcp.CreateMessageResult, error) {
+		return nil, errors.New("asked")
+	}}
+	cs := connectWith(t, f, all, true, false)
+	attempt(t, cs, "keeps", echoIn{"ask"})
+	for _, tc := range []struct{ tool, text string }{
+		{"keeps", "again"}, {"hidden", ""}, {"wrong", "secret"}, {"wrong", "name"}, {"wrong", "empty"}, {"wrong", "long"}, {"wrong", "no prompt"}, {"wrong", "no tokens"},
+	} {
+		var args any = echoIn{tc.text}
+		if tc.tool == "hidden" {
+			args = none{}
+		}
+		if text := attempt(t, cs, tc.tool, args); !strings.HasPrefix(text, "internal error") {
+			t.Errorf("%s %s: got %s", tc.tool, tc.text, text)
+		}
+	}
+}
+
+// The record says what was asked for, by name, and which call goes on from which.
+func TestAskingIsRecorded(t *testing.T) {
+	t.Parallel()
+	f := newHTTP(t, withSessions, writeMode, newClerk(nil).Tool)
+	send := f.sender("alice-token")
+	send(t, "ship", ada+","+withState(inputState(t, send(t, "ship", ada), "address"))+","+atHome)
+	recs := f.records(t)
+	if len(recs) != 4 || recs[1]["outcome"] != "asked" || recs[1]["asked"] != "address" || recs[1]["way"] != "mrtr" || recs[2]["resumes"] != recs[0]["call"] || recs[0]["resumes"] != nil {
+		t.Errorf("recorded %v", recs)
+	}
+	if strings.Contains(f.audit.String(), "Elm") {
+		t.Error("an answer is on record")
+	}
+	send(t, "ship", ada+","+atHome)
+	if recs = f.records(t); recs[4]["decision"] != "refused" || recs[4]["rule"] != "input" || recs[4]["tool"] != "ship" {
+		t.Errorf("answers without a state: recorded %v", recs[4])
 	}
 }
 

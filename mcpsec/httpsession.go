@@ -322,12 +322,15 @@ func (q *questions) take(name, principal string) func(*jsonrpc.Response) {
 // deliver takes a client's answer to the call that waits for it, in this process
 // only. One to a question that nobody has put to this principal is refused.
 func (e *endpoint) deliver(x *httpExchange, r *jsonrpc.Response) {
+	if !x.metered() {
+		return // it can be sent again
+	}
 	name, _ := r.ID.Raw().(string)
 	deliver := e.questions.take(name, x.principal.ID)
 	if deliver == nil {
-		x.refuseMetered(unasked)
+		x.refuse(unasked)
 		return
 	}
 	deliver(r)
-	x.acknowledge()
+	_ = x.send(http.StatusAccepted, nil)
 }

@@ -82,9 +82,10 @@ func (r *run) progress(q *question) []byte {
 
 // resume takes up where the last attempt has ended, with the yes that it had: it
 // counts until the call has ended.
-func (r *run) resume(p *progress) *assent {
+func (r *run) resume(st *askedState, p *progress) *assent {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.call.resumes = string(st.Call[:])
 	r.inputs = inputs{p.Given, p.Asks}
 	if p.Assent == nil || len(p.Assent.Question) != sha256.Size {
 		return nil
@@ -173,6 +174,8 @@ func (r *run) fromHandler(ctx context.Context, err error) *failure {
 	r.inputs.asks++
 	r.mu.Unlock()
 	switch {
+	case len(needs) == 0:
+		return &failure{outcome: outcomeFailed, rule: "handler", cause: errors.New("the handler returned an error of Elicit, Sample or Roots, and has not called one")}
 	case in.asks >= maxAsks:
 		return refused("input", "not done: the client has not answered as it was asked")
 	case in.size() > maxGiven:

@@ -3,7 +3,10 @@
 package mcpsec
 
 import (
+	"encoding/json"
+	"reflect"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -26,4 +29,34 @@ func TestAnswersHaveTheirKind(t *testing.T) {
 			t.Errorf("%T is an answer", none)
 		}
 	}
+}
+
+// Whatever a client answers, a form is read or refused, and what is read keeps to
+// its rules.
+func FuzzForm(f *testing.F) {
+	type form struct {
+		Name string   `json:"name" validate:"required,max=5"`
+		N    int64    `json:"n" validate:"min=1,max=9"`
+		OK   *bool    `json:"ok"`
+		Some []string `json:"some" validate:"max=2,dive,oneof=a b"`
+	}
+	fm, err := formOf(reflect.TypeFor[form]())
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{
+		`{"action":"accept","content":{"name":"ada","n":3,"ok":true,"some":["a"]}}`, `{"action":"accept","content":{"name":"ada","n":1e0,"x":{}}}`,
+		`{"action":"accept"}`, `{"action":"decline","content":null}`, `{"action":"accept","content":{"name":null,"n":"3","some":[null]}}`, `[]`, `null`, `1`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		var v form
+		if fm.read(json.RawMessage(raw), &v) != nil {
+			return
+		}
+		if v.Name == "" || utf8.RuneCountInString(v.Name) > 5 || v.N < 1 || v.N > 9 || len(v.Some) > 2 {
+			t.Errorf("%s: read %+v", raw, v)
+		}
+	})
 }

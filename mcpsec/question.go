@@ -159,6 +159,15 @@ func (q *question) forApprover(c *Call) Question {
 	return Question{Call: c.ID, Tool: c.Tool, Effect: c.Effect, Principal: p, Text: q.text, Arguments: hex.EncodeToString(q.arguments[:])}
 }
 
+// names are what a handler asks for, for the record: the program has chosen them.
+func (q *question) names() string {
+	var names []string
+	for _, n := range q.needs {
+		names = append(names, n.name)
+	}
+	return strings.Join(names, " ")
+}
+
 const confirmKey = "confirm" // of the question, and of its only field
 
 // confirmForm has a box to tick: it asks for no text, so for no secret either.

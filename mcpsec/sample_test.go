@@ -45,7 +45,8 @@ func TestSampleAndRoots(t *testing.T) {
 			if text != `{"text":"Elm|\"okay\"|[]"}` || prompt != "Go on: xy "+strings.TrimPrefix(prompt, "Go on: xy ") || strings.Contains(prompt, secret) {
 				t.Errorf("got %s, asked %q", text, prompt)
 			}
-			if got := f.story(t); got != "allowed; asked input; allowed; ok" {
+			kind, _, _ := strings.Cut(way, " ")
+			if got := f.story(t); got != "allowed; "+kind+" asked input; allowed; ok" {
 				t.Errorf("recorded %s", got)
 			}
 		})

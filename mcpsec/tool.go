@@ -14,7 +14,6 @@ import (
 
 	v2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpsec/mcpsec-go/internal/schema"
@@ -200,7 +199,8 @@ func visible(s string) error {
 	return nil
 }
 
-func visibleSchema(s *jsonschema.Schema) error {
+// visibleSchema is visible for all texts of a schema.
+func visibleSchema(s any) error {
 	b, err := json.Marshal(s)
 	if err != nil {
 		return fmt.Errorf("schema: %w", err)
