@@ -143,7 +143,7 @@ func receiverExported(d *ast.FuncDecl) bool {
 // Only packages that users see count against the budget of names.
 func TestBudgetOfNames(t *testing.T) {
 	t.Parallel()
-	budget := map[string]int{"mcpsec": 50, "mcpsec/auth": 15, "mcpsec/redact": 15, "mcpsec/insecure": 15, "mcpsec/config": 15, "mcpsec/outbound": 15, "mcpsec/state": 15, "mcpsec/pgstate": 15, "mcpsec/guard": 15, "mcpsec/webhook": 20, "pgtool": 15}
+	budget := map[string]int{"mcpsec": 55, "mcpsec/auth": 15, "mcpsec/redact": 15, "mcpsec/insecure": 15, "mcpsec/config": 15, "mcpsec/outbound": 15, "mcpsec/state": 15, "mcpsec/pgstate": 15, "mcpsec/guard": 15, "mcpsec/webhook": 20, "pgtool": 15}
 	names := map[string][]string{}
 	walk(t, func(path, text string) {
 		dir := filepath.ToSlash(filepath.Dir(path))
@@ -250,14 +250,18 @@ func TestPromisesNameTheirTests(t *testing.T) {
 			tests[m[1]] = true
 		}
 	}, "_test.go")
+	provable := regexp.MustCompile(`^\| [A-Z]+-[0-9]+ \|.*\| (done|left to the SDK)`)
 	named := regexp.MustCompile("`((?:Test|Fuzz|Example)\\w+)`")
-	for _, doc := range []string{"SECURITY.md", "docs/threat-model.md"} {
+	for _, doc := range []string{"SECURITY.md", "docs/threat-model.md", "docs/mcp-conformance.md"} {
 		text, err := os.ReadFile(doc)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i, line := range strings.Split(string(text), "\n") {
 			found := named.FindAllStringSubmatch(line, -1)
+			if doc == "docs/mcp-conformance.md" && !provable.MatchString(line) {
+				continue
+			}
 			if strings.HasPrefix(line, "| ") && !strings.HasPrefix(line, "| Promise") && !strings.HasPrefix(line, "| What") && !strings.HasPrefix(line, "| ---") && len(found) == 0 {
 				t.Errorf("%s:%d: no test is named", doc, i+1)
 			}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpsec/mcpsec-go/internal/seal"
@@ -18,6 +19,7 @@ import (
 
 // An askedState is what the client keeps for us, sealed, between the question
 // and the answer: which answer will count, for what, for whom and until when.
+// Behind it stands the call's [progress].
 type askedState struct {
 	Call      [26]byte // in which was asked: random, and so the state's own name
 	Expires   int64    // Unix time in milliseconds
@@ -48,16 +50,16 @@ func sealRing(name string, keys []Secret) (*seal.Ring, error) {
 	return seal.New("confirmation, "+name, raw...)
 }
 
-// sealAssent seals the state of a question.
-func (s *Server) sealAssent(r *run, q *question) string {
+// sealed is the state of a question.
+func (r *run) sealed(q *question) string {
 	st := askedState{
-		Expires:   r.call.start.Add(s.limits.Confirm).UnixMilli(),
+		Expires:   r.call.start.Add(r.server.limits.Confirm).UnixMilli(),
 		Principal: sha256.Sum256([]byte(r.call.Principal.ID)), Tool: r.target(),
 		Arguments: q.arguments, Question: q.digest,
 	}
 	copy(st.Call[:], r.call.ID)
 	b, _ := binary.Append(nil, binary.BigEndian, &st) // of fixed size
-	return s.seal.Seal(b)
+	return r.server.seal.Seal(append(b, r.progress(q)...))
 }
 
 // target is what a state is for: a prompt may have the name of a tool.
@@ -68,24 +70,34 @@ func (r *run) target() [sha256.Size]byte {
 // askAnew says how a refused answer becomes a question again.
 const askAnew = ": call again without inputResponses and requestState, and the person is asked anew"
 
-// answer returns a person's yes: one that was given while the call waited, or
-// what a repeated call brings along, which is a state of ours, used once, and the
-// answer of the person. An answer without such a state is a forgery, whatever it
-// says.
+// answer returns a person's yes, and takes the answers for the handler: those
+// that were given while the call waited, or what a repeated call brings along,
+// which is a state of ours, used once, and the answers to what it asked. Answers
+// without such a state are forgeries, whatever they say: they answer nothing.
 func (r *run) answer(ctx context.Context, raw json.RawMessage) (*assent, *failure) {
 	p := r.req.Params
-	if r.yes != nil || p.RequestState == "" && p.InputResponses == nil {
+	if r.yes != nil || r.inputs.asks > 0 || p.RequestState == "" && p.InputResponses == nil {
 		return r.yes, nil
 	}
 	if !r.modern() {
 		return nil, refused("confirmation", "not allowed: this version of the protocol knows no inputResponses and requestState")
 	}
-	st, f := r.openState(p.RequestState, raw)
+	if p.RequestState == "" {
+		r.stray = true
+		r.server.recordRefusal(ctx, refusal{principal: r.call.Principal.ID, noun: r.call.noun, tool: r.call.Tool, rule: "input", reason: "answers without a requestState answer nothing"})
+		return nil, nil
+	}
+	st, before, f := r.openState(p.RequestState, raw)
 	if f == nil {
 		f = r.server.useOnce(ctx, st)
 	}
 	if f != nil {
 		return nil, f
+	}
+	yes := r.resume(st, before)
+	if len(before.Asked) > 0 {
+		r.bring(before.Asked, p.InputResponses)
+		return yes, nil
 	}
 	res, ok := p.InputResponses[confirmKey].(*mcp.ElicitResult)
 	if !ok || len(p.InputResponses) != 1 {
@@ -97,21 +109,23 @@ func (r *run) answer(ctx context.Context, raw json.RawMessage) (*assent, *failur
 	return &assent{way: byRetry, call: string(st.Call[:]), question: st.Question}, nil
 }
 
+// badState refuses a state, with the error that the protocol wants for one.
+func badState(why string) *failure {
+	f := refused("confirmation", "not allowed: the requestState "+why+askAnew)
+	f.wire = jsonrpc.CodeInvalidParams
+	return f
+}
+
 // openState checks that a state was made here, for this caller, tool and
 // arguments, and lately.
-func (r *run) openState(token string, raw json.RawMessage) (*askedState, *failure) {
-	refuse := func(why string) (*askedState, *failure) {
-		return nil, refused("confirmation", "not allowed: the requestState "+why+askAnew)
-	}
-	if token == "" {
-		return refuse("is missing, so nothing was asked")
-	}
+func (r *run) openState(token string, raw json.RawMessage) (*askedState, *progress, *failure) {
+	refuse := func(why string) (*askedState, *progress, *failure) { return nil, nil, badState(why) }
 	b, err := r.server.seal.Open(token)
 	if errors.Is(err, seal.ErrKey) {
 		return refuse("is of a server with other keys")
 	}
-	st := &askedState{}
-	if n, bad := binary.Decode(b, binary.BigEndian, st); err != nil || bad != nil || n != len(b) {
+	st, before := &askedState{}, &progress{}
+	if n, bad := binary.Decode(b, binary.BigEndian, st); err != nil || bad != nil || json.Unmarshal(b[n:], before) != nil {
 		return refuse("is not one of this server's")
 	}
 	arguments, err := canonicalArguments(raw)
@@ -127,7 +141,7 @@ func (r *run) openState(token string, raw json.RawMessage) (*askedState, *failur
 	case !r.call.start.Before(time.UnixMilli(st.Expires)):
 		return refuse("has expired")
 	}
-	return st, nil
+	return st, before, nil
 }
 
 // clockSkew is how far the clocks of replicas may differ before a state that is
@@ -148,7 +162,7 @@ func (s *Server) useOnce(ctx context.Context, st *askedState) *failure {
 		f.cause = err
 		return f
 	case c.Status != state.Taken:
-		return refused("confirmation", "not allowed: the answer was used already"+askAnew)
+		return badState("was used already")
 	}
 	return nil
 }

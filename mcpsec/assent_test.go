@@ -113,8 +113,8 @@ func TestStatesHaveOneLength(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := s.sealAssent(r, &question{arguments: sha256.Sum256(canonical)})
-	if _, f := r.openState(good, raw); f != nil {
+	good := r.sealed(&question{arguments: sha256.Sum256(canonical)})
+	if _, _, f := r.openState(good, raw); f != nil {
 		t.Errorf("the good one: %s", f.text)
 	}
 	plain, err := s.seal.Open(good)
@@ -122,7 +122,7 @@ func TestStatesHaveOneLength(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, bad := range [][]byte{plain[:len(plain)-1], append(plain, 0), nil} {
-		if _, f := r.openState(s.seal.Seal(bad), raw); f == nil {
+		if _, _, f := r.openState(s.seal.Seal(bad), raw); f == nil {
 			t.Errorf("%d bytes are taken", len(bad))
 		}
 	}

@@ -16,7 +16,9 @@ import (
 // Two records tell a call's story: "decision", written before the tool runs,
 // and "outcome", written before the answer leaves. A call that was refused
 // before it ran has the first only, and one that a person was asked about has a
-// "decision" that says so before the other. They hold no argument values but
+// "decision" that says so before the other. A call whose handler asks has both
+// for each round; one that brings answers along says which it "resumes". They hold
+// no argument values but
 // those of fields tagged `mcpsec:"log"`, no questions and no error texts.
 
 // recordDecision writes whether a call may run. f is nil for yes.
@@ -48,6 +50,9 @@ func (s *Server) recordDecision(ctx context.Context, c *Call, f *failure, waiver
 		attrs = s.appendRefusal(attrs, f)
 	}
 	attrs = s.appendAssent(attrs, c.assent)
+	if c.resumes != "" {
+		attrs = append(attrs, slog.String("resumes", c.resumes))
+	}
 	if skipped > 0 {
 		attrs = append(attrs, slog.Int("more", skipped))
 	}
@@ -102,6 +107,9 @@ func (s *Server) recordOutcome(ctx context.Context, c *Call, f *failure, res *re
 	)
 	if f != nil {
 		r.AddAttrs(slog.String("outcome", f.outcome), slog.String("rule", f.rule))
+		if q := f.question; q != nil {
+			r.AddAttrs(slog.String("way", q.way), slog.String("asked", q.names()))
+		}
 	} else {
 		r.AddAttrs(slog.String("outcome", outcomeOK), slog.Int("result_bytes", len(res.json)))
 		if res.redacted {

@@ -49,7 +49,7 @@ func (s *Server) dispatch(ctx context.Context, p Principal, method string, req m
 		if err != nil {
 			return nil, err
 		}
-		return s.wrap(req, res), nil
+		return s.wrap(req, res)
 	case *mcp.GetPromptRequest:
 		return s.getPrompt(ctx, p, req)
 	case *mcp.ReadResourceRequest:
@@ -62,6 +62,8 @@ func (s *Server) dispatch(ctx context.Context, p Principal, method string, req m
 		return s.unsubscribe(ctx, p, req, next)
 	case *mcp.SubscriptionsListenRequest:
 		return s.listenFor(ctx, p, req, next)
+	case *setLevelRequest:
+		return s.setLevel(ctx, req, next)
 	}
 	return next(ctx, method, req)
 }
@@ -147,15 +149,19 @@ func (s *Server) protocolError(ctx context.Context, method string, err error) er
 	return internalError()
 }
 
-// wrap gives a tool's result the encoder of [reply].
-func (s *Server) wrap(req *mcp.CallToolRequest, res mcp.Result) mcp.Result {
+// wrap gives a tool's result the encoder of [reply], or makes it the error that
+// the protocol wants.
+func (s *Server) wrap(req *mcp.CallToolRequest, res mcp.Result) (mcp.Result, error) {
 	r, ok := res.(*mcp.CallToolResult)
 	if !ok || r == nil || len(r.Content) != 1 {
-		return res
+		return res, nil
 	}
 	out, ok := r.Content[0].(*result)
 	if !ok {
-		return res
+		return res, nil
 	}
-	return &reply{CallToolResult: r, res: out, info: s.info, modern: req.ProtocolVersion() >= "2026-07-28"}
+	if out.wire {
+		return nil, &wire.Vetted{Code: out.code, Text: out.text, Data: out.data}
+	}
+	return &reply{CallToolResult: r, res: out, info: s.info, modern: req.ProtocolVersion() >= firstModern}, nil
 }

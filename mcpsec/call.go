@@ -43,8 +43,9 @@ type Call struct {
 	bytes int    // size of the raw arguments
 	shape string // of the arguments, for the record
 
-	assent *assent // of a person, where one was needed
-	after  *hooks
+	assent  *assent // of a person, where one was needed
+	resumes string  // the call that has asked for the answers which this one brings
+	after   *hooks
 }
 
 // A Guard allows a call by returning nil. All of a server's guards run, then

@@ -199,10 +199,12 @@ func (s *Server) serves(ctx context.Context, method string) bool {
 	case "resources/list", "resources/templates/list", methodRead:
 		return len(s.resources) > 0
 	case methodWatch, methodUnwatch:
-		return len(s.resources) > 0 && !overHTTP(ctx)
+		return len(s.resources) > 0 && hasSession(ctx)
+	case methodSetLevel:
+		return s.clientLog && hasSession(ctx)
 	case methodComplete:
 		return len(s.prompts)+len(s.resources) > 0
-	case "initialize", "ping", "server/discover", "tools/list", methodCall, methodListen:
+	case methodInitialize, "ping", "server/discover", "tools/list", methodCall, methodListen:
 		return true
 	}
 	return false
@@ -256,7 +258,7 @@ func asCall(session *mcp.ServerSession, meta mcp.Meta, name string) *mcp.CallToo
 func (s *Server) document(ctx context.Context, o *operation, req *mcp.CallToolRequest) (mcp.Result, error) {
 	res := s.serve(ctx, o, req)
 	if res.member == "" && res.ask == nil {
-		return nil, &wire.Vetted{Code: res.code, Text: res.text}
+		return nil, &wire.Vetted{Code: res.code, Text: res.text, Data: res.data}
 	}
 	return &reply{CallToolResult: &mcp.CallToolResult{}, res: res, info: s.info, modern: req.ProtocolVersion() >= firstModern}, nil
 }

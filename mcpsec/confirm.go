@@ -140,6 +140,8 @@ func (r *run) confirm(w wishes, yes *assent, raw json.RawMessage) *failure {
 	}
 	way := r.way()
 	switch {
+	case r.stray:
+		return badState("is missing, so nothing was asked")
 	case r.round > maxRounds:
 		return refused("confirmation", "not allowed: what it would do changes faster than a person can answer")
 	case way == "":
@@ -151,7 +153,7 @@ func (r *run) confirm(w wishes, yes *assent, raw json.RawMessage) *failure {
 	}
 	q.way, q.digest = way, digest
 	if way == byRetry {
-		q.state = r.server.sealAssent(r, q)
+		q.state = r.sealed(q)
 	}
 	return &failure{outcome: outcomeAsked, rule: "confirmation", question: q}
 }
@@ -163,14 +165,22 @@ var repeated = []string{methodCall, methodPrompt, methodRead}
 // way says how a person can be asked, or "". A request that claims another
 // version than its session's has no way: two readers would read it in two.
 func (r *run) way() string {
+	way := r.wayTo(canAsk)
+	if way == "" && r.server.approver != nil {
+		return byApprover
+	}
+	return way
+}
+
+// wayTo says how a client that can do something is asked for it, or "".
+func (r *run) wayTo(can func(*mcp.ClientCapabilities) bool) string {
 	session := r.req.Session.InitializeParams()
 	switch {
-	case r.modern() && canAsk(r.req.ClientCapabilities()) && slices.Contains(repeated, r.call.Method):
+	case !slices.Contains(repeated, r.call.Method) && r.modern():
+	case r.modern() && can(r.req.ClientCapabilities()):
 		return byRetry
-	case session != nil && session.ProtocolVersion < firstModern && r.req.ProtocolVersion() == session.ProtocolVersion && canAsk(session.Capabilities):
+	case session != nil && session.ProtocolVersion < firstModern && r.req.ProtocolVersion() == session.ProtocolVersion && can(session.Capabilities):
 		return byElicitation
-	case r.server.approver != nil:
-		return byApprover
 	}
 	return ""
 }

@@ -129,6 +129,7 @@ func TestConfirmation(t *testing.T) {
 		"elicitation": func(t testing.TB, f *httpFixture, p answerer) *mcp.ClientSession {
 			return f.fixture.connectAs(t, false, p)
 		},
+		"elicitation http": func(t testing.TB, f *httpFixture, p answerer) *mcp.ClientSession { return f.connectAs(t, false, p) },
 	}
 	for name, tc := range map[string]struct {
 		person answerer
@@ -149,7 +150,7 @@ func TestConfirmation(t *testing.T) {
 			t.Run(name+"/"+way, func(t *testing.T) {
 				t.Parallel()
 				r := newRemover(nil)
-				f := newHTTP(t, mcpsec.HTTPOptions{Verifier: verify}, destroyMode, r.Tool)
+				f := newHTTP(t, mcpsec.HTTPOptions{Verifier: verify, Sessions: way == "elicitation http"}, destroyMode, r.Tool)
 				text := attempt(t, connect(t, f, tc.person), "remove", removeIn{Name: "ada"})
 				if !strings.Contains(text, tc.text) || (r.ran.Load() == 1) != tc.ran || r.ran.Load() > 1 {
 					t.Errorf("got %q, ran %d times", text, r.ran.Load())

@@ -51,6 +51,18 @@
 // question, expires after [Limits].Confirm and is good once. Where the client
 // cannot ask, [Options].Approver does, or the call is refused.
 //
+// # Asking from within a handler
+//
+// A handler asks the client's person to fill in a form with [Elicit], its model with
+// [Sample], and for its directories with [Roots]. Where there is no answer yet it
+// returns their error, the client is asked, and the handler runs again from its
+// start:
+//
+//	a, err := mcpsec.Elicit[Address](ctx, "address", "Where should it go?")
+//	if err != nil {
+//		return Receipt{}, err // asks, or says why not
+//	}
+//
 // # Prompts and resources
 //
 // [NewPrompt], [NewResource] and [NewFiles] make what else a client can ask for;
@@ -77,7 +89,8 @@
 // [TokenVerifier] knows; [HTTPOptions] says under which names, to which web pages
 // and with which certificate. Before a message gets as far as step 1, the way it
 // came, the Host, the Origin and the token are checked, in this order; each
-// request is its own token's, and there are no sessions. A tool whose
+// request is its own token's, and there are no sessions but those that
+// [HTTPOptions].Sessions gives older clients. A tool whose
 // [ToolSpec].Scopes the caller lacks does not exist for the caller.
 //
 // # Several replicas

@@ -2,6 +2,7 @@ package mcpsec
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -69,6 +70,9 @@ type failure struct {
 
 	question *question // to ask instead
 	by       string    // who said no
+
+	wire int64           // the code, where the protocol wants an error of its own even for a tool
+	data json.RawMessage // of that error
 }
 
 func refused(rule, text string) *failure {
@@ -87,6 +91,8 @@ func (f *failure) message(id string) string {
 // is of all but tools.
 func (f *failure) code() int64 {
 	switch {
+	case f.wire != 0:
+		return f.wire
 	case f.text == "":
 	case f.rule == "arguments" || f.rule == ruleNotFound:
 		return jsonrpc.CodeInvalidParams

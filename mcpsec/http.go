@@ -15,7 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/oauthex"
 )
 
@@ -60,6 +59,16 @@ type HTTPOptions struct {
 	// and metadata tell. What a tool needs says [ToolSpec].Scopes. Defaults to
 	// none.
 	Scopes []string
+	// Sessions gives clients of protocol versions before 2026-07-28 a session
+	// (Mcp-Session-Id): what they declare when they initialize is remembered, so
+	// that they can be asked ([Elicit], confirmation), may set a level
+	// ([LogToClient]) and can subscribe, and GET opens a stream of what they have
+	// subscribed to. A session is its principal's, is no proof of who that is, ends
+	// after 30 minutes without a request, and is one of at most 32 of a principal
+	// and 10,000 in all. It is kept in this process: several replicas need a
+	// balancer that sends a session's requests to the same one. Defaults to false:
+	// such clients are served, but each request stands by itself.
+	Sessions bool
 	// MaxConnections is how many connections are open at once, of which one
 	// address may have a quarter unless BehindProxy; one more is closed. Defaults
 	// to 512.
@@ -83,6 +92,9 @@ type endpoint struct {
 	requests  callers  // under way, by principal
 	verifying callers  // by address
 	failures  refusals // of the Verifier: one that is down must not fill the log
+
+	sessions  keptSessions
+	questions questions
 
 	listening inFlight
 	listeners callers
@@ -266,7 +278,8 @@ func (e *endpoint) serveMCP(x *httpExchange) {
 		x.refuse(stopping)
 		return
 	}
-	if x.r.Method != http.MethodPost {
+	ofSession := e.o.Sessions && (x.r.Method == http.MethodGet || x.r.Method == http.MethodDelete)
+	if x.r.Method != http.MethodPost && !ofSession {
 		x.w.Header().Set("Allow", http.MethodPost)
 		x.refuse(methodNotAllowed)
 		return
@@ -282,17 +295,22 @@ func (e *endpoint) serveMCP(x *httpExchange) {
 		return
 	}
 	defer leave()
+	if ofSession {
+		leave() // a stream has a place of another kind
+		e.serveSession(x)
+		return
+	}
 	req := e.readMessage(x)
 	if req == nil {
 		return
 	}
 	ctx := context.WithValue(x.r.Context(), principalKey{}, p)
-	if req.Method != "subscriptions/listen" {
+	if req.Method != methodListen {
 		e.exchange(ctx, x, req, nil)
 		return
 	}
-	leave() // it has a place of another kind
-	e.listen(ctx, x, req)
+	leave()
+	e.limitListening(x, func(until <-chan struct{}) { e.exchange(ctx, x, req, until) })
 }
 
 const (
@@ -300,9 +318,9 @@ const (
 	listenTime = 10 * time.Minute // after which a subscriber must show its token again
 )
 
-// listen serves a subscription, which lasts until the client or the server ends
-// it.
-func (e *endpoint) listen(ctx context.Context, x *httpExchange, req *jsonrpc.Request) {
+// limitListening serves a subscription, which lasts until the client or the
+// server ends it.
+func (e *endpoint) limitListening(x *httpExchange, serve func(until <-chan struct{})) {
 	if !e.listening.enter(max(1, e.o.MaxConnections/4)) {
 		x.refuse(tooMany)
 		return
@@ -315,7 +333,7 @@ func (e *endpoint) listen(ctx context.Context, x *httpExchange, req *jsonrpc.Req
 	defer e.listeners.leave(x.principal.ID)
 	until, cancel := context.WithTimeout(e.serving, listenTime)
 	defer cancel()
-	e.exchange(ctx, x, req, until.Done())
+	serve(until.Done())
 }
 
 // enter counts a request of the principal in. A client of whatever speed holds

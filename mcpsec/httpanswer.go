@@ -40,6 +40,7 @@ var (
 	noResumption      = &httpStatus{http.StatusBadRequest, "message", "streams cannot be resumed", ""}
 	tooLarge          = &httpStatus{http.StatusRequestEntityTooLarge, "size", "the message is too long", ""}
 	incomplete        = &httpStatus{http.StatusBadRequest, "message", "the body did not arrive whole and in time", ""}
+	unknownSession    = &httpStatus{http.StatusNotFound, "session", "there is no such session: initialize a new one", ""}
 	unasked           = &httpStatus{http.StatusBadRequest, "message", "this server has asked nothing that could be answered", ""}
 	stopping          = &httpStatus{http.StatusServiceUnavailable, "stopping", "the server is stopping", ""}
 	unavailable       = &httpStatus{http.StatusServiceUnavailable, "unavailable", "the server cannot answer now", ""}
@@ -72,7 +73,9 @@ type httpExchange struct {
 	version   string     // of the protocol
 	modern    bool       // the version has no sessions
 	meta      meta
+	kept      *keptSession // of an older client
 
+	begins bool // a session
 	wrote  bool
 	stream bool // events have been sent
 }
@@ -188,12 +191,7 @@ func (x *httpExchange) document(body json.RawMessage) {
 func (x *httpExchange) event(message []byte) error {
 	x.deadline(x.rc.SetWriteDeadline)
 	if !x.stream {
-		x.wrote, x.stream = true, true
-		x.e.metrics.http.add("200", "", "")
-		h := x.w.Header()
-		h.Set("Content-Type", "text/event-stream")
-		h.Set("X-Accel-Buffering", "no")
-		x.w.WriteHeader(http.StatusOK)
+		x.start()
 	}
 	b := append(append(append(make([]byte, 0, len(message)+32), "event: message\ndata: "...), message...), "\n\n"...)
 	if _, err := x.w.Write(b); err != nil {
@@ -202,8 +200,30 @@ func (x *httpExchange) event(message []byte) error {
 	return x.rc.Flush()
 }
 
+// start makes the response a stream.
+func (x *httpExchange) start() {
+	x.wrote, x.stream = true, true
+	x.e.metrics.http.add("200", "", "")
+	h := x.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no")
+	x.w.WriteHeader(http.StatusOK)
+}
+
+// open begins a stream that has nothing to say yet. The client has said all that
+// it has to say, so its time is over, too.
+func (x *httpExchange) open() {
+	_ = x.rc.SetReadDeadline(time.Time{})
+	x.deadline(x.rc.SetWriteDeadline)
+	x.start()
+	_ = x.rc.Flush() // a client that is gone shows on the next event
+}
+
 // answer sends the answer, as a document if nothing was sent before.
 func (x *httpExchange) answer(message []byte, code int64) error {
+	if x.begins && code == 0 {
+		x.w.Header().Set(sessionHeader, x.kept.id)
+	}
 	if x.stream {
 		return x.event(message)
 	}

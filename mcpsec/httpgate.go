@@ -83,7 +83,7 @@ func (e *endpoint) knownOrigin(x *httpExchange) bool {
 		x.origin = origins[0]
 		h := x.w.Header()
 		h.Set("Access-Control-Allow-Origin", x.origin)
-		h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
+		h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After, Mcp-Session-Id")
 		return true
 	}
 }
@@ -96,11 +96,28 @@ func (e *endpoint) scheme(r *http.Request) string {
 	return "http"
 }
 
+// paramHeaders are the headers that repeat arguments of tools. Their names are no
+// secret to a page that may call: tools/list tells them.
+func (s *Server) paramHeaders() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var out []string
+	for _, t := range s.tools {
+		for _, name := range t.headers {
+			out = append(out, "Mcp-Param-"+name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // preflight answers a browser that asks whether a page may call.
 func (x *httpExchange) preflight() {
 	h := x.w.Header()
-	h.Set("Access-Control-Allow-Methods", "GET, POST")
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Mcp-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id")
+	h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
+	h.Set("Access-Control-Allow-Headers", strings.Join(append([]string{
+		"Authorization", "Content-Type", "Mcp-Protocol-Version", "Mcp-Method", "Mcp-Name", "Mcp-Session-Id",
+	}, x.e.paramHeaders()...), ", "))
 	h.Set("Access-Control-Max-Age", "600")
 	x.send(http.StatusNoContent, nil)
 }

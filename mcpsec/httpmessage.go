@@ -38,13 +38,16 @@ func (e *endpoint) readMessage(x *httpExchange) *jsonrpc.Request {
 	}
 	m, refusal := wire.Parse(body, e.limits.MaxDepth)
 	req, isRequest := m.(*jsonrpc.Request)
+	if !(isRequest && req.Method == methodInitialize) && !e.findSession(x) {
+		return nil
+	}
 	switch {
 	case refusal != nil && refusal.IsMute(), isRequest && !req.IsCall():
 		x.acknowledge()
 	case refusal != nil:
 		x.refuseMessage(refusal)
 	case !isRequest:
-		x.refuseMetered(unasked)
+		e.deliver(x, m.(*jsonrpc.Response))
 	default:
 		if refusal = checkHeaders(x, req); refusal != nil {
 			x.refuseMessage(refusal)
@@ -52,6 +55,9 @@ func (e *endpoint) readMessage(x *httpExchange) *jsonrpc.Request {
 		}
 		if !e.authorize(x, req.Method) {
 			return nil
+		}
+		if e.o.Sessions && !x.modern && req.Method == methodInitialize {
+			e.begin(x, req)
 		}
 		return req
 	}
@@ -159,7 +165,7 @@ func checkHeaders(x *httpExchange, req *jsonrpc.Request) *wire.Refusal {
 		return refuse(codeHeaderMismatch)
 	case x.modern && !slices.Contains(mcp.SupportedProtocolVersions(), x.version):
 		return unsupported(req.ID, header)
-	case x.modern && !headersMatch(x.r.Header, req.Method, &x.meta):
+	case x.modern && (!headersMatch(x.r.Header, req.Method, &x.meta) || !x.paramsMatch(req)):
 		return refuse(codeHeaderMismatch)
 	}
 	return nil
@@ -191,14 +197,61 @@ func headersMatch(h http.Header, method string, m *meta) bool {
 	default:
 		return true
 	}
-	got, ok := single(h, "Mcp-Name")
+	got, ok := decoded(h, "Mcp-Name")
+	return ok && got == want
+}
+
+// decoded returns a header in the plain, which may be there once, and empty or
+// not at all.
+func decoded(h http.Header, name string) (string, bool) {
+	got, ok := single(h, name)
 	if encoded, isEncoded := strings.CutPrefix(got, "=?base64?"); isEncoded && strings.HasSuffix(encoded, "?=") {
-		b, err := base64.StdEncoding.DecodeString(strings.TrimSuffix(encoded, "?="))
-		if got = string(b); err != nil {
+		b, err := base64.StdEncoding.Strict().DecodeString(strings.TrimSuffix(encoded, "?="))
+		return string(b), ok && err == nil
+	}
+	return got, ok
+}
+
+// paramsMatch compares the headers that repeat arguments of a tool with these.
+// What the caller may not use has no headers.
+func (x *httpExchange) paramsMatch(req *jsonrpc.Request) bool {
+	if req.Method != methodCall {
+		return true
+	}
+	t := x.e.toolFor(x.meta.Name, *x.principal)
+	if t == nil || len(t.headers) == 0 {
+		return true
+	}
+	var p struct {
+		Arguments map[string]jsontext.Value `json:"arguments"`
+	}
+	if len(req.Params) > 0 && v2.Unmarshal(req.Params, &p) != nil {
+		return true // of the wrong shape: the pipeline says so
+	}
+	for member, name := range t.headers {
+		name = "Mcp-Param-" + name
+		got, ok := decoded(x.r.Header, name)
+		want, present := p.Arguments[member]
+		if !ok || (present && want.Kind() != 'n') != (x.r.Header.Values(name) != nil) || got != plainText(want) {
 			return false
 		}
 	}
-	return ok && got == want
+	return true
+}
+
+// plainText is a string without its quotes, nothing for null, and any other value
+// as it is written.
+func plainText(v jsontext.Value) string {
+	switch {
+	case len(v) == 0 || v.Kind() == 'n':
+		return ""
+	case v.Kind() == '"':
+		b, err := jsontext.AppendUnquote(nil, v)
+		if err == nil {
+			return string(b)
+		}
+	}
+	return string(v)
 }
 
 // single returns a header that may not be there twice.
@@ -212,14 +265,28 @@ func single(h http.Header, name string) (string, bool) {
 
 // exchange runs one request on a session of its own, which ends with it.
 func (e *endpoint) exchange(ctx context.Context, x *httpExchange, req *jsonrpc.Request, stop <-chan struct{}) {
+	if x.kept != nil {
+		ctx = context.WithValue(ctx, sessionKey{}, x.kept)
+	}
+	e.exchangeOn(ctx, x, req, stop, nil)
+}
+
+// exchangeOn runs a request, and more, or only these.
+func (e *endpoint) exchangeOn(ctx context.Context, x *httpExchange, req *jsonrpc.Request, stop <-chan struct{}, more <-chan *jsonrpc.Request) {
 	ex := &wire.Exchange{
-		Request: req, Context: ctx, Stop: stop,
+		Request: req, Context: ctx, Stop: stop, More: more,
 		Notify: x.event, Answer: x.answer,
 		Refused: func(r *wire.Refusal) { x.record("message", r.Text) },
 	}
-	session, err := e.sdk.Connect(ctx, ex, x.session(req.Method))
+	if x.kept != nil {
+		ex.Ask = func(deliver func(*jsonrpc.Response)) (jsonrpc.ID, func(), error) {
+			return e.questions.ask(x.principal.ID, deliver)
+		}
+	}
+	session, err := e.sdk.Connect(ctx, ex, x.session(req))
 	if err == nil {
 		err = session.Wait()
+		e.watches.drop(session, x.principal.ID, func(string) bool { return true })
 	}
 	if !x.wrote && ctx.Err() == nil {
 		e.log.ErrorContext(ctx, "request not answered", "method", "http", "error", err)
@@ -228,14 +295,18 @@ func (e *endpoint) exchange(ctx context.Context, x *httpExchange, req *jsonrpc.R
 }
 
 // session is the state that a client of the older versions believes in. It is
-// made up for every request, since none is kept.
-func (x *httpExchange) session(method string) *mcp.ServerSessionOptions {
+// made up for every request, of what is kept.
+func (x *httpExchange) session(req *jsonrpc.Request) *mcp.ServerSessionOptions {
 	if x.modern {
 		return nil
 	}
 	state := &mcp.ServerSessionState{InitializedParams: &mcp.InitializedParams{}}
-	if method != "initialize" {
+	if req == nil || req.Method != methodInitialize {
 		state.InitializeParams = &mcp.InitializeParams{ProtocolVersion: x.version}
+		if k := x.kept; k != nil {
+			state.InitializeParams.Capabilities = k.capabilities
+			k.set(func() { state.LogLevel = k.level })
+		}
 	}
 	return &mcp.ServerSessionOptions{State: state}
 }

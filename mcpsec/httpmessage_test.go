@@ -1,6 +1,7 @@
 package mcpsec_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -401,4 +402,54 @@ func FuzzHTTP(f *testing.F) {
 			t.Fatalf("%q: got %d %s", body, w.Code, w.Body)
 		}
 	})
+}
+
+// An argument that stands in a header, too, is the same there, for proxies that
+// decide by it. (HTTP-09)
+func TestHTTPParamHeaders(t *testing.T) {
+	t.Parallel()
+	type regional struct {
+		Region string `json:"region" validate:"max=40" mcpsec:"header=Region"`
+		Level  int64  `json:"level" mcpsec:"header=Level"`
+	}
+	f := newHTTP(t, mcpsec.HTTPOptions{Verifier: verify, Origins: []string{"https://chat.example.com"}}, nil, tool("regional", func(_ context.Context, in regional) (echoOut, error) {
+		return echoOut{in.Region}, nil
+	}))
+	for name, tc := range map[string]struct {
+		arguments string
+		headers   []string // names and values
+		ok        bool
+	}{
+		"the same":            {`{"region":"eu","level":9007199254740993}`, []string{"Region", "eu", "Level", "9007199254740993"}, true},
+		"rounded":             {`{"region":"eu","level":9007199254740993}`, []string{"Region", "eu", "Level", "9007199254740992"}, false},
+		"none":                {`{}`, nil, true},
+		"no such argument":    {`{}`, []string{"Region", "eu"}, false},
+		"no header":           {`{"region":"eu"}`, nil, false},
+		"another value":       {`{"region":"eu"}`, []string{"Region", "us"}, false},
+		"two values":          {`{"region":"eu"}`, []string{"Region", "eu", "Region", "us"}, false},
+		"in base64":           {`{"region":"Köln"}`, []string{"Region", "=?base64?S8O2bG4=?="}, true},
+		"other base64":        {`{"region":"Köln"}`, []string{"Region", "=?base64?S8O2bG8=?="}, false},
+		"loose base64":        {`{"region":"Köln"}`, []string{"Region", "=?base64?S8O2bG5=?="}, false},
+		"bad base64":          {`{"region":"eu"}`, []string{"Region", "=?base64?!!?="}, false},
+		"escapes in the body": {`{"region":"\u0065u"}`, []string{"Region", "eu"}, true},
+		"empty":               {`{"region":""}`, []string{"Region", ""}, true},
+		"empty, no header":    {`{"region":""}`, nil, false},
+	} {
+		res, body := f.do(t, modernBody("tools/call", `"name":"regional","arguments":`+tc.arguments), func(r *http.Request) {
+			modernHeaders("tools/call", "regional")(r)
+			for i := 0; i < len(tc.headers); i += 2 {
+				r.Header.Add("Mcp-Param-"+tc.headers[i], tc.headers[i+1])
+			}
+		})
+		if tc.ok != (res.StatusCode == 200) || !tc.ok && !strings.Contains(body, "-32020") {
+			t.Errorf("%s: got %d %s", name, res.StatusCode, body)
+		}
+	}
+	res, _ := f.do(t, "", func(r *http.Request) {
+		r.Method = http.MethodOptions
+		r.Header.Set("Origin", "https://chat.example.com")
+	})
+	if got := res.Header.Get("Access-Control-Allow-Headers"); !strings.HasSuffix(got, ", Mcp-Param-Level, Mcp-Param-Region") {
+		t.Errorf("got %s", got)
+	}
 }

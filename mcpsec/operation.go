@@ -25,6 +25,9 @@ const (
 const (
 	methodUnwatch = "resources/unsubscribe"
 	methodListen  = "subscriptions/listen"
+
+	methodInitialize = "initialize"
+	methodSetLevel   = "logging/setLevel"
 )
 
 // methodOf tells by a noun what its things are asked for with.
@@ -86,6 +89,9 @@ func takesTexts[In any](o *operation) (input, error) {
 	for _, f := range fields {
 		if p := in.Schema.Properties[f.JSON]; f.Type.Kind() != reflect.String || p.Type != "string" {
 			return in, fmt.Errorf("field %s: must be a string: the protocol has no other arguments here", f.JSON)
+		}
+		if len(in.Headers()) > 0 {
+			return in, errors.New("only the arguments of tools can stand in headers")
 		}
 		if !toolName.MatchString(f.JSON) {
 			return in, fmt.Errorf("field %s: the name must be 1 to 128 characters of A-Z a-z 0-9 _ . -", f.JSON)

@@ -10,30 +10,36 @@ import (
 
 // An opinion is what asking a person has led to: a yes, or why not.
 type opinion struct {
-	by string
-	no *failure
+	by     string
+	no     *failure
+	inputs inputs // of a client that was asked for more than a yes
 }
 
 // ask asks a person while the client waits. The call holds no place of those
 // that run meanwhile, only one of those that wait for people. It returns the yes,
 // or the answer of the call.
 func (r *run) ask(ctx context.Context, q *question) (*assent, *result) {
-	said := r.opinion(ctx, q)
+	said := r.opinion(ctx, func(ctx context.Context) opinion { return r.opinionBy(ctx, q) })
 	if said.no == nil {
 		return &assent{way: q.way, by: said.by, question: q.digest}, nil
 	}
+	return nil, r.unanswered(ctx, said.no)
+}
+
+// unanswered records that a question has ended the call, and why.
+func (r *run) unanswered(ctx context.Context, f *failure) *result {
 	ctx = context.WithoutCancel(ctx)
 	c := r.forRecord()
 	c.start = time.Now()
-	if err := r.server.recordDecision(ctx, c, said.no, r.op.spec.Waive); err != nil {
+	if err := r.server.recordDecision(ctx, c, f, r.op.spec.Waive); err != nil {
 		r.server.log.ErrorContext(ctx, "audit failed", "call", r.call.ID, "error", err)
 	}
-	said.no.log(ctx, r.server.log, &r.call)
-	return nil, r.failed(said.no)
+	f.log(ctx, r.server.log, &r.call)
+	return r.failed(f)
 }
 
-// opinion waits for what the person says, at most as long as a person may take.
-func (r *run) opinion(ctx context.Context, q *question) opinion {
+// opinion waits for what asking leads to, at most as long as a person may take.
+func (r *run) opinion(ctx context.Context, asking func(context.Context) opinion) opinion {
 	s := r.server
 	leave, ok := s.enterWaiting(r.call.Principal.ID)
 	if !ok {
@@ -44,7 +50,7 @@ func (r *run) opinion(ctx context.Context, q *question) opinion {
 	done := make(chan opinion, 1)
 	go func() {
 		said := opinion{no: refused("confirmation", "not allowed: a person could not be asked")}
-		said.no.cause = errors.New("the Approver ended its goroutine")
+		said.no.cause = errors.New("the goroutine that asks was ended")
 		defer func() {
 			if p := recover(); p != nil {
 				said = opinion{no: panicError(p, debug.Stack())}
@@ -52,7 +58,7 @@ func (r *run) opinion(ctx context.Context, q *question) opinion {
 			leave()
 			done <- said
 		}()
-		said = r.opinionBy(ctx, q)
+		said = asking(ctx)
 	}()
 	select {
 	case said := <-done:

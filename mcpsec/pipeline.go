@@ -26,22 +26,27 @@ type run struct {
 	call   Call
 	round  int     // of questions to a person, from 1
 	yes    *assent // that a person has given to this call while it waited
+	inputs inputs  // what the client has answered so far
+	stray  bool    // answers came without a state, and answer nothing
 	after  hooks
 	took   time.Duration // by the handler
 	done   chan *result
 
-	mu       sync.Mutex // guards the fields below, call.shape and call.assent
+	mu       sync.Mutex // guards the fields below, inputs, call.shape and call.assent
 	refused  bool       // the decision will be that it does not run, or not yet
+	needs    []need     // what the handler asks for
 	decided  bool       // the decision is made
 	over     bool       // somebody answers
 	reported time.Time  // the last progress notification
 	highest  float64
+	logged   int // messages to the client
 }
 
 // serve takes one call through the pipeline, and once more after a person
-// has said yes to the question that it raised: all is decided anew then, so that
-// nothing that has changed meanwhile goes unseen. A client that can repeat the
-// call itself is given the question instead.
+// has said yes to the question that it raised, or after the client has answered
+// its handler: all is decided anew then, so that nothing that has changed
+// meanwhile goes unseen. A client that can repeat the call itself is given the
+// question instead.
 func (s *Server) serve(ctx context.Context, o *operation, req *mcp.CallToolRequest) *result {
 	raw := req.Params.Arguments
 	if len(raw) == 0 {
@@ -52,16 +57,24 @@ func (s *Server) serve(ctx context.Context, o *operation, req *mcp.CallToolReque
 		Principal: s.principalOf(ctx), bytes: len(raw),
 	}
 	var yes *assent
-	for round := 1; ; round++ {
+	var in inputs
+	for round := 1; ; {
 		call.start = time.Now()
-		r := &run{server: s, op: o, req: req, yes: yes, round: round, done: make(chan *result, 1), call: call}
+		r := &run{server: s, op: o, req: req, yes: yes, inputs: in, round: round, done: make(chan *result, 1), call: call}
 		r.call.after = &r.after
 		res := r.pass(ctx, raw)
-		if res.ask == nil || res.ask.way == byRetry {
+		switch in = r.inputsSoFar(); {
+		case res.ask == nil || res.ask.way == byRetry:
 			return res
-		}
-		if yes, res = r.ask(ctx, res.ask); yes == nil {
-			return res
+		case res.ask.needs != nil:
+			if in, res = r.fetch(ctx, res.ask); res != nil {
+				return res
+			}
+		default:
+			round++
+			if yes, res = r.ask(ctx, res.ask); yes == nil {
+				return res
+			}
 		}
 	}
 }
@@ -258,7 +271,7 @@ func (r *run) failed(f *failure) *result {
 	if f.question != nil {
 		return &result{call: r.call.ID, ask: f.question}
 	}
-	return &result{call: r.call.ID, labels: r.call.Labels, text: r.server.clean(f.message(r.call.ID), maxErrorText), code: f.code()}
+	return &result{call: r.call.ID, labels: r.call.Labels, text: r.server.clean(f.message(r.call.ID), maxErrorText), code: f.code(), wire: f.wire != 0, data: f.data}
 }
 
 // record writes the decision down. It returns the answer of a call that ends
@@ -307,7 +320,7 @@ func (r *run) perform(ctx context.Context, in any) (res *result, f *failure) {
 		res, err = r.encodeResult(v)
 	}
 	if err != nil {
-		return nil, fromHandler(ctx, err)
+		return nil, r.fromHandler(ctx, err)
 	}
 	return res, nil
 }

@@ -24,6 +24,7 @@ type question struct {
 	digest    [sha256.Size]byte // of what guards computed
 	arguments [sha256.Size]byte
 	state     string // sealed, for a client that repeats the call
+	needs     []need // what a handler asks the client for, in place of a yes
 }
 
 // maxQuestion is how long a question may be, in bytes. A longer one is not cut:
@@ -174,6 +175,15 @@ func (q *question) forApprover(c *Call) Question {
 	return Question{Call: c.ID, Tool: c.Tool, Effect: c.Effect, Principal: p, Text: q.text, Arguments: hex.EncodeToString(q.arguments[:])}
 }
 
+// names are what a handler asks for, for the record: the program has chosen them.
+func (q *question) names() string {
+	var names []string
+	for _, n := range q.needs {
+		names = append(names, n.name)
+	}
+	return strings.Join(names, " ")
+}
+
 const confirmKey = "confirm" // of the question, and of its only field
 
 // confirmForm has a box to tick: it asks for no text, so for no secret either.
@@ -200,7 +210,14 @@ func verdict(res *mcp.ElicitResult) *failure {
 // appendAsk writes a result that asks for input: the question, and the state
 // that the client must give back with the answer.
 func (q *question) appendAsk(b []byte) ([]byte, error) {
-	requests, err := json.Marshal(mcp.InputRequestMap{confirmKey: q.elicitation()})
+	asked := mcp.InputRequestMap{}
+	for _, n := range q.needs {
+		asked[n.name] = n.params
+	}
+	if q.needs == nil {
+		asked[confirmKey] = q.elicitation()
+	}
+	requests, err := json.Marshal(asked)
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,8 @@ type result struct {
 	text     string // of an error
 	ask      *question
 	code     int64 // of an error, where the protocol has no result for it
+	wire     bool  // it has none for it here either
+	data     json.RawMessage
 	redacted bool
 	stripped int
 }

@@ -156,3 +156,26 @@ func TestReplyHasTheSDKsForm(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", b, a)
 	}
 }
+
+// A result that breaks the schema which was shown for it is an internal error.
+// (TOOL-10)
+func TestResultsKeepToTheirSchema(t *testing.T) {
+	t.Parallel()
+	type sized struct {
+		N int `json:"n" validate:"min=1,max=3"`
+	}
+	type wanted struct {
+		N int `json:"n"`
+	}
+	cs := newFixture(t, nil, tool("sized", func(_ context.Context, in wanted) (*sized, error) {
+		if in.N == 0 {
+			return nil, nil
+		}
+		return &sized{in.N}, nil
+	})).connect(t)
+	for n, bad := range map[int]bool{0: true, 1: false, 3: false, 4: true, -1: true} {
+		if text, isErr := call(t, cs, "sized", wanted{n}); isErr != bad || bad != strings.HasPrefix(text, "internal error") {
+			t.Errorf("%d: got %s", n, text)
+		}
+	}
+}

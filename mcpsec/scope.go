@@ -41,10 +41,11 @@ func (o *operation) lacks(p Principal) []string {
 	return nil
 }
 
-// overHTTP reports whether a request came over HTTP, where there are no sessions.
-func overHTTP(ctx context.Context) bool {
-	_, ok := ctx.Value(principalKey{}).(Principal)
-	return ok
+// hasSession reports whether what a request sets lasts: on a stream, and over
+// HTTP within a session.
+func hasSession(ctx context.Context) bool {
+	_, overHTTP := ctx.Value(principalKey{}).(Principal)
+	return !overHTTP || sessionFrom(ctx) != nil || ctx.Value(streamKey{}) != nil
 }
 
 // missingScopes is the refusal of a call whose caller lacks scopes.

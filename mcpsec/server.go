@@ -71,6 +71,9 @@ type Options struct {
 	// errors among it; it is wrapped by the Redactor. Defaults to text on
 	// standard error from level info on.
 	Log slog.Handler
+	// ClientLog lets clients ask for what handlers say with [LogToClient]. The
+	// server's own log never goes there. Defaults to false.
+	ClientLog bool
 	// Instructions tell the model how to use the server. Defaults to none.
 	Instructions string
 }
@@ -90,6 +93,7 @@ type Server struct {
 	principal Principal
 	stepUp    bool
 	approver  Approver
+	clientLog bool
 	seal      *seal.Ring
 	once      state.Once // for answers of people
 
@@ -142,7 +146,7 @@ func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
 		impl: *impl, info: info, redact: red, guards: slices.Clone(o.Guards),
 		limits: o.Limits.withDefaults(), mode: o.Mode, stepUp: o.StepUp,
 		principal: Principal{ID: o.Principal.ID, Scopes: slices.Clone(o.Principal.Scopes)},
-		approver:  o.Approver, seal: ring, once: o.State,
+		approver:  o.Approver, clientLog: o.ClientLog, seal: ring, once: o.State,
 		log:       slog.New(log),
 		tools:     map[string]*Tool{},
 		prompts:   map[string]*Prompt{},
@@ -157,7 +161,7 @@ func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
 		Instructions: o.Instructions,
 		Logger:       slog.New(atLeast{slog.LevelError, log}),
 		PageSize:     maxItems,
-		Capabilities: &mcp.ServerCapabilities{}, // without logging, which sends logs to the client
+		Capabilities: capabilities(o.ClientLog),
 		// Who may subscribe is decided before these are asked.
 		SubscribeHandler:   func(context.Context, *mcp.SubscribeRequest) error { return nil },
 		UnsubscribeHandler: func(context.Context, *mcp.UnsubscribeRequest) error { return nil },

@@ -59,10 +59,17 @@ func (w *watches) drop(session *mcp.ServerSession, principal string, which func(
 }
 
 // subscribe answers resources/subscribe of the older protocol versions, which
-// needs a session: over HTTP there is none.
+// needs a session. Over HTTP that only notes the URI: the session's stream
+// subscribes.
 func (s *Server) subscribe(ctx context.Context, p Principal, req *mcp.SubscribeRequest, next mcp.MethodHandler) (mcp.Result, error) {
 	if err := s.mayWatch(ctx, p, asCall(req.Session, req.Params.Meta, req.Params.URI)); err != nil {
 		return nil, err
+	}
+	if kept := sessionFrom(ctx); kept != nil {
+		if !kept.watch(req.Params.URI) {
+			return nil, s.tooManyWatched(ctx, p)
+		}
+		return next(ctx, methodWatch, req)
 	}
 	if !s.watches.hold(req.Session, p.ID, req.Params.URI) {
 		return nil, s.tooManyWatched(ctx, p)
@@ -72,6 +79,10 @@ func (s *Server) subscribe(ctx context.Context, p Principal, req *mcp.SubscribeR
 
 // unsubscribe answers resources/unsubscribe, also of what was never subscribed.
 func (s *Server) unsubscribe(ctx context.Context, p Principal, req *mcp.UnsubscribeRequest, next mcp.MethodHandler) (mcp.Result, error) {
+	if kept := sessionFrom(ctx); kept != nil {
+		kept.unwatch(req.Params.URI)
+		return next(ctx, methodUnwatch, req)
+	}
 	s.watches.drop(req.Session, p.ID, func(uri string) bool { return uri == req.Params.URI })
 	return next(ctx, methodUnwatch, req)
 }
@@ -207,8 +218,11 @@ func (u *updates) next(session mcp.Session) (n update, ok bool) {
 func (s *Server) announce(ctx context.Context, res mcp.Result) {
 	switch res := res.(type) {
 	case *mcp.InitializeResult:
-		if r := res.Capabilities.Resources; r != nil && overHTTP(ctx) {
-			r.Subscribe = false // there is no session to subscribe
+		if !hasSession(ctx) { // to subscribe, or to set a level for
+			withoutLog(res.Capabilities)
+			if r := res.Capabilities.Resources; r != nil {
+				r.Subscribe = false
+			}
 		}
 		s.announceCompletions(res.Capabilities)
 	case *mcp.DiscoverResult:

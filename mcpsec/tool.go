@@ -14,7 +14,6 @@ import (
 
 	v2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpsec/mcpsec-go/internal/schema"
@@ -108,6 +107,7 @@ type ToolSpec struct {
 type Tool struct {
 	operation
 	in, out *schema.Plan // out is nil where the results are contents
+	headers map[string]string
 }
 
 // NewTool makes a tool from a handler of typed input and output.
@@ -118,7 +118,9 @@ type Tool struct {
 // bound get [DefaultMaxLength] and [DefaultMaxItems]; an unbounded map, any, or
 // undecoded JSON without the tag `mcpsec:"any"` is refused. A field tagged
 // `mcpsec:"log"` has its value written to the audit log; of the others only the
-// shape is.
+// shape is. One tagged `mcpsec:"header=Region"` is repeated by clients over HTTP in
+// the header Mcp-Param-Region, for proxies, and a call in which the two disagree
+// is refused.
 //
 // Out is a struct or a pointer to one, and a nil pointer is an internal error.
 // Its schema is shown to the client and its validate tags are enforced. Or it is
@@ -148,7 +150,7 @@ func newTool[In, Out any](spec ToolSpec, handler func(context.Context, In) (Out,
 	if err != nil {
 		return nil, err
 	}
-	t.in = in.Plan
+	t.in, t.headers = in.Plan, in.Headers()
 	if isContent(reflect.TypeFor[Out]()) {
 		t.handle = func(ctx context.Context, v any) (any, error) {
 			out, err := handler(ctx, *v.(*In))
@@ -197,7 +199,8 @@ func visible(s string) error {
 	return nil
 }
 
-func visibleSchema(s *jsonschema.Schema) error {
+// visibleSchema is visible for all texts of a schema.
+func visibleSchema(s any) error {
 	b, err := json.Marshal(s)
 	if err != nil {
 		return fmt.Errorf("schema: %w", err)
@@ -236,7 +239,7 @@ func (t *Tool) WithGuards(guards ...Guard) *Tool {
 }
 
 func (t *Tool) with(change func(*ToolSpec)) *Tool {
-	c := &Tool{t.operation, t.in, t.out}
+	c := &Tool{t.operation, t.in, t.out, t.headers}
 	c.running = new(inFlight)
 	change(&c.spec)
 	if err := c.validate(); err != nil {

@@ -46,11 +46,13 @@ type Plan struct {
 
 type builder struct {
 	input   bool
+	form    bool // with the tags that only forms have
 	check   *validator.Validate
 	stack   []reflect.Type // types being built, to refuse recursion
 	owner   reflect.Type   // the struct that declares the field being built
 	structs []reflect.Type // types that were built
 	tagged  bool           // a rule was found
+	headers []string       // names that members are mirrored in
 }
 
 // Input plans the argument type t, which must be a struct. Nothing in it may be
@@ -66,22 +68,24 @@ func Output(t reflect.Type) (*Plan, error) {
 	return plan(t, false)
 }
 
-func plan(t reflect.Type, input bool) (p *Plan, err error) {
+func plan(t reflect.Type, input bool) (*Plan, error) { return planWith(t, &builder{input: input}) }
+
+func planWith(t reflect.Type, b *builder) (p *Plan, err error) {
 	if t.Kind() != reflect.Struct || ownForm(t) {
 		return nil, fmt.Errorf("type %s: must be a struct, so that its members are known and named", t)
 	}
-	b := &builder{input: input, check: validator.New(validator.WithRequiredStructEnabled())}
+	b.check = validator.New(validator.WithRequiredStructEnabled())
 	p = &Plan{typ: t}
 	if p.Schema, err = b.object(t); err == nil {
 		err = b.tryStructs()
 	}
 	if err == nil {
-		err = tryJSON(t, input)
+		err = tryJSON(t, b.input)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("type %s: %w", t, err)
 	}
-	if input {
+	if b.input {
 		p.Shape = shapeOf(t, p.Schema)
 	}
 	if b.tagged {
@@ -148,6 +152,11 @@ func (b *builder) field(f strictjson.Field) (*jsonschema.Schema, *tag, error) {
 	if err := b.checkLabel(f.Tag.Get("mcpsec")); err != nil {
 		return nil, nil, err
 	}
+	for _, key := range []string{"default", "titles", "enumNames"} {
+		if _, ok := f.Tag.Lookup(key); ok && !b.form {
+			return nil, nil, fmt.Errorf("the tag %s is for the forms of Elicit", key)
+		}
+	}
 	tg, err := parseTag(f.Tag.Get("validate"))
 	if err != nil {
 		return nil, nil, fmt.Errorf("validate tag: %w", err)
@@ -156,6 +165,11 @@ func (b *builder) field(f strictjson.Field) (*jsonschema.Schema, *tag, error) {
 	s, err := b.value(f.Type, tg, f.Tag.Get("mcpsec") == "any")
 	if err != nil {
 		return nil, nil, err
+	}
+	if name, ok := strings.CutPrefix(f.Tag.Get("mcpsec"), headerLabel); ok {
+		if err := b.header(f, s, name); err != nil {
+			return nil, nil, err
+		}
 	}
 	if d := f.Tag.Get("jsonschema"); d != "" {
 		s.Description = strings.TrimSuffix(d, ".") + suffix(s.Description)
@@ -168,10 +182,10 @@ func (b *builder) checkLabel(label string) error {
 	switch {
 	case label == "" || label == "any":
 		return nil
-	case label != "log":
-		return fmt.Errorf("mcpsec:%q is unknown: there are log and any", label)
-	case !b.input || len(b.stack) > 1:
-		return errors.New(`mcpsec:"log" is for the members of the input itself`)
+	case label != "log" && !strings.HasPrefix(label, headerLabel):
+		return fmt.Errorf("mcpsec:%q is unknown: there are log, any and header=Name", label)
+	case !b.input || b.form || len(b.stack) > 1:
+		return errors.New("mcpsec tags log and header are for the members of the input itself")
 	}
 	return nil
 }

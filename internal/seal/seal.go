@@ -25,7 +25,7 @@ const (
 
 	// MaxToken is how long a token may be, in bytes. A longer one is not
 	// looked at.
-	MaxToken = 4 << 10
+	MaxToken = 64 << 10
 )
 
 // What is wrong with a token. The texts are constants.

@@ -15,12 +15,13 @@ const (
 	stopping   = "the server is stopping"
 )
 
-// A Vetted error goes out as it is. Whoever makes one vouches for its text,
-// that nothing which was sent or thrown is in it, and has recorded it. Its code
+// A Vetted error goes out as it is. Whoever makes one vouches for its text and
+// data, that nothing which was sent or thrown is in it, and has recorded it. Its code
 // must be one of those below.
 type Vetted struct {
 	Code int64
 	Text string
+	Data json.RawMessage // as the specification defines it for the code; nil for none
 }
 
 func (e *Vetted) Error() string { return e.Text }
@@ -51,7 +52,7 @@ const maxErrorData = 1 << 10
 func sanitize(err error) *jsonrpc.Error {
 	var own *Vetted
 	if errors.As(err, &own) && codeTexts[own.Code] != "" {
-		return &jsonrpc.Error{Code: own.Code, Message: own.Text}
+		return &jsonrpc.Error{Code: own.Code, Message: own.Text, Data: own.Data}
 	}
 	var werr *jsonrpc.Error
 	if !errors.As(err, &werr) || werr.Code == 0 {

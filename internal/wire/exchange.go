@@ -46,6 +46,14 @@ type Exchange struct {
 	// Stop, when it is closed, ends a subscription in good order. It does nothing
 	// to other requests, which end by themselves.
 	Stop <-chan struct{}
+	// More, if it is not nil, are requests that are made in the client's name while
+	// the exchange lasts. Without a Request there are only those, and their answers
+	// go nowhere.
+	More <-chan *jsonrpc.Request
+	// Ask, if it is not nil, lets the server ask the client: it returns an id that
+	// nobody can guess, under which the client's answer goes to deliver, and what
+	// ends that. It refuses with an error.
+	Ask func(deliver func(*jsonrpc.Response)) (id jsonrpc.ID, end func(), err error)
 	// Notify and Answer write a message, which they must not keep. The code is
 	// that of the error in the answer, or zero. They are not called at once.
 	Notify func(message []byte) error
@@ -57,32 +65,42 @@ type Exchange struct {
 	mu       sync.Mutex
 	answered bool
 	done     chan struct{}
+	ends     []func()
+	incoming chan *jsonrpc.Response
 	step     int // what Read does next: it is called by one goroutine
 }
 
 // Connect implements [mcp.Transport].
 func (e *Exchange) Connect(context.Context) (mcp.Connection, error) {
-	e.done = make(chan struct{})
+	e.done, e.incoming = make(chan struct{}), make(chan *jsonrpc.Response, maxAsked)
 	return (*exchange)(e), nil
 }
 
 // exchange hides the methods of the connection from those who make one.
 type exchange Exchange
 
-// Read returns the request, and then blocks until there is nothing more to do.
+// Read returns the request, and then what comes in addition, until there is
+// nothing more to do.
 func (e *exchange) Read(context.Context) (jsonrpc.Message, error) {
 	e.step++
-	if e.step == 1 {
+	if e.step == 1 && e.Request != nil {
 		return e.Request, nil
 	}
 	stop := e.Stop
-	if e.Request.Method != "subscriptions/listen" || e.step > 2 {
+	if e.Request != nil && (e.Request.Method != "subscriptions/listen" || e.step > 2) {
 		stop = nil
 	}
 	select {
 	case <-e.done:
 	case <-e.Context.Done():
+	case r := <-e.incoming:
+		return r, nil
+	case r := <-e.More:
+		return r, nil
 	case <-stop:
+		if e.Request == nil {
+			return nil, io.EOF
+		}
 		params := append([]byte(`{"requestId":`), appendID(nil, e.Request.ID)...)
 		return &jsonrpc.Request{Method: "notifications/cancelled", Params: append(params, '}')}, nil
 	}
@@ -91,8 +109,10 @@ func (e *exchange) Read(context.Context) (jsonrpc.Message, error) {
 
 var errAnswered = errors.New("the request is answered")
 
-// Write passes an answer or a notification on. Requests to the client are
-// refused: it has no way to answer them.
+// maxAsked is how often a client can be asked in one exchange.
+const maxAsked = 64
+
+// Write passes an answer, a notification or a question on.
 func (e *exchange) Write(_ context.Context, m jsonrpc.Message) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -101,12 +121,17 @@ func (e *exchange) Write(_ context.Context, m jsonrpc.Message) error {
 	}
 	switch m := m.(type) {
 	case *jsonrpc.Response:
-		e.answered = true
-		defer close(e.done)
+		if e.Request == nil {
+			return nil
+		}
+		e.end()
 		return e.answer(m)
 	case *jsonrpc.Request:
 		if m.IsCall() {
-			return errors.New("a client cannot be asked over this transport")
+			var err error
+			if m, err = e.ask(m); err != nil {
+				return err
+			}
 		}
 		line, err := jsonrpc.EncodeMessage(m)
 		if err != nil {
@@ -115,6 +140,30 @@ func (e *exchange) Write(_ context.Context, m jsonrpc.Message) error {
 		return e.Notify(line)
 	}
 	return errors.New("neither an answer nor a notification")
+}
+
+// ask gives a question its id. The lock is held.
+func (e *exchange) ask(m *jsonrpc.Request) (*jsonrpc.Request, error) {
+	if e.Ask == nil || e.Request == nil || len(e.ends) == maxAsked {
+		return nil, errors.New("the client cannot be asked over this transport")
+	}
+	id, end, err := e.Ask(func(r *jsonrpc.Response) {
+		e.incoming <- &jsonrpc.Response{ID: m.ID, Result: r.Result, Error: r.Error} // there is room for each
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.ends = append(e.ends, end)
+	return &jsonrpc.Request{ID: id, Method: m.Method, Params: m.Params}, nil
+}
+
+// end ends the exchange. The lock is held.
+func (e *exchange) end() {
+	e.answered = true
+	close(e.done)
+	for _, end := range e.ends {
+		end()
+	}
 }
 
 func (e *exchange) answer(m *jsonrpc.Response) error {
@@ -134,8 +183,7 @@ func (e *exchange) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.answered {
-		e.answered = true
-		close(e.done)
+		e.end()
 	}
 	return nil
 }

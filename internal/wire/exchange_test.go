@@ -84,3 +84,47 @@ func TestExchangeErrors(t *testing.T) {
 		}
 	}
 }
+
+// A question goes out under the id that Ask gives, and its answer comes in under
+// the one that the server gave. (STD-03, HTTP-12)
+func TestExchangeAsks(t *testing.T) {
+	t.Parallel()
+	r, e := exchangeFor(t, call("7"))
+	var deliver func(*jsonrpc.Response)
+	ended := 0
+	e.Ask = func(d func(*jsonrpc.Response)) (jsonrpc.ID, func(), error) {
+		deliver = d
+		id, err := jsonrpc.MakeID("random")
+		return id, func() { ended++ }, err
+	}
+	own, err := jsonrpc.MakeID(1.0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Write(t.Context(), &jsonrpc.Request{ID: own, Method: "elicitation/create", Params: json.RawMessage(`{}`)}); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.notified) != 1 || !strings.Contains(r.notified[0], `"id":"random"`) {
+		t.Errorf("got %s", r.notified)
+	}
+	given, _ := jsonrpc.MakeID("random")
+	deliver(&jsonrpc.Response{ID: given, Result: json.RawMessage(`{"x":1}`)})
+	for _, want := range []jsonrpc.ID{e.Request.ID, own} {
+		m, err := e.Read(t.Context())
+		switch m := m.(type) {
+		case *jsonrpc.Request:
+			if m.ID != want {
+				t.Errorf("got %v", m.ID)
+			}
+		case *jsonrpc.Response:
+			if m.ID != want || string(m.Result) != `{"x":1}` {
+				t.Errorf("got %v %s", m.ID, m.Result)
+			}
+		default:
+			t.Errorf("got %v, %v", m, err)
+		}
+	}
+	if err := e.Write(t.Context(), &jsonrpc.Response{ID: e.Request.ID, Result: json.RawMessage(`{}`)}); err != nil || ended != 1 {
+		t.Errorf("got %v, ended %d times", err, ended)
+	}
+}

@@ -166,7 +166,7 @@ func (e *envelope) message() (jsonrpc.Message, *Refusal) {
 	} else if !goodProgressToken(e.params) {
 		return fail("progressToken must be what an id must be")
 	} else if !goodAnswers(e.params) {
-		return fail("inputResponses must hold answers to elicitation, in the members action and content")
+		return fail("inputResponses must hold answers to elicitation, sampling or roots/list, with the members that those have")
 	}
 	return req, nil
 }
@@ -237,8 +237,7 @@ func goodProgressToken(params jsontext.Value) bool {
 
 // goodAnswers checks the answers that a repeated request brings along. The SDK
 // takes their names in any case, so that a member Action would overrule the
-// action that another reader saw. Other answers than a person's are never asked
-// for.
+// action that another reader saw.
 func goodAnswers(params jsontext.Value) bool {
 	if !bytes.Contains(params, []byte("Responses")) && !bytes.Contains(params, []byte(`\u`)) { // or spelled with escapes
 		return true
@@ -250,17 +249,53 @@ func goodAnswers(params jsontext.Value) bool {
 		return false
 	}
 	for _, v := range p.Answers {
-		var answer struct {
-			Action     string                    `json:"action"`
-			Content    map[string]jsontext.Value `json:"content"`
-			Meta       jsontext.Value            `json:"_meta"`
-			ResultType jsontext.Value            `json:"resultType"`
-		}
-		if v2.Unmarshal(v, &answer, v2.RejectUnknownMembers(true)) != nil || answer.Action == "" {
+		if !goodForm(v) && !goodSample(v) && !goodRoots(v) {
 			return false
 		}
 	}
 	return true
+}
+
+// always is what any answer may hold.
+type always struct {
+	Meta       jsontext.Value `json:"_meta"`
+	ResultType jsontext.Value `json:"resultType"`
+}
+
+func exactly(v jsontext.Value, answer any) bool {
+	return v2.Unmarshal(v, answer, v2.RejectUnknownMembers(true)) == nil
+}
+
+func goodForm(v jsontext.Value) bool {
+	var answer struct {
+		always
+		Action  string                    `json:"action"`
+		Content map[string]jsontext.Value `json:"content"`
+	}
+	return exactly(v, &answer) && answer.Action != ""
+}
+
+func goodSample(v jsontext.Value) bool {
+	var answer struct {
+		always
+		Role       string         `json:"role"`
+		Content    jsontext.Value `json:"content"`
+		Model      string         `json:"model"`
+		StopReason string         `json:"stopReason"`
+	}
+	return exactly(v, &answer) && answer.Role != "" && answer.Content != nil
+}
+
+func goodRoots(v jsontext.Value) bool {
+	var answer struct {
+		always
+		Roots []struct {
+			URI  string         `json:"uri"`
+			Name string         `json:"name"`
+			Meta jsontext.Value `json:"_meta"`
+		} `json:"roots"`
+	}
+	return exactly(v, &answer) && answer.Roots != nil
 }
 
 // parseID reads a request id: a string or an integer. No id is no error; null
