@@ -195,7 +195,12 @@ func (x *httpExchange) event(message []byte) error {
 	if _, err := x.w.Write(b); err != nil {
 		return err
 	}
-	return x.rc.Flush()
+	if err := x.rc.Flush(); err != nil {
+		return err
+	}
+	// In HTTP/2 it would end the stream later, whether anybody writes or not.
+	_ = x.rc.SetWriteDeadline(time.Time{})
+	return nil
 }
 
 // answer sends the answer, as a document if nothing was sent before.

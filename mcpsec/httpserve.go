@@ -98,7 +98,10 @@ func (e *endpoint) serve(ctx context.Context, ln net.Listener) error {
 		MaxHeaderBytes:               maxHeaderBytes,
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     log.New(io.Discard, "", 0), // strangers decide how much is in it
-		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: 2 * e.limits.MaxConcurrentPerPrincipal},
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: 2 * e.limits.MaxConcurrentPerPrincipal,
+			WriteByteTimeout:     e.o.Timeout, // or a client that reads nothing keeps its connection for ever
+		},
 	}
 	defer e.recordRest(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
