@@ -85,6 +85,11 @@ func (e *endpoint) open(w http.ResponseWriter, r *http.Request) *httpExchange {
 		x.local = isLocal(a)
 	}
 	h := w.Header()
+	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+		// A Content-Length beside it is gone by now: whether a proxy took the
+		// body to end elsewhere cannot be told (RFC 9112, section 6.3).
+		h.Set("Connection", "close")
+	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Vary", "Origin")
