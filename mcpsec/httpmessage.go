@@ -3,7 +3,6 @@ package mcpsec
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -167,14 +166,10 @@ func checkHeaders(x *httpExchange, req *jsonrpc.Request) *wire.Refusal {
 
 const codeHeaderMismatch, codeUnsupportedVersion = -32020, -32022
 
-// unsupported names the versions that there are, as the specification asks, and
-// repeats the one that was asked for if it looks like one.
+// unsupported names the versions that there are, as the specification asks.
 func unsupported(id jsonrpc.ID, asked string) *wire.Refusal {
-	if len(asked) > 32 || strings.Trim(strings.TrimPrefix(asked, "v"), "0123456789.-") != "" {
-		asked = "unknown"
-	}
 	r := wire.Refuse(id, codeUnsupportedVersion)
-	r.Data, _ = json.Marshal(map[string]any{"supported": mcp.SupportedProtocolVersions(), "requested": asked}) // of strings
+	r.Data = wire.Versions(mcp.SupportedProtocolVersions(), asked)
 	return r
 }
 
