@@ -108,7 +108,9 @@ func (m *mutator) message() (headers []string, msg members) {
 	}
 	var meta members
 	if version := "2025-11-25"; m.one(2) {
-		version = "2026-07-28"
+		if version = "2026-07-28"; m.one(10) {
+			version = m.pick("2099-01-01", m.marker)
+		}
 		meta = members{{"io.modelcontextprotocol/protocolVersion", version}, {"io.modelcontextprotocol/clientInfo", members{{"name", m.marker}, {"version", "1"}}},
 			{"io.modelcontextprotocol/clientCapabilities", members{{"elicitation", members{{"form", members{}}}}}}}
 		headers = []string{"Mcp-Protocol-Version: " + version, "Mcp-Method: " + clean(method)}

@@ -199,7 +199,7 @@ func (p *process) recovers(t *testing.T, first held) {
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		now = p.holds(t)
 		if now.Goroutines <= first.Goroutines && now.files <= first.files && now.Heap <= first.Heap+maxHeap && (racing || now.resident <= first.resident+maxResident) {
-			t.Logf("at first %s; at last %s", first, now)
+			t.Logf("%s: at first %s; at last %s", t.Name(), first, now)
 			return
 		}
 	}
