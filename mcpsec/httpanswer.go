@@ -200,11 +200,16 @@ func (x *httpExchange) event(message []byte) error {
 	if _, err := x.w.Write(b); err != nil {
 		return err
 	}
-	if err := x.rc.Flush(); err != nil {
+	return x.rc.Flush()
+}
+
+// notify sends an event after which there may be silence. Its deadline would end
+// an HTTP/2 stream then, whether anybody writes or not.
+func (x *httpExchange) notify(message []byte) error {
+	if err := x.event(message); err != nil {
 		return err
 	}
-	// In HTTP/2 it would end the stream later, whether anybody writes or not.
-	_ = x.rc.SetWriteDeadline(time.Time{})
+	_ = x.rc.SetWriteDeadline(time.Time{}) // as in deadline
 	return nil
 }
 

@@ -209,7 +209,7 @@ func single(h http.Header, name string) (string, bool) {
 func (e *endpoint) exchange(ctx context.Context, x *httpExchange, req *jsonrpc.Request, stop <-chan struct{}) {
 	ex := &wire.Exchange{
 		Request: req, Context: ctx, Stop: stop,
-		Notify: x.event, Answer: x.answer,
+		Notify: x.notify, Answer: x.answer,
 		Refused: func(r *wire.Refusal) { x.record("message", r.Text) },
 	}
 	session, err := e.sdk.Connect(ctx, ex, x.session(req.Method))
