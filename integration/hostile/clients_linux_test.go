@@ -239,7 +239,7 @@ func greedy(ctx context.Context, p *process, i int) error {
 		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"orders_delete","arguments":{"ids":[1]},"requestState":"` + state + `",` + meta + `}}`,
 		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"orders_delete","arguments":{"ids":[1]},` + meta + `}}`,
 		`{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"docs:///` + strings.Repeat("%2e", 100_000) + `"}}`,
-		`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{` + strings.TrimSuffix(strings.Repeat(`"a":[{}],`, 1), ",") + `,"b":"` + strings.Repeat(`\u0041`, 50_000) + `"}}`,
+		`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"a":[{}],"b":"` + strings.Repeat(`\u0041`, 50_000) + `"}}`,
 	} {
 		head := p.head(len(body)) + "Connection: close\r\n"
 		if strings.Contains(body, meta) {
@@ -282,7 +282,7 @@ func frames(attack func(p *process, f *http2.Framer) error) func(context.Context
 	}
 }
 
-// request encodes the header of a call; more are further fields.
+// fields encodes the header of a call; more are further fields.
 func (p *process) fields(more ...hpack.HeaderField) []byte {
 	var b bytes.Buffer
 	e := hpack.NewEncoder(&b)
