@@ -88,6 +88,11 @@ func (e *endpoint) open(w http.ResponseWriter, r *http.Request) *httpExchange {
 		x.local = isLocal(a)
 	}
 	h := w.Header()
+	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+		// A Content-Length beside it is gone by now: whether a proxy took the
+		// body to end elsewhere cannot be told (RFC 9112, section 6.3).
+		h.Set("Connection", "close")
+	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Vary", "Origin")
@@ -216,7 +221,18 @@ func (x *httpExchange) open() {
 	_ = x.rc.SetReadDeadline(time.Time{})
 	x.deadline(x.rc.SetWriteDeadline)
 	x.start()
-	_ = x.rc.Flush() // a client that is gone shows on the next event
+	_ = x.rc.Flush()                       // a client that is gone shows on the next event
+	_ = x.rc.SetWriteDeadline(time.Time{}) // silence follows, see notify
+}
+
+// notify sends an event after which there may be silence. Its deadline would end
+// an HTTP/2 stream then, whether anybody writes or not.
+func (x *httpExchange) notify(message []byte) error {
+	if err := x.event(message); err != nil {
+		return err
+	}
+	_ = x.rc.SetWriteDeadline(time.Time{}) // as in deadline
+	return nil
 }
 
 // answer sends the answer, as a document if nothing was sent before.

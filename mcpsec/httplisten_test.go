@@ -348,6 +348,35 @@ func TestServeMalformedHTTP(t *testing.T) {
 	}
 }
 
+// A proxy that takes a body to end elsewhere than we do must not find the answer
+// to what it has not sent: a body in chunks, beside which a Content-Length may
+// have been, is the last thing that its connection brings.
+func TestServeSmuggledRequests(t *testing.T) {
+	t.Parallel()
+	head, _, _ := strings.Cut(header("alice-token", 0), "Content-Length")
+	for name, lengths := range map[string]string{
+		"chunks":            "Transfer-Encoding: chunked\r\n",
+		"chunks and length": "Content-Length: 300\r\nTransfer-Encoding: chunked\r\n",
+		"length and chunks": "Transfer-Encoding: chunked\r\nContent-Length: 300\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			addr, _ := serveAt(t, "127.0.0.1:0", mcpsec.HTTPOptions{Verifier: verify}, nil, echo())
+			c, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			chunk := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(pingBody), pingBody)
+			io.WriteString(c, head+lengths+"\r\n"+chunk+"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+			all, _ := io.ReadAll(c)
+			if n := strings.Count(string(all), "HTTP/1.1 "); n != 1 || !strings.Contains(string(all), "HTTP/1.1 200") {
+				t.Errorf("got %d answers: %s", n, all)
+			}
+		})
+	}
+}
+
 // Answers reach those who asked, however many ask with the same id at once.
 func TestServeAnswersDoNotMix(t *testing.T) {
 	t.Parallel()

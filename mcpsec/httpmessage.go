@@ -3,7 +3,6 @@ package mcpsec
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -173,14 +172,10 @@ func checkHeaders(x *httpExchange, req *jsonrpc.Request) *wire.Refusal {
 
 const codeHeaderMismatch, codeUnsupportedVersion = -32020, -32022
 
-// unsupported names the versions that there are, as the specification asks, and
-// repeats the one that was asked for if it looks like one.
+// unsupported names the versions that there are, as the specification asks.
 func unsupported(id jsonrpc.ID, asked string) *wire.Refusal {
-	if len(asked) > 32 || strings.Trim(strings.TrimPrefix(asked, "v"), "0123456789.-") != "" {
-		asked = "unknown"
-	}
 	r := wire.Refuse(id, codeUnsupportedVersion)
-	r.Data, _ = json.Marshal(map[string]any{"supported": mcp.SupportedProtocolVersions(), "requested": asked}) // of strings
+	r.Data = wire.Versions(mcp.SupportedProtocolVersions(), asked)
 	return r
 }
 
@@ -275,7 +270,7 @@ func (e *endpoint) exchange(ctx context.Context, x *httpExchange, req *jsonrpc.R
 func (e *endpoint) exchangeOn(ctx context.Context, x *httpExchange, req *jsonrpc.Request, stop <-chan struct{}, more <-chan *jsonrpc.Request) {
 	ex := &wire.Exchange{
 		Request: req, Context: ctx, Stop: stop, More: more,
-		Notify: x.event, Answer: x.answer,
+		Notify: x.notify, Answer: x.answer,
 		Refused: func(r *wire.Refusal) { x.record("message", r.Text) },
 	}
 	if x.kept != nil {

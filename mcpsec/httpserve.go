@@ -94,11 +94,14 @@ func (e *endpoint) serve(ctx context.Context, ln net.Listener) error {
 		}),
 		BaseContext:                  func(net.Listener) context.Context { return base },
 		ReadHeaderTimeout:            e.o.Timeout,
-		IdleTimeout:                  idleTimeout,
+		ConnState:                    watchIdle,
 		MaxHeaderBytes:               maxHeaderBytes,
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     log.New(io.Discard, "", 0), // strangers decide how much is in it
-		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: 2 * e.limits.MaxConcurrentPerPrincipal},
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: 2 * e.limits.MaxConcurrentPerPrincipal,
+			WriteByteTimeout:     e.o.Timeout, // or a client that reads nothing keeps its connection for ever
+		},
 	}
 	defer e.recordRest(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
@@ -188,7 +191,8 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		if release := l.admit(c.RemoteAddr()); release != nil {
-			return &boundedConn{Conn: c, release: sync.OnceFunc(release)}, nil
+			idle := time.AfterFunc(idleTimeout, func() { c.Close() })
+			return &boundedConn{Conn: c, release: sync.OnceFunc(release), idle: idle}, nil
 		}
 		c.Close()
 		l.e.recordRefusal(context.Background(), refusal{remote: network(c.RemoteAddr().String()), rule: "busy", reason: "too many connections"})
@@ -211,13 +215,34 @@ func (l *boundedListener) admit(peer net.Addr) (release func()) {
 	return func() { l.peers.leave(name); l.total.leave() }
 }
 
+// A boundedConn holds a place among the connections until it is closed, which
+// it is when it has been idle for too long.
 type boundedConn struct {
 	net.Conn
 	release func()
+	idle    *time.Timer
 }
 
 // Close gives the connection's place back.
 func (c *boundedConn) Close() error {
 	defer c.release()
+	c.idle.Stop()
 	return c.Conn.Close()
+}
+
+// watchIdle is told what a connection does. The IdleTimeout of [http.Server]
+// would do, but that its HTTP/2 starts the timer anew after the connection has
+// ended, and keeps all that belonged to it until the timer fires.
+func watchIdle(c net.Conn, state http.ConnState) {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	b, ok := c.(*boundedConn)
+	switch {
+	case !ok:
+	case state == http.StateActive:
+		b.idle.Stop()
+	case state == http.StateIdle:
+		b.idle.Reset(idleTimeout)
+	}
 }

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/modelcontextprotocol/go-sdk/mcp"
-
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -66,15 +64,9 @@ func overHTTP(ctx context.Context, hardened bool, calls int) (sample, error) {
 
 func handler(hardened bool) (http.Handler, error) {
 	if !hardened {
-		srv, err := bareServer()
-		if err != nil {
-			return nil, err
-		}
-		return mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return srv }, &mcp.StreamableHTTPOptions{
-			Stateless: true, JSONResponse: true, PropagateRequestCancellation: true,
-		}), nil
+		return bareHandler()
 	}
-	srv, err := hardenedServer()
+	srv, err := hardenedServer(false)
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ func main() {
 	rounds := flag.Int("rounds", 7, "interleaved rounds of each path")
 	calls := flag.Int("calls", 3000, "calls a round")
 	out := flag.String("o", "", "Markdown `file` to write instead of printing")
+	webOnly := flag.Bool("http", false, "measure the servers over HTTP only, and print that")
 	serveAs := flag.String("serve", "", "be one of the servers, on standard input and output")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -35,6 +36,8 @@ func main() {
 	var err error
 	if *serveAs != "" {
 		err = serve(*serveAs)
+	} else if *webOnly {
+		err = compareWeb(ctx, os.Stdout, *rounds, *calls)
 	} else {
 		err = report(ctx, *out, *rounds, *calls)
 	}
@@ -47,6 +50,7 @@ func main() {
 // A sample is what one round measured, for one call.
 type sample struct {
 	micros, cpu, allocs float64
+	p50, p99            float64 // nanoseconds, over HTTP
 }
 
 // A path is a way to measure; hardened tells which of the two servers.
@@ -106,7 +110,7 @@ func compare(ctx context.Context, w io.Writer, rounds, calls int) error {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	return nil
+	return compareWeb(ctx, w, rounds, calls)
 }
 
 func (p path) measure(ctx context.Context, w io.Writer, rounds int) error {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -43,8 +44,9 @@ const pgCall = `{"name":"pg_query","arguments":{"sql":"SELECT id, name, note FRO
 func order(in orderIn) orderOut { return orderOut{in.ID, 42} }
 
 // hardenedServer serves the order tool, and pg_query where there is a database,
-// with everything on. The rate limit is raised above what the machine can do.
-func hardenedServer() (*mcpsec.Server, error) {
+// with everything on; or a tool that waits. The rate limit is raised above what
+// the machine can do.
+func hardenedServer(waits bool) (*mcpsec.Server, error) {
 	audit, err := os.CreateTemp("", "bench-audit-")
 	if err != nil {
 		return nil, err
@@ -62,6 +64,9 @@ func hardenedServer() (*mcpsec.Server, error) {
 	}
 	srv.Add(mcpsec.NewTool(mcpsec.ToolSpec{Name: "order", Description: "Fetch one order.", Effect: mcpsec.Read},
 		func(_ context.Context, in orderIn) (orderOut, error) { return order(in), nil }))
+	if waits {
+		srv.Add(waitTool())
+	}
 	if os.Getenv(envURL) == "" {
 		return srv, nil
 	}
@@ -114,8 +119,11 @@ func bareServer() (*mcp.Server, error) {
 
 func serve(kind string) error {
 	ctx := context.Background()
+	if web, ok := strings.CutPrefix(kind, webPrefix); ok {
+		return serveWeb(web)
+	}
 	if kind == "hardened" {
-		srv, err := hardenedServer()
+		srv, err := hardenedServer(false)
 		if err != nil {
 			return err
 		}

@@ -3,8 +3,10 @@ package wire
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // The texts that a protocol error may carry beside those of its code. They are
@@ -62,10 +64,33 @@ func sanitize(err error) *jsonrpc.Error {
 		return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: codeTexts[jsonrpc.CodeInternalError]}
 	}
 	out := &jsonrpc.Error{Code: werr.Code, Message: codeTexts[werr.Code]}
-	if werr.Code <= -32020 && werr.Code >= -32099 && len(werr.Data) <= maxErrorData && json.Valid(werr.Data) {
+	switch {
+	case werr.Code == mcp.CodeUnsupportedProtocolVersion:
+		out.Data = versions(werr.Data)
+	case werr.Code <= -32020 && werr.Code >= -32099 && len(werr.Data) <= maxErrorData && json.Valid(werr.Data):
 		out.Data = werr.Data
 	}
 	return out
+}
+
+// versions keeps of the SDK's data the versions that there are; the one that was
+// asked for can be anything.
+func versions(data json.RawMessage) json.RawMessage {
+	var d mcp.UnsupportedProtocolVersionData
+	if json.Unmarshal(data, &d) != nil {
+		return nil
+	}
+	return Versions(d.Supported, d.Requested)
+}
+
+// Versions is the data of an error that refuses a protocol version. It repeats
+// the one that was asked for only if it looks like one.
+func Versions(supported []string, asked string) json.RawMessage {
+	if len(asked) > 32 || strings.Trim(strings.TrimPrefix(asked, "v"), "0123456789.-") != "" {
+		asked = "unknown"
+	}
+	b, _ := json.Marshal(mcp.UnsupportedProtocolVersionData{Supported: supported, Requested: asked}) // of strings
+	return b
 }
 
 func errorJSON(e *jsonrpc.Error) []byte {

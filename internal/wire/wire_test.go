@@ -338,7 +338,8 @@ func TestErrorTextsAreConstants(t *testing.T) {
 		"vetted, odd code": {&Vetted{-1, "hunter2", nil}, `{"code":-32600,"message":"` + OutOfOrder + `"}`},
 		"undefined code":   {wrap(-1, leak), `{"code":-32603,"message":"internal error"}`},
 		"data is dropped":  {&jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Data: json.RawMessage(`"hunter2"`)}, `{"code":-32602,"message":"invalid params: they do not have the shape that the method takes"}`},
-		"data by the spec": {&jsonrpc.Error{Code: -32022, Message: leak, Data: json.RawMessage(`{"supported":["2025-11-25"]}`)}, `{"code":-32022,"message":"unsupported protocol version","data":{"supported":["2025-11-25"]}}`},
+		"data by the spec": {&jsonrpc.Error{Code: -32022, Message: leak, Data: json.RawMessage(`{"supported":["2025-11-25"],"requested":"2020-01-01"}`)}, `{"code":-32022,"message":"unsupported protocol version","data":{"supported":["2025-11-25"],"requested":"2020-01-01"}}`},
+		"data that echoes": {&jsonrpc.Error{Code: -32022, Data: json.RawMessage(`{"supported":["2025-11-25"],"requested":"` + leak + `"}`)}, `{"code":-32022,"message":"unsupported protocol version","data":{"supported":["2025-11-25"],"requested":"unknown"}}`},
 		"endless data":     {&jsonrpc.Error{Code: -32022, Data: json.RawMessage(`"` + strings.Repeat("x", 2000) + `"`)}, `{"code":-32022,"message":"unsupported protocol version"}`},
 		"nil":              {nil, `{"code":-32600,"message":"` + OutOfOrder + `"}`},
 	} {
