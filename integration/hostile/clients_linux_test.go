@@ -353,7 +353,7 @@ func noWindow(p *process, f *http2.Framer) error {
 			return err
 		}
 	}
-	time.Sleep(3 * time.Second) // longer than the server waits
+	time.Sleep(2500 * time.Millisecond) // longer than the server waits
 	return nil
 }
 
