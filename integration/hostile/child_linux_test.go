@@ -87,7 +87,7 @@ func listen(ctx context.Context, srv *mcpsec.Server, ended chan<- error) (hello,
 		return hello{}, err
 	}
 	o := mcpsec.HTTPOptions{Verifier: verify, Resource: resource, AuthorizationServers: []string{os.Getenv(envIssuer)},
-		Scopes: []string{"orders:read"}, Origins: []string{page}, Timeout: time.Second}
+		Scopes: []string{"orders:read"}, Origins: []string{page}, Timeout: 2 * time.Second}
 	var h hello
 	for _, to := range []*string{&h.Plain, &h.TLS} {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")

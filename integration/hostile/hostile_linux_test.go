@@ -155,9 +155,13 @@ func TestHostileLines(t *testing.T) {
 				t.Fatalf("line %d: the server is gone: %v: %s", n, err, p.stderr)
 			}
 			if n%100 == 99 {
-				id := fmt.Sprintf("honest-%d", n)
-				ask(id, "tools/call", `{"name":"order_get","arguments":{"id":"2"}}`)
-				if got := until(id); !strings.Contains(got, `"structuredContent":{"text":"an order"}`) {
+				got := ""
+				for try := 0; try == 0 || try < 1000 && strings.Contains(got, "too many"); try++ { // calls that are still running
+					id := fmt.Sprintf("honest-%d-%d", n, try)
+					ask(id, "tools/call", `{"name":"order_get","arguments":{"id":"2"}}`)
+					got = until(id)
+				}
+				if !strings.Contains(got, `"structuredContent":{"text":"an order"}`) {
 					t.Fatalf("after line %d: got %.300s", n, got)
 				}
 			}

@@ -49,6 +49,8 @@ func (p *process) send(ctx context.Context, a attack, from int) ([]byte, error) 
 // The statuses that an answer may have. No attack brings the server to fail.
 var allowed = []int{100, 200, 202, 204, 400, 401, 403, 404, 405, 406, 413, 415, 417, 429, 431, 501, 505}
 
+var errNoAnswer = errors.New("no answer")
+
 // judge says what is wrong with an answer, and counts its statuses.
 func (p *process) judge(a attack, all []byte, seen map[int]int) error {
 	r := bufio.NewReader(bytes.NewReader(all))
@@ -56,7 +58,7 @@ func (p *process) judge(a attack, all []byte, seen map[int]int) error {
 	for n := 0; ; n++ {
 		if _, err := r.Peek(1); err != nil {
 			if n == 0 && !a.hangUp {
-				return errors.New("no answer")
+				return errNoAnswer
 			}
 			return nil
 		}
