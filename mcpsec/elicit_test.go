@@ -270,7 +270,9 @@ func TestWrongWaysToAsk(t *testing.T) {
 	var kept error
 	keeps := tool("keeps", func(ctx context.Context, in echoIn) (echoOut, error) {
 		if in.Text == "ask" {
-			_, kept = mcpsec.Roots(ctx)
+			if _, err := mcpsec.Roots(ctx); err != nil {
+				kept = err
+			}
 			_, err := mcpsec.Elicit[addressForm](ctx, "a", "Where?")
 			return echoOut{}, err
 		}
