@@ -50,7 +50,7 @@ func (s *Server) recordDecision(ctx context.Context, c *Call, f *failure, waiver
 		attrs = s.appendRefusal(attrs, f)
 	}
 	attrs = s.appendAssent(attrs, c.assent)
-	if c.resumes != "" {
+	if c.resumes != "" && (c.assent == nil || c.assent.call != c.resumes) {
 		attrs = append(attrs, slog.String("resumes", c.resumes))
 	}
 	if skipped > 0 {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"runtime"
 	"strings"
@@ -49,7 +50,7 @@ type answerer func(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, erro
 
 func answers(action string, content map[string]any) answerer {
 	return func(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
-		return &mcp.ElicitResult{Action: action, Content: content}, nil
+		return &mcp.ElicitResult{Action: action, Content: maps.Clone(content)}, nil // the client writes defaults into it
 	}
 }
 

@@ -49,8 +49,8 @@ var (
 //
 // The error is [ErrDeclined] if the person does not want to, and one that is
 // [ErrCannotAsk] if the client shows no forms, or speaks an older version over
-// HTTP without [HTTPOptions].Sessions. Elicit works within tools, prompts and
-// resources.
+// HTTP without [HTTPOptions].Sessions. Elicit works in the handlers of tools, prompts
+// and resources; in a guard it refuses, see [Ask].
 func Elicit[T any](ctx context.Context, name, message string) (T, error) {
 	var out T
 	f, err := formOf(reflect.TypeFor[T]())

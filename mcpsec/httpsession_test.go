@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -190,6 +192,30 @@ func TestAnswersOverHTTP(t *testing.T) {
 	_, stream = f.open(t, legacyRemove, in("", "alice-token", http.MethodPost))
 	if b, err := io.ReadAll(stream); err != nil || !strings.Contains(string(b), "cannot ask one") {
 		t.Errorf("without a session: %s, %v", b, err)
+	}
+}
+
+// Of many answers at one moment, one counts.
+func TestAnswersOverHTTPRace(t *testing.T) {
+	t.Parallel()
+	r := newRemover(nil)
+	f := newHTTP(t, withSessions, destroyMode, r.Tool)
+	session := f.session(t, "alice-token")
+	_, stream := f.open(t, legacyRemove, in(session, "alice-token", http.MethodPost))
+	id := requestID(t, event(t, stream))
+	var taken atomic.Int32
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			res, _ := f.do(t, `{"jsonrpc":"2.0","id":`+id+`,"result":{"action":"accept","content":{"confirm":`+strconv.FormatBool(i%2 == 0)+`}}}`, in(session, "alice-token", http.MethodPost))
+			if res.StatusCode == 202 {
+				taken.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if event(t, stream); taken.Load() != 1 || r.ran.Load() > 1 {
+		t.Errorf("%d answers were taken, ran %d times", taken.Load(), r.ran.Load())
 	}
 }
 

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -111,6 +113,10 @@ func (s *server) ask(ctx context.Context, st step) (text string, failed bool, er
 		params.InputResponses = mcp.InputResponseMap{"confirm": &mcp.ElicitResult{Action: "accept", Content: map[string]any{"confirm": true}}}
 	}
 	res, err := s.CallTool(ctx, params)
+	var refused *jsonrpc.Error // what a forged state is answered with
+	if errors.As(err, &refused) {
+		return refused.Message, true, nil
+	}
 	if err != nil {
 		return "", false, err
 	}

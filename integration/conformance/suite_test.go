@@ -91,11 +91,20 @@ func TestConformance(t *testing.T) {
 	guarded := withToken(t, serve(t, hardened()))
 	want := readCounts(t)
 	for _, s := range all {
-		ours := s.run(t, node, modules, open)
-		if again := s.run(t, node, modules, guarded); !equal(ours, again) {
+		// The suites wait for fixed times, which a busy machine exceeds: what is not
+		// as it should be gets a second chance.
+		count := func(target string, want counts) counts {
+			got := s.run(t, node, modules, target)
+			if !equal(got, want) {
+				got = s.run(t, node, modules, target)
+			}
+			return got
+		}
+		ours := count(open, want[s.name].Ours)
+		if again := count(guarded, ours); !equal(ours, again) {
 			t.Errorf("%s: other counts with a token than without: %s", s.name, difference(ours, again))
 		}
-		sdk := s.run(t, node, modules, sdkServer(t, s.stateless))
+		sdk := count(sdkServer(t, s.stateless), want[s.name].SDK)
 		if *update {
 			want[s.name] = counted{ours, sdk}
 			continue

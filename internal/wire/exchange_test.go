@@ -127,4 +127,15 @@ func TestExchangeAsks(t *testing.T) {
 	if err := e.Write(t.Context(), &jsonrpc.Response{ID: e.Request.ID, Result: json.RawMessage(`{}`)}); err != nil || ended != 1 {
 		t.Errorf("got %v, ended %d times", err, ended)
 	}
+	_, gone := exchangeFor(t, call("7"))
+	gone.Ask = e.Ask
+	if err := gone.Write(t.Context(), &jsonrpc.Request{ID: own, Method: "elicitation/create"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := gone.Close(); err != nil || ended != 2 {
+		t.Errorf("closed: got %v, ended %d times", err, ended)
+	}
+	if err := gone.Write(t.Context(), &jsonrpc.Request{ID: own, Method: "elicitation/create"}); err == nil {
+		t.Error("asked after the end")
+	}
 }
