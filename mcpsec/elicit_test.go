@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 the protocol has deprecated it, and clients of both eras have it
+
 package mcpsec_test
 
 import (
