@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -235,12 +236,18 @@ func (x *httpExchange) notify(message []byte) error {
 	return nil
 }
 
+// prefersStream reports whether the client names streams first among what it
+// accepts. Most name JSON first, which costs less.
+func (x *httpExchange) prefersStream() bool {
+	return strings.HasPrefix(strings.ToLower(x.r.Header.Get("Accept")), "text/event-stream")
+}
+
 // answer sends the answer, as a document if nothing was sent before.
 func (x *httpExchange) answer(message []byte, code int64) error {
 	if x.begins && code == 0 {
 		x.w.Header().Set(sessionHeader, x.kept.id)
 	}
-	if x.stream {
+	if x.stream || code == 0 && x.prefersStream() {
 		return x.event(message)
 	}
 	return x.send(x.statusOf(code), message)

@@ -94,6 +94,13 @@ type ToolSpec struct {
 	Timeout       time.Duration
 	MaxResult     int
 	MaxConcurrent int
+	// InputSchema is a JSON Schema (2020-12) that the model sees in place of the one
+	// that is made from the input type, for rules that tags cannot say: one of two
+	// members, a member that depends on another. It is enforced beside the type's own
+	// rules, which hold whether or not it says them. It must be of an object with
+	// additionalProperties false, name no member that the type does not have, refer
+	// to nothing outside, and have at most 32 KiB. Defaults to none.
+	InputSchema json.RawMessage
 	// Narrow says how to ask for less, as in "lower limit or name fewer
 	// columns". The model reads it when a result is too large. Defaults to a
 	// general advice.
@@ -108,6 +115,7 @@ type Tool struct {
 	operation
 	in, out *schema.Plan // out is nil where the results are contents
 	headers map[string]string
+	schema  json.RawMessage // written by hand
 }
 
 // NewTool makes a tool from a handler of typed input and output.
@@ -151,6 +159,9 @@ func newTool[In, Out any](spec ToolSpec, handler func(context.Context, In) (Out,
 		return nil, err
 	}
 	t.in, t.headers = in.Plan, in.Headers()
+	if err := t.useSchema(spec.InputSchema); err != nil {
+		return nil, err
+	}
 	if isContent(reflect.TypeFor[Out]()) {
 		t.handle = func(ctx context.Context, v any) (any, error) {
 			out, err := handler(ctx, *v.(*In))
@@ -239,7 +250,7 @@ func (t *Tool) WithGuards(guards ...Guard) *Tool {
 }
 
 func (t *Tool) with(change func(*ToolSpec)) *Tool {
-	c := &Tool{t.operation, t.in, t.out, t.headers}
+	c := &Tool{t.operation, t.in, t.out, t.headers, t.schema}
 	c.running = new(inFlight)
 	change(&c.spec)
 	if err := c.validate(); err != nil {
@@ -265,6 +276,9 @@ func (t *Tool) definition() *mcp.Tool {
 	}
 	if t.out != nil {
 		d.OutputSchema = t.out.Schema
+	}
+	if t.schema != nil {
+		d.InputSchema = t.schema
 	}
 	return d
 }

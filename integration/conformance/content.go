@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"log/slog"
 	"strconv"
 	"sync/atomic"
@@ -71,7 +72,9 @@ func contentTools() []*mcpsec.Tool {
 		read("test_x_mcp_header", "Has an argument in a header.", func(_ context.Context, in regional) (texts, error) {
 			return said("region=" + in.Region), nil
 		}),
-		read("json_schema_2020_12_tool", "Takes an address.", func(_ context.Context, in contact) (texts, error) {
+		mcpsec.NewTool(mcpsec.ToolSpec{
+			Name: "json_schema_2020_12_tool", Description: "Takes an address.", Effect: mcpsec.Read, InputSchema: json.RawMessage(contactSchema),
+		}, func(_ context.Context, in contact) (texts, error) {
 			return said("called for " + in.Name), nil
 		}),
 	}
@@ -90,6 +93,31 @@ type regional struct {
 	Region string `json:"region" validate:"max=100" mcpsec:"header=Region"`
 	Level  int    `json:"level"`
 }
+
+// contactSchema says what tags cannot: one way to be reached is needed, and the one
+// that was chosen.
+const contactSchema = `{
+	"$schema": "https://json-schema.org/draft/2020-12/schema",
+	"type": "object",
+	"$defs": {"address": {
+		"$anchor": "addressDef",
+		"type": "object",
+		"properties": {"street": {"type": "string", "maxLength": 100}, "city": {"type": "string", "maxLength": 100}},
+		"additionalProperties": false
+	}},
+	"properties": {
+		"name": {"type": "string", "maxLength": 100},
+		"address": {"$ref": "#/$defs/address"},
+		"contactMethod": {"type": "string", "enum": ["phone", "email"]},
+		"phone": {"type": "string", "maxLength": 40},
+		"email": {"type": "string", "maxLength": 100}
+	},
+	"allOf": [{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}],
+	"if": {"properties": {"contactMethod": {"const": "phone"}}, "required": ["contactMethod"]},
+	"then": {"required": ["phone"]},
+	"else": {"required": ["email"]},
+	"additionalProperties": false
+}`
 
 type contact struct {
 	Name    string  `json:"name" validate:"max=100"`

@@ -21,10 +21,8 @@ const (
 // reasons say why a server of ours does not pass a check that the SDK's passes,
 // by scenario. Each must name a test or the design.
 var reasons = map[string]string{
-	"json-schema-2020-12":                       "a tool's schema is made from its input type, which also makes the check that is enforced, so one that is written by hand, with keywords that no check stands behind, cannot be served; `$schema` is the default of the specification and is left out, since each model reads it in each list. Not scored",
 	"input-required-result-ignore-extra-params": "the scenario brings answers in its first request, without a requestState: nothing was asked, so these answers are forgeries and answer nothing. The client is asked. A SHOULD, and only of keys that are not known",
 	"sep-2164-resource-not-found":               "an error repeats nothing that was sent, and so no URI. A SHOULD",
-	"server-sse-multiple-streams":               "answers without notifications are JSON and no streams, so the second check has nothing to look at",
 	"server-sse-polling":                        "a stream is not cut off and resumed: that would keep results for whoever shows the id of an event. Not scored",
 }
 
