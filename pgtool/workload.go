@@ -185,6 +185,9 @@ func withoutValues(tokens []sqllex.Token) string {
 	}
 	var b strings.Builder
 	for j, t := range tokens {
+		if b.Len()+len(t.Text) > maxStatementText {
+			return b.String() + " ..."
+		}
 		if j > 0 && t.Pos > tokens[j-1].End() {
 			b.WriteByte(' ')
 		}
@@ -192,9 +195,6 @@ func withoutValues(tokens []sqllex.Token) string {
 			b.WriteByte('?')
 		} else {
 			b.WriteString(t.Text)
-		}
-		if b.Len() > maxStatementText {
-			return b.String()[:maxStatementText] + " ..."
 		}
 	}
 	return b.String()
