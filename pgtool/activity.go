@@ -12,8 +12,8 @@ type sessionOut struct {
 	Application string `json:"application,omitempty"`
 	State       string `json:"state,omitempty"`
 	Wait        string `json:"wait,omitempty"`
-	Transaction int64  `json:"transaction_seconds,omitempty"`
-	Statement   int64  `json:"statement_seconds,omitempty"`
+	Transaction int64  `json:"transaction_seconds,omitzero"`
+	Statement   int64  `json:"statement_seconds,omitzero"`
 	BlockedBy   []int  `json:"blocked_by,omitempty"`
 }
 
@@ -63,7 +63,7 @@ type lockOut struct {
 	Role      string `json:"role,omitempty"`
 	Mode      string `json:"mode"`
 	Object    string `json:"object"`
-	Seconds   int64  `json:"seconds,omitempty"`
+	Seconds   int64  `json:"seconds,omitzero"`
 	BlockedBy []int  `json:"blocked_by"`
 }
 

@@ -22,7 +22,7 @@ type describeOut struct {
 	Kind    string            `json:"kind"`
 	Comment string            `json:"comment,omitempty"`
 	Columns []json.RawMessage `json:"columns,omitempty"`
-	Next    int               `json:"next,omitempty"`
+	Next    int               `json:"next,omitzero"`
 	About   json.RawMessage   `json:"about"`
 }
 

@@ -11,7 +11,7 @@ type none struct{}
 
 type schemasOut struct {
 	Schemas []json.RawMessage `json:"schemas"`
-	More    bool              `json:"more,omitempty"`
+	More    bool              `json:"more,omitzero"`
 }
 
 // ListSchemasTool returns pg_list_schemas, which lists the schemas.

@@ -33,13 +33,13 @@ type planNode struct {
 	SortKey     []string `json:"Sort Key,omitempty"`
 	GroupKey    []string `json:"Group Key,omitempty"`
 
-	Time      *float64 `json:"Actual Total Time,omitempty"` // milliseconds a loop
-	Actual    *float64 `json:"Actual Rows,omitempty"`       // a loop
-	Loops     float64  `json:"Actual Loops,omitempty"`
-	Removed   float64  `json:"Rows Removed by Filter,omitempty"`
-	SortSpace float64  `json:"Sort Space Used,omitempty"` // KiB
+	Time      *float64 `json:"Actual Total Time,omitzero"` // milliseconds a loop
+	Actual    *float64 `json:"Actual Rows,omitzero"`       // a loop
+	Loops     float64  `json:"Actual Loops,omitzero"`
+	Removed   float64  `json:"Rows Removed by Filter,omitzero"`
+	SortSpace float64  `json:"Sort Space Used,omitzero"` // KiB
 	SortPlace string   `json:"Sort Space Type,omitempty"`
-	Batches   float64  `json:"Hash Batches,omitempty"`
+	Batches   float64  `json:"Hash Batches,omitzero"`
 
 	Plans []*planNode `json:"Plans,omitempty"`
 }

@@ -53,6 +53,12 @@ func serve(t testing.TB, add func(*mcpsec.Server)) (*mcp.ClientSession, *buffer)
 		t.Fatal(err)
 	}
 	add(srv)
+	return connect(t, srv), log
+}
+
+// connect returns the client at the other end of a pipe.
+func connect(t testing.TB, srv *mcpsec.Server) *mcp.ClientSession {
+	t.Helper()
 	ours, theirs := net.Pipe()
 	go srv.ServeStream(context.WithoutCancel(t.Context()), theirs, theirs)
 	cs, err := mcp.NewClient(impl, nil).Connect(t.Context(), &mcp.IOTransport{Reader: ours, Writer: ours}, nil)
@@ -60,7 +66,7 @@ func serve(t testing.TB, add func(*mcpsec.Server)) (*mcp.ClientSession, *buffer)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cs.Close() })
-	return cs, log
+	return cs
 }
 
 // call calls a tool and returns what the model reads.

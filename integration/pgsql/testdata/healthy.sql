@@ -13,7 +13,7 @@ ALTER TABLE app.notes ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON app.notes USING (owner = current_user);
 CREATE TYPE app.mood AS ENUM ('sad', 'happy');
 CREATE DOMAIN app.positive AS int CHECK (VALUE > 0);
-CREATE VIEW app.totals AS SELECT person, sum(total) AS total FROM app.orders GROUP BY person;
+CREATE VIEW app.totals AS SELECT p.name, sum(o.total) AS total FROM app.orders o JOIN app.people p ON p.id = o.person GROUP BY p.name;
 CREATE MATERIALIZED VIEW app.report AS SELECT count(*) AS orders FROM app.orders;
 CREATE FUNCTION app.touch() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$;
 CREATE TRIGGER touch BEFORE UPDATE ON app.orders FOR EACH ROW EXECUTE FUNCTION app.touch();
