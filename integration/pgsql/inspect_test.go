@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -57,8 +58,10 @@ func inspector(t testing.TB, db *pgtool.DB) *mcp.ClientSession {
 	return cs
 }
 
+type finding struct{ Severity, Check, Object, What, Why, Fix string }
+
 type report struct {
-	Findings []struct{ Severity, Check, Object, What, Why, Fix string }
+	Findings []finding
 	Checked  []string
 	Unseen   []string `json:"not_visible"`
 	Scope    string
@@ -67,10 +70,9 @@ type report struct {
 
 // about returns the findings about objects of this database: the server has
 // settings and roles that all tests share.
-func (r report) about(kinds ...string) (out []string) {
+func (r report) about() (out []string) {
 	for _, f := range r.Findings {
-		shared := strings.HasPrefix(f.Object, "role ") || strings.HasPrefix(f.Object, "pg_hba") || f.Object == "" && f.Check != "x"
-		if !shared || slices.Contains(kinds, f.Check) {
+		if shared := f.Object == "" || strings.HasPrefix(f.Object, "role ") || strings.HasPrefix(f.Object, "pg_hba"); !shared {
 			out = append(out, f.Check+" "+f.Object)
 		}
 	}
@@ -157,5 +159,91 @@ func tryFix(t *testing.T, conn *pgx.Conn, sql string) {
 	}
 	if _, err := conn.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol); err != nil {
 		t.Errorf("%s: %v", sql, err)
+	}
+}
+
+// TestRoleFlaws is TestFlaws for roles, which all databases of a server share.
+func TestRoleFlaws(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ attributes, sql, check, severity string }{
+		{"LOGIN", "", "", ""},
+		{"LOGIN SUPERUSER", "", "superuser", "warning"},
+		{"NOLOGIN SUPERUSER", "", "", ""},
+		{"LOGIN BYPASSRLS", "", "role_attribute", "warning"},
+		{"LOGIN REPLICATION", "", "role_attribute", "warning"},
+		{"LOGIN CREATEROLE", "", "role_attribute", "warning"},
+		{"LOGIN", "GRANT pg_execute_server_program TO {r}", "dangerous_membership", "critical"},
+		{"LOGIN", "GRANT pg_read_all_data TO {r}", "dangerous_membership", "warning"},
+		{"LOGIN", "GRANT pg_monitor TO {r}", "", ""},
+		{"LOGIN", "GRANT postgres TO {r}", "member_of_superuser", "critical"},
+		{"LOGIN", "SET password_encryption = 'md5'; ALTER ROLE {r} PASSWORD 'canary'", "weak_password_hash", "critical"},
+		{"LOGIN", "ALTER DEFAULT PRIVILEGES FOR ROLE {r} GRANT SELECT ON TABLES TO PUBLIC", "public_default_privileges", "warning"},
+	} {
+		t.Run(test.check+" "+test.attributes, func(t *testing.T) {
+			t.Parallel()
+			name := postgres.Database(t, healthy)
+			conn := admin(t, name)
+			role(t, conn, name, test.attributes)
+			exec(t, conn, strings.ReplaceAll(test.sql, "{r}", name))
+			text, _ := call(t, inspector(t, openSuper(t, name, nil)), "pg_audit", nil)
+			if strings.Contains(text, "canary") || strings.Contains(text, "SCRAM-") {
+				t.Errorf("got %s", text)
+			}
+			var got []string
+			for _, f := range decode[report](t, text).Findings {
+				if f.Object == "role "+name {
+					got = append(got, f.Check+" "+f.Severity)
+					if f.Fix != "" && !strings.HasPrefix(f.Fix, `\`) {
+						tryFix(t, conn, f.Fix)
+					}
+				}
+			}
+			if s := strings.Join(got, ", "); s != strings.TrimSpace(test.check+" "+test.severity) {
+				t.Errorf("got %q, want %s", s, test.check)
+			}
+		})
+	}
+}
+
+// TestAuditKnowsItself opens the database as a superuser, which is the worst.
+func TestAuditKnowsItself(t *testing.T) {
+	t.Parallel()
+	cs := inspector(t, openSuper(t, postgres.Database(t, healthy), nil))
+	r := result[report](t, cs, "pg_audit", nil)
+	if len(r.Findings) == 0 || r.Findings[0].Severity != "critical" || !slices.ContainsFunc(r.Findings, func(f finding) bool {
+		return f.Check == "superuser" && strings.Contains(f.What, "this tool itself") && f.Severity == "critical"
+	}) {
+		t.Errorf("got %+v", r.Findings)
+	}
+	order := map[string]int{"critical": 0, "warning": 1, "info": 2}
+	if !slices.IsSortedFunc(r.Findings, func(a, b finding) int { return order[a.Severity] - order[b.Severity] }) {
+		t.Error("the worst does not come first")
+	}
+}
+
+// TestSettingsReview asks the server that the tests run on, which trades safety
+// for speed.
+func TestSettingsReview(t *testing.T) {
+	t.Parallel()
+	name := postgres.Database(t, healthy)
+	off := ask[string](t, admin(t, name), "SELECT setting FROM pg_settings WHERE name = 'fsync'") == "off"
+	for _, db := range []*pgtool.DB{open(t, name, nil), openSuper(t, name, nil)} {
+		text, failed := call(t, inspector(t, db), "pg_settings_review", nil)
+		if failed || strings.Contains(text, "setting_fsync") != off || !strings.Contains(text, "statement_timeout") || strings.Contains(text, "setting_debug_print_parse") {
+			t.Errorf("got %s", text)
+		}
+	}
+}
+
+// TestOutOfTime gives the checks no time: what was not looked at is said.
+func TestOutOfTime(t *testing.T) {
+	t.Parallel()
+	name := postgres.Database(t, healthy)
+	conn := admin(t, name)
+	cs := inspector(t, openSuper(t, name, func(o *pgtool.Options) { o.Timeout = time.Second }))
+	exec(t, conn, "BEGIN; LOCK TABLE pg_catalog.pg_sequence IN ACCESS EXCLUSIVE MODE")
+	r := result[report](t, cs, "pg_health", nil)
+	if len(r.Checked) == 0 || !strings.Contains(strings.Join(r.Unseen, ";"), "sequence_near_end: ") || !strings.Contains(strings.Join(r.Unseen, ";"), "replication: ") {
+		t.Errorf("checked %v, not %v", r.Checked, r.Unseen)
 	}
 }

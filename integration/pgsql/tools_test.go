@@ -18,8 +18,13 @@ func result[T any](t testing.TB, cs *mcp.ClientSession, tool string, args any) (
 	if failed {
 		t.Fatalf("%s %v: %s", tool, args, text)
 	}
+	return decode[T](t, text)
+}
+
+func decode[T any](t testing.TB, text string) (out T) {
+	t.Helper()
 	if err := json.Unmarshal([]byte(text), &out); err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v: %.300s", err, text)
 	}
 	return out
 }
