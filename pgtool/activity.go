@@ -43,7 +43,8 @@ func activityTool(db *DB) *mcpsec.Tool {
 // and only if they block others: that much pg_locks tells everybody.
 const activitySQL = `
 WITH s AS (
-	SELECT a.*, state IS NULL AS unseen, pg_blocking_pids(pid) AS blockers FROM pg_stat_activity a
+	SELECT a.*, state IS NULL AS unseen, CASE WHEN pid IN (SELECT pid FROM pg_locks WHERE NOT granted) THEN pg_blocking_pids(pid) ELSE '{}' END AS blockers
+	FROM pg_stat_activity a
 	WHERE datname = current_database() AND pid <> pg_backend_pid()
 ), busy AS (
 	SELECT s.*, row_number() OVER (ORDER BY cardinality(blockers) > 0 DESC, xact_start NULLS LAST, pid) AS i FROM s

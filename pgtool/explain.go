@@ -95,7 +95,11 @@ func (db *DB) explained(ctx context.Context, text []byte, asJSON bool) (explainO
 	if err != nil {
 		return explainOut{}, err
 	}
-	out := explainOut{Cost: root.Cost, Rows: root.Rows, Hidden: root.hide(sizes)}
+	others, err := db.reaches(ctx, root)
+	if err != nil {
+		return explainOut{}, err
+	}
+	out := explainOut{Cost: root.Cost, Rows: root.Rows, Hidden: root.hide(sizes, others)}
 	out.Warnings = planWarnings(root, sizes)
 	if out.Hidden {
 		out.Warnings = append(out.Warnings, "parts of the plan are about objects that are not permitted, and are hidden, and so are all conditions")
@@ -130,6 +134,29 @@ func (db *DB) planTables(ctx context.Context, root *planNode) (map[string]float6
 	}
 	return sizes, nil
 }
+
+// reaches reports whether a plan names a function, a type or an operator of a
+// schema that the caller may not know of, as a view or a policy can.
+func (db *DB) reaches(ctx context.Context, root *planNode) (bool, error) {
+	words := []string{}
+	for n := range root.walk {
+		more, ok := n.qualifiers()
+		if !ok {
+			return true, nil
+		}
+		words = append(words, more...)
+	}
+	rows, _, err := db.facts(ctx, hiddenSchemasSQL, 1, string(textArray(words)))
+	if err != nil {
+		return false, modelError(err)
+	}
+	return len(rows) > 0, nil
+}
+
+const hiddenSchemasSQL = `
+SELECT 1 AS found FROM pg_namespace n
+WHERE n.nspname = ANY ($1::text[]) AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+	AND NOT (has_schema_privilege(n.oid, 'USAGE') AND ($2::text[] IS NULL OR n.nspname = ANY ($2)))`
 
 const planTablesSQL = `
 SELECT DISTINCT n.nspname AS schema, c.relname AS name, c.reltuples AS rows

@@ -57,8 +57,7 @@ var indexChecks = []check{
 				(x.reltuples * (12 + 8 * ceil(sum(s.stawidth) / 8.0)) / 0.9)::int8 AS need, count(*) AS known, i.indnatts
 			FROM ` + indexed + ` JOIN pg_am a ON a.oid = x.relam AND a.amname = 'btree'
 			JOIN pg_attribute t ON t.attrelid = c.oid AND t.attnum = ANY (i.indkey::int2[])
-			JOIN (SELECT schemaname, tablename, attname, max(avg_width) AS stawidth FROM pg_stats GROUP BY 1, 2, 3) s
-				ON s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = t.attname
+			JOIN LATERAL (SELECT max(avg_width) AS stawidth FROM pg_stats s WHERE s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = t.attname) s ON s.stawidth IS NOT NULL
 			WHERE x.relpages >= ` + big + ` AND x.reltuples >= 0 AND i.indexprs IS NULL AND ` + shown + `
 			GROUP BY n.nspname, x.relname, x.relpages, x.reltuples, i.indnatts
 		) b WHERE b.known = b.indnatts AND b.size > 3 * b.need ORDER BY b.size - b.need DESC`},

@@ -286,11 +286,11 @@ func TestPlanHides(t *testing.T) {
 		}}
 	}
 	p := plan()
-	if p.hide(map[string]float64{"app.orders": 1, "vault.gem": 1}) || !strings.Contains(p.text(), "vault.gem") {
+	if p.hide(map[string]float64{"app.orders": 1, "vault.gem": 1}, false) || !strings.Contains(p.text(), "vault.gem") {
 		t.Error("hidden, and permitted")
 	}
 	p = plan()
-	if !p.hide(map[string]float64{"app.orders": 1}) {
+	if !p.hide(map[string]float64{"app.orders": 1}, false) {
 		t.Error("not hidden")
 	}
 	for _, word := range []string{"gem", "secret", "vault"} {
@@ -300,6 +300,14 @@ func TestPlanHides(t *testing.T) {
 	}
 	if !strings.Contains(p.text(), "app.orders") {
 		t.Errorf("got %s", p.text())
+	}
+	p = plan()
+	if !p.hide(map[string]float64{"app.orders": 1, "vault.gem": 1}, true) || strings.Contains(p.text(), "secret") {
+		t.Errorf("a function that is not permitted: got %s", p.text())
+	}
+	f := &planNode{Node: "Function Scan", Schema: "vault", Function: "f", Filter: `(("x.y".a > 'b.c') AND z.f(1))`}
+	if words, ok := f.qualifiers(); !ok || strings.Join(words, " ") != "vault x.y z" {
+		t.Errorf("got %q", words)
 	}
 	deep := plan()
 	for range 5000 {

@@ -2,7 +2,10 @@ package pgtool
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/mcpsec/mcpsec-go/internal/sqllex"
 )
 
 // A planNode is a node of a plan, with the members that an answer may have:
@@ -73,19 +76,48 @@ func quoteIdent(s string) string {
 	return s
 }
 
-// hide removes what the caller may not know of: tables that are not in sizes,
-// and, if there are such, all that could name one of their columns. It reports
-// whether there are.
-func (n *planNode) hide(sizes map[string]float64) (hidden bool) {
-	for p := range n.walk {
-		if _, ok := sizes[p.table()]; p.Relation != "" && !ok {
-			p.Schema, p.Relation, hidden = "", notPermitted, true
+// conditions are the texts of a node that the server has written.
+func (n *planNode) conditions() []string {
+	return slices.Concat([]string{n.IndexCond, n.RecheckCond, n.HashCond, n.MergeCond, n.JoinFilter, n.Filter}, n.SortKey, n.GroupKey)
+}
+
+// qualifiers are the words that can be names of schemas: in what the server writes,
+// all but what the search_path leads to has one.
+func (n *planNode) qualifiers() (words []string, ok bool) {
+	if n.Function != "" && n.Schema != "" {
+		words = append(words, n.Schema)
+	}
+	for _, text := range n.conditions() {
+		tokens, err := sqllex.Scan(text)
+		if err != nil {
+			return nil, false
+		}
+		for i, t := range tokens[:max(len(tokens)-1, 0)] {
+			if named(t) && tokens[i+1].Is(".") {
+				words = append(words, t.Value)
+			}
 		}
 	}
-	if !hidden {
+	return words, true
+}
+
+// hide removes tables that are not in sizes, of which the caller may not know,
+// and, if there are such or others are known to be, all that could name one of
+// their columns. It reports whether it has.
+func (n *planNode) hide(sizes map[string]float64, others bool) bool {
+	any := others
+	for p := range n.walk {
+		if _, ok := sizes[p.table()]; p.Relation != "" && !ok {
+			p.Schema, p.Relation, any = "", notPermitted, true
+		}
+	}
+	if !any {
 		return false
 	}
 	for p := range n.walk {
+		if p.Relation == "" {
+			p.Schema = ""
+		}
 		p.Alias, p.Index, p.Subplan, p.CTE, p.Function = "", "", "", "", ""
 		p.IndexCond, p.RecheckCond, p.HashCond, p.MergeCond, p.JoinFilter, p.Filter = "", "", "", "", "", ""
 		p.SortKey, p.GroupKey = nil, nil

@@ -39,7 +39,10 @@ CREATE INDEX orders_checked ON app.orders (vault.hidden_check(number)); CREATE I
 CREATE TRIGGER audit AFTER INSERT ON app.orders FOR EACH ROW EXECUTE FUNCTION vault.hidden_trigger();
 CREATE POLICY gems ON app.notes USING (EXISTS (SELECT FROM vault.hidden_gem WHERE hidden_column = body));
 CREATE VIEW app.leaky AS SELECT o.id, g.hidden_column AS word FROM app.orders o JOIN vault.hidden_gem g ON g.person = o.person;
-GRANT SELECT ON app.leaky TO mcp_reader;
+CREATE FUNCTION vault.hidden_rows() RETURNS SETOF int LANGUAGE plpgsql AS 'BEGIN RETURN NEXT 1; END';
+CREATE VIEW app.calls AS SELECT id, number FROM app.orders WHERE vault.hidden_check(number) AND mood <> 'x';
+CREATE VIEW app.rows AS SELECT r FROM vault.hidden_rows() AS r;
+GRANT SELECT ON app.leaky, app.calls, app.rows TO mcp_reader; GRANT SELECT ON app.calls TO mcp_reader;
 CREATE TABLE vault.hidden_flaws (id serial, gem bigint REFERENCES vault.hidden_gem, CHECK (id > 0));
 SELECT setval('vault.hidden_flaws_id_seq', 2147483647);
 CREATE INDEX hidden_a ON vault.hidden_flaws (id); CREATE INDEX hidden_b ON vault.hidden_flaws (id);
@@ -72,7 +75,7 @@ func TestAllowListHoldsEverywhere(t *testing.T) {
 				}
 				calls[tool] = text
 			}
-			for _, object := range []string{"orders", "people", "notes", "leaky", "takes", "pair", "deep", "totals"} {
+			for _, object := range []string{"orders", "people", "notes", "leaky", "calls", "rows", "takes", "pair", "deep", "totals"} {
 				calls[object], _ = call(t, cs, "pg_describe", map[string]any{"schema": "app", "name": object})
 				res, err := cs.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: "pg://schema/app/" + object})
 				if err != nil {
@@ -81,7 +84,7 @@ func TestAllowListHoldsEverywhere(t *testing.T) {
 				}
 				calls["resource "+object] = res.Contents[0].Text
 			}
-			for _, sql := range []string{"SELECT * FROM app.leaky", "SELECT * FROM app.leaky l JOIN app.orders o ON o.note = l.word", "SELECT * FROM app.notes", "SELECT * FROM app.people ORDER BY name"} {
+			for _, sql := range []string{"SELECT * FROM app.leaky", "SELECT * FROM app.leaky l JOIN app.orders o ON o.note = l.word", "SELECT * FROM app.notes", "SELECT * FROM app.calls", "SELECT * FROM app.rows", "SELECT * FROM app.people ORDER BY name"} {
 				for _, asJSON := range []bool{false, true} {
 					text, failed := call(t, cs, "pg_explain", map[string]any{"sql": sql, "json": asJSON})
 					if failed {
@@ -134,6 +137,11 @@ func TestAllowListIsNotEmpty(t *testing.T) {
 			if !strings.Contains(text, w) {
 				t.Errorf("%s: %s is not in %s", tool, w, text)
 			}
+		}
+	}
+	for sql, want := range map[string]string{"SELECT * FROM app.calls": "vault.hidden_mood", "SELECT * FROM app.rows": "hidden_rows", "SELECT * FROM app.leaky": "vault.hidden_gem"} {
+		if text, _ := call(t, cs, "pg_explain", map[string]any{"sql": sql}); !strings.Contains(text, want) {
+			t.Errorf("%s: %s is not in %s", sql, want, text)
 		}
 	}
 	for object, want := range map[string][]string{

@@ -208,7 +208,9 @@ func TestRoleFlaws(t *testing.T) {
 // TestAuditKnowsItself opens the database as a superuser, which is the worst.
 func TestAuditKnowsItself(t *testing.T) {
 	t.Parallel()
-	cs := inspector(t, openSuper(t, postgres.Database(t, healthy), nil))
+	name := postgres.Database(t, healthy)
+	exec(t, admin(t, name), "GRANT SELECT ON app.people TO PUBLIC; ALTER TABLE app.notes DISABLE ROW LEVEL SECURITY") // a warning, then worse
+	cs := inspector(t, openSuper(t, name, nil))
 	r := result[report](t, cs, "pg_audit", nil)
 	if len(r.Findings) == 0 || r.Findings[0].Severity != "critical" || !slices.ContainsFunc(r.Findings, func(f finding) bool {
 		return f.Check == "superuser" && strings.Contains(f.What, "this tool itself") && f.Severity == "critical"
@@ -218,6 +220,24 @@ func TestAuditKnowsItself(t *testing.T) {
 	order := map[string]int{"critical": 0, "warning": 1, "info": 2}
 	if !slices.IsSortedFunc(r.Findings, func(a, b finding) int { return order[a.Severity] - order[b.Severity] }) {
 		t.Error("the worst does not come first")
+	}
+}
+
+// TestEveryCheckRuns makes sure that the silence of a check is not one of an
+// error of ours.
+func TestEveryCheckRuns(t *testing.T) {
+	t.Parallel()
+	cs := inspector(t, openSuper(t, postgres.Database(t, healthy), nil))
+	for _, tool := range []string{"pg_health", "pg_index_advice", "pg_settings_review", "pg_audit"} {
+		r := result[report](t, cs, tool, nil)
+		for _, u := range r.Unseen {
+			if !strings.HasPrefix(u, "settings: statement_timeout") {
+				t.Errorf("%s: %s", tool, u)
+			}
+		}
+		if len(r.Checked) == 0 || r.More || r.Scope == "" {
+			t.Errorf("%s: got %+v", tool, r)
+		}
 	}
 }
 
