@@ -78,7 +78,9 @@ const (
 	maxPerCheck   = 20        // of a check
 	maxFacts      = 1_000     // rows of a check with judge
 	maxCheckBytes = 256 << 10 // of a check
-	maxFix        = 1_000
+	maxFix        = 1_000     // bytes; SQL that is longer is left out
+	maxObject     = 300       // bytes: a function's signature can be long
+	maxWhat       = 1_000     // bytes
 )
 
 func (db *DB) review(name, description string, checks []check) *mcpsec.Tool {
@@ -171,7 +173,16 @@ func (c check) complete(f finding) finding {
 	case len(f.Fix) > maxFix:
 		f.Fix = ""
 	}
+	f.Object, f.What = cut(f.Object, maxObject), cut(f.What, maxWhat)
 	return f
+}
+
+// cut returns the start of a text that is longer than n bytes.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "..."
 }
 
 // unseen says why a check could not look, or "" if it could.

@@ -167,6 +167,15 @@ func TestFixNamesWhatItShows(t *testing.T) {
 	}
 }
 
+func TestFindingsAreBounded(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("ü", 5000)
+	f := check{}.complete(finding{Object: long, What: long, Fix: long})
+	if n := len(f.Object) + len(f.What) + len(f.Fix); n > maxObject+maxWhat+10 || !strings.HasSuffix(f.Object, "ü...") {
+		t.Errorf("got %d bytes: %s", n, f.Object)
+	}
+}
+
 func TestUnseen(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

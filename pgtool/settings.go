@@ -77,7 +77,7 @@ var settingRules = []rule{
 	{"log_autovacuum_min_duration", info, above(10 * minute), "Long vacuums are not in the log.", "'10min'"},
 	{"log_statement", warning, is("all", "mod"), "The log holds every statement with its values, secrets included.", "ddl"},
 	{"debug_print_parse", warning, is("on"), "The log holds the trees of all statements, values included.", "off"},
-	{"ssl", warning, is("off"), "Passwords and data cross the network in plain text, unless connections are local only.", "on -- after ssl_cert_file and ssl_key_file"},
+	{"ssl", warning, is("off"), "Passwords and data cross the network in plain text, unless connections are local only. It needs ssl_cert_file and ssl_key_file.", "on"},
 	{"ssl_min_protocol_version", warning, is("TLSv1", "TLSv1.1", ""), "TLS before 1.2 has known weaknesses.", "'TLSv1.2'"},
 	{"password_encryption", critical, is("md5"), "An MD5 hash that leaks is as good as the password, and quickly guessed.", "'scram-sha-256'"},
 	{"allow_system_table_mods", critical, is("on"), "A superuser's slip can destroy the catalogs.", "off"},
