@@ -107,7 +107,8 @@ func TestHypotheticalIndexes(t *testing.T) {
 		}
 		return
 	}
-	exec(t, conn, `CREATE SCHEMA "odd ""one"; GRANT USAGE ON SCHEMA "odd ""one" TO PUBLIC; CREATE EXTENSION hypopg SCHEMA "odd ""one"`)
+	exec(t, conn, `CREATE SCHEMA "odd ""one"; GRANT USAGE ON SCHEMA "odd ""one" TO PUBLIC; CREATE EXTENSION hypopg SCHEMA "odd ""one";
+		CREATE TABLE public."odd (t" (a int); GRANT SELECT ON public."odd (t" TO PUBLIC`)
 	if e := result[explained](t, cs, "pg_explain", args); !strings.Contains(e.Text, "btree_shop_big_id") {
 		t.Errorf("with the index: got %s", e.Text)
 	}
@@ -115,10 +116,13 @@ func TestHypotheticalIndexes(t *testing.T) {
 	if e := result[explained](t, cs, "pg_explain", args); strings.Contains(e.Text, "btree_shop") {
 		t.Errorf("it is still imagined: %s", e.Text)
 	}
+	args["indexes"] = []any{map[string]any{"schema": "public", "table": "odd (t", "columns": []any{"a"}}}
+	result[explained](t, cs, "pg_explain", args)
 	for _, bad := range []map[string]any{
 		{"schema": "shop", "table": "api_tokens", "columns": []any{"token"}}, {"schema": "shop", "table": "big", "columns": []any{"nosuch"}},
 		{"schema": "pg_catalog", "table": "pg_class", "columns": []any{"relname"}}, {"schema": "shop", "table": `big (id); DROP TABLE x; --`, "columns": []any{"id"}},
 		{"schema": "shop", "table": "big", "columns": []any{`id") WHERE (SELECT 1/0) > 0; --`}},
+		{"schema": "shop", "table": "big", "columns": []any{"id) WHERE (id > 0"}},
 	} {
 		args["indexes"] = []any{bad}
 		if text, failed := call(t, cs, "pg_explain", args); !failed {

@@ -107,6 +107,15 @@ func TestTopQueries(t *testing.T) {
 		GRANT USAGE ON SCHEMA app TO mcp_reader; GRANT SELECT ON app.orders TO mcp_reader;
 		SELECT count(*) AS mine FROM app.orders WHERE note = 'canary-value'; SELECT count(*) FROM vault.hidden_gem WHERE id = 12345;
 		SET search_path = vault; SELECT count(*) AS plain FROM hidden_gem; SET search_path = public; CREATE ROLE other PASSWORD 'canary-password'`)
+	if err := server.CreateDatabase(t.Context(), "elsewhere", ""); err != nil {
+		t.Fatal(err)
+	}
+	other, err := pgx.Connect(t.Context(), server.URL("elsewhere", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close(context.Background())
+	exec(t, other, "SELECT 1 AS from_elsewhere")
 	super := func(schemas ...string) *pgtool.DB {
 		db, err := pgtool.Open(t.Context(), pgtool.Options{URL: redact.NewSecret(server.URL("postgres", "")), Schemas: schemas, Waive: []mcpsec.Waiver{insecure.OverprivilegedRole("test")}})
 		if err != nil {
@@ -120,7 +129,7 @@ func TestTopQueries(t *testing.T) {
 		t.Errorf("got %s", text)
 	}
 	text, _ = call(t, inspector(t, super()), "pg_top_queries", map[string]any{"limit": 50})
-	if strings.Contains(text, "canary") || !strings.Contains(text, "vault.hidden_gem") || strings.Contains(text, "12345") || !strings.Contains(text, `"CREATE ..."`) {
+	if strings.Contains(text, "canary") || !strings.Contains(text, "vault.hidden_gem") || strings.Contains(text, "12345") || strings.Contains(text, "from_elsewhere") || !strings.Contains(text, `"CREATE ..."`) {
 		t.Errorf("all schemas: got %s", text)
 	}
 	plain, err := pgtool.Open(t.Context(), pgtool.Options{URL: redact.NewSecret(server.URL("postgres", "mcp_reader"))})
