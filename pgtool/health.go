@@ -64,6 +64,9 @@ WITH s AS (
 		ELSE (seqmax - last::numeric) / greatest(seqmax - seqmin::numeric, 1) END AS used
 	FROM s WHERE seen AND NOT seqcycle AND last IS NOT NULL
 )
+SELECT 'hidden' AS severity, NULL AS object, format('%s sequences of tables that this role may read are not visible to it: GRANT SELECT on them', count(*)) AS what, NULL AS fix
+FROM s WHERE NOT seen HAVING count(*) > 0
+UNION ALL
 SELECT * FROM (
 	SELECT CASE WHEN used > 0.95 THEN 'critical' ELSE 'warning' END AS severity, format('%I.%I', nspname, relname) AS object,
 		format('%s%% of its numbers are used%s', floor(100 * used), ', which fill ' || quote_ident(ownerschema) || '.' || quote_ident(owner) || '.' || quote_ident(attname)) AS what,
@@ -71,10 +74,7 @@ SELECT * FROM (
 			WHEN owner IS NOT NULL THEN format('ALTER TABLE %I.%I ALTER COLUMN %I TYPE bigint; -- rewrites and locks the table; do the columns that refer to it too', ownerschema, owner, attname)
 			ELSE '' END AS fix
 	FROM u WHERE used > 0.75 ORDER BY used DESC, 2
-) f
-UNION ALL
-SELECT 'hidden', NULL, format('%s sequences of tables that this role may read are not visible to it: GRANT SELECT on them', count(*)), NULL
-FROM s WHERE NOT seen HAVING count(*) > 0`
+) f`
 
 // serverChecks judge figures of the server and of this database.
 var serverChecks = []check{

@@ -96,8 +96,8 @@ func (db *DB) runChecks(ctx context.Context, checks []check) (reportOut, error) 
 	defer cancel()
 	for _, c := range checks {
 		found, err := db.runCheck(limited, c, &out)
-		if text := unseen(err); text != "" || limited.Err() != nil && ctx.Err() == nil {
-			out.NotVisible = append(out.NotVisible, c.name+": "+cmp.Or(text, "there was no time left; Options.Timeout bounds all checks together"))
+		if reason := unseen(err); reason != "" || err != nil && limited.Err() != nil && ctx.Err() == nil {
+			out.NotVisible = append(out.NotVisible, c.name+": "+cmp.Or(reason, "there was no time left; Options.Timeout bounds all checks together"))
 			continue
 		}
 		if err != nil {
