@@ -27,6 +27,11 @@
 // own or become more is refused by [Open], and so is a connection string that
 // switches TLS verification or the protocol.
 //
+// [InspectTools] look at how the database is doing, and change nothing either.
+// They name what the role may read in Options.Schemas, show no statement of
+// another session, and say what they could not see. The SQL that they advise is
+// for a person. [Resources] and [Prompts] go with both sets.
+//
 // # What it does not protect
 //
 // The role decides which rows can be read. pg_query can name any table, view or

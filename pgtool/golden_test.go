@@ -1,6 +1,7 @@
 package pgtool
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -57,8 +58,9 @@ func TestSetupSQLPanics(t *testing.T) {
 	}
 }
 
-// tools returns the answer to tools/list.
-func tools(t *testing.T) []*mcp.Tool {
+// listed returns the tools that a client is shown, and how many bytes the
+// server's answer to tools/list has.
+func listed(t *testing.T, set func(*DB) []*mcpsec.Tool) ([]*mcp.Tool, int) {
 	t.Helper()
 	o, err := Options{URL: redact.NewSecret("x")}.withDefaults()
 	if err != nil {
@@ -69,42 +71,70 @@ func tools(t *testing.T) []*mcp.Tool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv.Add(ReadTools(&DB{o: o})...)
+	srv.Add(set(&DB{o: o})...)
 	ours, theirs := net.Pipe()
+	defer ours.Close()
 	go srv.ServeStream(context.WithoutCancel(t.Context()), theirs, theirs)
-	cs, err := mcp.NewClient(impl, nil).Connect(t.Context(), &mcp.IOTransport{Reader: ours, Writer: ours}, nil)
+	in := bufio.NewReader(ours)
+	send := func(line string) {
+		if _, err := io.WriteString(ours, line+"\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`)
+	if _, err := in.ReadBytes('\n'); err != nil {
+		t.Fatal(err)
+	}
+	send(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	send(`{"jsonrpc":"2.0","id":2,"method":"tools/list"}`)
+	line, err := in.ReadBytes('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer cs.Close()
-	list, err := cs.ListTools(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
+	var answer struct{ Result mcp.ListToolsResult }
+	if err := json.Unmarshal(line, &answer); err != nil || len(answer.Result.Tools) == 0 {
+		t.Fatalf("%v: %s", err, line)
 	}
-	return list.Tools
+	return answer.Result.Tools, len(line)
 }
 
+// TestToolsGolden pins what a model is shown of each set, and what that takes of
+// its context.
 func TestToolsGolden(t *testing.T) {
 	t.Parallel()
-	list := tools(t)
-	plain, err := json.Marshal(list)
-	if err != nil {
-		t.Fatal(err)
+	for _, test := range []struct {
+		file string
+		set  func(*DB) []*mcpsec.Tool
+		most int
+	}{
+		{"tools.json", ReadTools, 4 << 10},
+		{"inspect.json", InspectTools, 9 << 10},
+		{"", everything, 24 << 10},
+	} {
+		list, n := listed(t, test.set)
+		t.Logf("tools/list of %d tools has %d bytes", len(list), n)
+		if n >= test.most {
+			t.Errorf("%s: tools/list takes %d bytes of the model's context, want less than %d", test.file, n, test.most)
+		}
+		if test.file == "" {
+			continue
+		}
+		pretty, err := json.MarshalIndent(list, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, test.file, append(pretty, '\n'))
 	}
-	if len(plain) > 4_700 {
-		t.Errorf("tools/list takes %d bytes of the model's context", len(plain))
-	}
-	pretty, err := json.MarshalIndent(list, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("tools/list has %d bytes", len(plain))
-	golden(t, "tools.json", append(pretty, '\n'))
+}
+
+// everything is all tools that there are.
+func everything(db *DB) []*mcpsec.Tool {
+	return append(append(ReadTools(db), InspectTools(db)...), ResetStatisticsTool(db))
 }
 
 func TestToolsOnlyRead(t *testing.T) {
 	t.Parallel()
-	for _, tool := range ReadTools(&DB{}) {
+	for _, tool := range append(ReadTools(&DB{}), InspectTools(&DB{})...) {
 		if tool.Effect() != mcpsec.Read {
 			t.Errorf("%s: effect %v", tool.Name(), tool.Effect())
 		}

@@ -34,6 +34,10 @@ type Options struct {
 	// behind pg_catalog. Defaults to all that the role may use, and to a
 	// search_path of public.
 	Schemas []string
+	// ExplainAnalyze lets pg_explain run the statement that it explains, as
+	// pg_query would: in a transaction that only reads and is rolled back, under
+	// the same limits. Defaults to false.
+	ExplainAnalyze bool
 	// Waive switches protections off: insecure.PlaintextDatabase and
 	// insecure.OverprivilegedRole apply here, others go on to the tools.
 	// Defaults to none.

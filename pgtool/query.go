@@ -25,8 +25,8 @@ type queryOut struct {
 // QueryTool returns pg_query, which runs one statement that only reads.
 func QueryTool(db *DB) *mcpsec.Tool {
 	return mcpsec.NewTool(db.spec("pg_query", fmt.Sprintf("Run one PostgreSQL statement that only reads: SELECT, WITH, VALUES, TABLE, "+
-		"EXPLAIN without ANALYZE, or SHOW. Changes are refused. Pass values as params. At most %d rows, %d bytes, %s. "+
-		"int8 and numeric come as strings. For column names use pg_describe.",
+		"EXPLAIN without ANALYZE, or SHOW. Pass values as params. At most %d rows, %d bytes, %s. "+
+		"int8 and numeric come as strings. For columns see pg_describe.",
 		db.o.MaxRows, db.o.MaxBytes, db.o.Timeout)),
 		func(ctx context.Context, in queryIn) (queryOut, error) { return db.runQuery(ctx, in) })
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
 	"github.com/mcpsec/mcpsec-go/internal/sqllex"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
@@ -50,11 +52,11 @@ func (db *DB) ReadOnly(ctx context.Context, sql string, args ...any) (*Answer, e
 // readOnly is the only way by which a text that we have not written ourselves
 // gets to the server.
 func (db *DB) readOnly(ctx context.Context, q *query) (*Answer, error) {
-	s, err := sqlgate.Check(q.sql, sqlgate.Options{})
+	s, err := sqlgate.Check(q.sql, sqlgate.Options{AllowExplainAnalyze: q.analyze})
 	if err != nil {
 		return nil, gateError(err)
 	}
-	q.sql, q.spoils = s.SQL, spoils(s.Query)
+	q.sql, q.spoils = s.SQL, q.spoils || spoils(s.Query)
 	return db.answer(ctx, q)
 }
 
@@ -102,7 +104,7 @@ func (db *DB) answer(ctx context.Context, q *query) (*Answer, error) {
 		err = db.learn(ctx, r.fields)
 	}
 	if err != nil {
-		return nil, modelError(err)
+		return nil, modelError(shifted(err, q.offset))
 	}
 	a := &Answer{Columns: make([]Column, len(r.fields)), More: r.more, r: r, types: &db.types}
 	for i, f := range r.fields {
@@ -113,6 +115,15 @@ func (db *DB) answer(ctx context.Context, q *query) (*Answer, error) {
 		a.Columns[i] = Column{f.name, t.name}
 	}
 	return a, nil
+}
+
+// shifted makes a position in what was sent one in the caller's text.
+func shifted(err error, offset int) error {
+	var reported *pgconn.PgError
+	if errors.As(err, &reported) && reported.Position > 0 {
+		reported.Position = max(reported.Position-int32(offset), 0)
+	}
+	return err
 }
 
 // Len returns the number of rows.

@@ -3,6 +3,8 @@ package pgtool
 import (
 	"context"
 	"encoding/json"
+	"strconv"
+	"strings"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
@@ -28,14 +30,23 @@ func (db *DB) spec(name, description string) mcpsec.ToolSpec {
 	}
 }
 
+// scoped returns the arguments of one of our own queries. Where it has one
+// parameter more, that is the list of schemas that are shown.
+func (db *DB) scoped(sql string, args []any) ([][]byte, error) {
+	texts, err := textArgs(args)
+	if err == nil && strings.Contains(sql, "$"+strconv.Itoa(len(args)+1)) {
+		texts = append(texts, textArray(db.o.Schemas))
+	}
+	return texts, err
+}
+
 // catalog runs one of our own queries, whose last argument is the list of
 // schemas that are shown, and which returns one row with one column of JSON.
 func (db *DB) catalog(ctx context.Context, out any, sql string, args ...any) error {
-	texts, err := textArgs(args)
+	texts, err := db.scoped(sql, args)
 	if err != nil {
 		return err
 	}
-	texts = append(texts, textArray(db.o.Schemas))
 	r, err := db.query(ctx, &query{sql: sql, own: true, args: texts, maxRows: 1, maxBytes: maxCatalog})
 	if err != nil {
 		return modelError(err)

@@ -23,8 +23,12 @@ const (
 // A query is one statement, its arguments in the text format, and its caps.
 type query struct {
 	sql      string
-	own      bool // it is a constant of ours, not a caller's text
-	spoils   bool // it may leave something in the session that DISCARD ALL does not
+	own      bool     // it is a constant of ours, not a caller's text
+	spoils   bool     // it may leave something in the session that DISCARD ALL does not
+	analyze  bool     // it may be EXPLAIN ANALYZE
+	before   string   // a statement of ours that goes before it, and returns one row
+	with     [][]byte // the arguments of before
+	offset   int      // how many characters of sql are ours, before the caller's
 	args     [][]byte
 	maxRows  int
 	maxBytes int
@@ -62,6 +66,10 @@ func (c *conn) send(q *query) error {
 		c.sendStatement(c.prologue, nil)
 	}
 	c.sendExecute(0)
+	if q.before != "" {
+		c.sendStatement(q.before, q.with)
+		c.sendExecute(0)
+	}
 	c.sendStatement(q.sql, q.args)
 	fe := c.pg.Frontend()
 	fe.SendDescribe(&pgproto3.Describe{ObjectType: 'P'})
@@ -150,6 +158,9 @@ func (c *conn) run(q *query) (*result, error) {
 	r := &result{}
 	err := c.done("BEGIN")
 	if err == nil {
+		err = c.done("SELECT 1")
+	}
+	if err == nil && q.before != "" {
 		err = c.done("SELECT 1")
 	}
 	if err == nil {

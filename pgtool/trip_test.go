@@ -6,6 +6,7 @@ import (
 	"net"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,6 +114,27 @@ Sync`, "\n")
 	}
 	if !c.settle() {
 		t.Error("an honest server: the session does not settle")
+	}
+}
+
+// TestTripWithBefore pins where a statement of ours goes, that only our own code
+// can put before a caller's.
+func TestTripWithBefore(t *testing.T) {
+	t.Parallel()
+	all := honest(openStatus, idleStatus)
+	answers := append(slices.Clone(all[:7]), append(slices.Clone(all[3:7]), all[7:]...)...)
+	c, sent := fake(t, answers...)
+	r, err := c.run(&query{sql: "caller's text", before: "SELECT ours", with: [][]byte{[]byte("x")}, maxRows: 5, maxBytes: 100})
+	if err != nil || r.rows != 1 || !c.settle() {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	got := strings.Join(<-sent, "\n")
+	if !strings.Contains(got, "SELECT limits\nBind \"\" \"\" [] []\nExecute \"\" 0\nParse \"\" SELECT ours\nBind \"\" \"\" [\"x\"] []\nExecute \"\" 0\nParse \"\" caller's text\n") {
+		t.Errorf("got\n%s", got)
+	}
+	c, _ = fake(t, all...) // the server answers one statement too few
+	if _, err := c.run(&query{sql: "caller's text", before: "SELECT ours", maxRows: 5, maxBytes: 100}); err == nil && c.settle() {
+		t.Error("an answer is missing, and the session settles")
 	}
 }
 

@@ -39,6 +39,12 @@ func (b *buffer) String() string {
 // other end and the server's log.
 func client(t testing.TB, db *pgtool.DB) (*mcp.ClientSession, *buffer) {
 	t.Helper()
+	return serve(t, func(s *mcpsec.Server) { s.Add(pgtool.ReadTools(db)...) })
+}
+
+// serve is client for what add adds to the server.
+func serve(t testing.TB, add func(*mcpsec.Server)) (*mcp.ClientSession, *buffer) {
+	t.Helper()
 	log := &buffer{}
 	srv, err := mcpsec.NewServer(impl, mcpsec.Options{
 		Audit: mcpsec.NewAuditLog(&buffer{}), Log: slog.NewTextHandler(log, nil), Limits: mcpsec.Limits{CallsPerSecond: 1e6},
@@ -46,7 +52,13 @@ func client(t testing.TB, db *pgtool.DB) (*mcp.ClientSession, *buffer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv.Add(pgtool.ReadTools(db)...)
+	add(srv)
+	return connect(t, srv), log
+}
+
+// connect returns the client at the other end of a pipe.
+func connect(t testing.TB, srv *mcpsec.Server) *mcp.ClientSession {
+	t.Helper()
 	ours, theirs := net.Pipe()
 	go srv.ServeStream(context.WithoutCancel(t.Context()), theirs, theirs)
 	cs, err := mcp.NewClient(impl, nil).Connect(t.Context(), &mcp.IOTransport{Reader: ours, Writer: ours}, nil)
@@ -54,7 +66,7 @@ func client(t testing.TB, db *pgtool.DB) (*mcp.ClientSession, *buffer) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cs.Close() })
-	return cs, log
+	return cs
 }
 
 // call calls a tool and returns what the model reads.

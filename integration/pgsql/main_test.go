@@ -44,6 +44,9 @@ func setup(ctx context.Context, s *pgserver.Server) error {
 	if err := load(ctx, conn, address.Replace(string(text))); err != nil {
 		return err
 	}
+	if err := healthyTemplate(ctx, s); err != nil {
+		return err
+	}
 	for _, role := range []string{reader, "mcp_hard"} {
 		if _, err := conn.Exec(ctx, "ALTER ROLE "+role+" PASSWORD '"+s.Password()+"'"); err != nil {
 			return err
@@ -145,4 +148,21 @@ func row(t testing.TB, db *pgtool.DB, sql string, args ...any) string {
 		t.Fatalf("%s: got %d rows, want 1", sql, len(all))
 	}
 	return all[0]
+}
+
+// splitStatements returns the statements of a text.
+func splitStatements(t testing.TB, text string) (out []string) {
+	t.Helper()
+	tokens, err := sqllex.Scan(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := 0
+	for _, tok := range tokens {
+		if tok.Is(";") {
+			out = append(out, text[from:tok.Pos])
+			from = tok.End()
+		}
+	}
+	return append(out, text[from:])
 }

@@ -1,0 +1,30 @@
+-- A database without a flaw that pg_health, pg_index_advice and pg_audit look
+-- for. Each test adds one. The last schema is outside of the allow-list.
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+CREATE SCHEMA app;
+CREATE SCHEMA vault;
+CREATE TABLE app.people (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL CHECK (name <> ''), email text UNIQUE, born date);
+COMMENT ON TABLE app.people IS 'Who buys';
+COMMENT ON COLUMN app.people.name IS 'as they write it';
+CREATE TABLE app.orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, person bigint NOT NULL REFERENCES app.people, total numeric(12,2) NOT NULL, note text);
+CREATE INDEX orders_person ON app.orders (person);
+CREATE TABLE app.notes (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, owner name NOT NULL DEFAULT current_user, body text);
+ALTER TABLE app.notes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON app.notes USING (owner = current_user);
+CREATE TYPE app.mood AS ENUM ('sad', 'happy');
+CREATE DOMAIN app.positive AS int CHECK (VALUE > 0);
+CREATE VIEW app.totals AS SELECT p.name, sum(o.total) AS total FROM app.orders o JOIN app.people p ON p.id = o.person GROUP BY p.name;
+CREATE MATERIALIZED VIEW app.report AS SELECT count(*) AS orders FROM app.orders;
+CREATE FUNCTION app.touch() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$;
+CREATE TRIGGER touch BEFORE UPDATE ON app.orders FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE FUNCTION app.answer(of text DEFAULT 'all') RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 42';
+COMMENT ON FUNCTION app.answer IS 'of everything';
+CREATE TABLE vault.hidden_gem (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, person bigint REFERENCES app.people, hidden_column text);
+CREATE INDEX hidden_gem_person ON vault.hidden_gem (person);
+COMMENT ON TABLE vault.hidden_gem IS 'hidden comment';
+INSERT INTO app.people (name, email) SELECT 'p' || g, 'p' || g || '@example.com' FROM generate_series(1, 100) g;
+INSERT INTO app.orders (person, total) SELECT 1 + g % 100, g FROM generate_series(1, 1000) g;
+GRANT USAGE ON SCHEMA app, vault TO mcp_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA app, vault TO mcp_reader;
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA app, vault TO mcp_reader;
+ANALYZE;
