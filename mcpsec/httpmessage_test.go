@@ -243,6 +243,25 @@ func TestHTTPRateIsPerPrincipal(t *testing.T) {
 	}
 }
 
+// Who hangs up before the answer has taken of the allowance all the same.
+func TestHTTPRateCountsWhoHangsUp(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(o *mcpsec.Options) { o.Limits.CallsPerSecond = 1 }, echo())
+	h, err := f.HTTP(mcpsec.HTTPOptions{Verifier: verify})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	codes := map[int]int{}
+	for range 20 {
+		codes[from(h, loopback, post("localhost", "{").WithContext(gone)).Code]++
+	}
+	if codes[http.StatusBadRequest] != 2 || codes[http.StatusTooManyRequests] != 18 {
+		t.Errorf("got %v", codes)
+	}
+}
+
 // panics is a body whose reader panics.
 type panics struct{}
 

@@ -63,17 +63,18 @@ func (s *Server) rate(ctx context.Context, principal string) (wait time.Duration
 }
 
 // take asks the limiter, which may be a user's own: one that panics counts nothing.
+// Who hangs up at once is counted all the same, which a shared store sees to itself.
 func (r *rates) take(ctx context.Context, principal string) (wait time.Duration, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the Limiter panicked: %v", p)
 		}
 	}()
-	if r.remote {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, stateTimeout)
-		defer cancel()
+	if !r.remote {
+		return r.limiter.Take(context.WithoutCancel(ctx), r.prefix+principal, 1, r.allowance)
 	}
+	ctx, cancel := context.WithTimeout(ctx, stateTimeout)
+	defer cancel()
 	return r.limiter.Take(ctx, r.prefix+principal, 1, r.allowance)
 }
 
