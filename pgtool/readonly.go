@@ -104,6 +104,11 @@ func (db *DB) answer(ctx context.Context, q *query) (*Answer, error) {
 	if err != nil {
 		return nil, modelError(err)
 	}
+	return db.describe(r), nil
+}
+
+// describe names the types of a result, as far as they are known.
+func (db *DB) describe(r *result) *Answer {
 	a := &Answer{Columns: make([]Column, len(r.fields)), More: r.more, r: r, types: &db.types}
 	for i, f := range r.fields {
 		t, ok := db.types.of(f.oid)
@@ -112,7 +117,7 @@ func (db *DB) answer(ctx context.Context, q *query) (*Answer, error) {
 		}
 		a.Columns[i] = Column{f.name, t.name}
 	}
-	return a, nil
+	return a
 }
 
 // Len returns the number of rows.

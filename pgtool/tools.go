@@ -67,14 +67,7 @@ func textArray(names []string) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(b, '"')
-		for _, c := range []byte(n) {
-			if c == '"' || c == '\\' {
-				b = append(b, '\\')
-			}
-			b = append(b, c)
-		}
-		b = append(b, '"')
+		b = appendQuoted(b, []byte(n))
 	}
 	return append(b, '}')
 }
