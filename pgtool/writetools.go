@@ -119,8 +119,7 @@ func (w *Writer) judge(ctx context.Context, ch *change, effect mcpsec.Effect) ve
 		case !ok:
 			return errors.New("a change that nobody was asked about")
 		case does != o.digest():
-			return &mcpsec.Error{Message: "the rows have changed since they were counted, and it would now do this: " + ch.verb + " " +
-				o.digest() + "; call again to have that confirmed", Rule: "count"}
+			return &mcpsec.Error{Message: fmt.Sprintf("the rows have changed since they were counted, and it would now be %d of %s (in all: %s): call again to have that confirmed", o.affected, ch.table, o.does()), Rule: "count"}
 		}
 		return nil
 	}
