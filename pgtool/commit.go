@@ -86,6 +86,11 @@ const (
 	resolveLimit = 5 * time.Second  // to find out what became of one without
 )
 
+// deferredSQL makes constraints and triggers that wait for COMMIT run before it:
+// what they do is counted, their errors come while all can be undone, and
+// statement_timeout holds for them, as it does not in COMMIT.
+const deferredSQL = "SET CONSTRAINTS ALL IMMEDIATE"
+
 // sendChange writes the first part of a transaction, which ends when its outcome
 // is known and nothing is committed.
 func (c *conn) sendChange(ch *change, most int) error {
@@ -100,8 +105,10 @@ func (c *conn) sendChange(ch *change, most int) error {
 	} else {
 		c.sendExecute(0)
 	}
-	c.sendStatement(countsSQL, nil)
-	c.sendExecute(0)
+	for _, sql := range []string{deferredSQL, countsSQL} {
+		c.sendStatement(sql, nil)
+		c.sendExecute(0)
+	}
 	fe := c.pg.Frontend()
 	fe.SendSync(&pgproto3.Sync{})
 	if err := fe.Flush(); err != nil {
@@ -142,6 +149,9 @@ func (c *conn) readChange(q *query, most int) (*outcome, error) {
 		return nil, err
 	}
 	if err := c.readAffected(o, q, most); err != nil {
+		return nil, err
+	}
+	if err := c.done("SET CONSTRAINTS"); err != nil {
 		return nil, err
 	}
 	if err := c.readCounts(o); err != nil {
@@ -385,7 +395,7 @@ func (w *Writer) status(ctx context.Context, o *outcome) (status string, same bo
 		return "", false
 	}
 	r.each(func(v [][]byte) bool {
-		status, same = string(v[0]), string(v[1]) == o.epoch
+		status, same = string(v[0]), o.epoch != "" && string(v[1]) == o.epoch
 		return true
 	})
 	return status, same
