@@ -5,15 +5,16 @@ import (
 	"strings"
 )
 
-// A roleError lists what a role can do beyond reading.
+// A roleError lists what a role can do beyond what it should.
 type roleError struct {
 	faults []string
+	should string // as in "only read"
 	setup  string
 }
 
 func (e *roleError) Error() string {
 	return "the role is not fit for a model:\n  - " + strings.Join(e.faults, "\n  - ") +
-		"\nUse a role that can only read. A superuser makes one so:\n\n" + e.setup
+		"\nUse a role that can " + e.should + ". A superuser makes one so:\n\n" + e.setup
 }
 
 // maxFaults bounds the list. Each kind of fault has few objects in it.

@@ -119,7 +119,7 @@ func (w *Writer) start(ctx context.Context, database string) error {
 		if !plainName(setup.Database) {
 			setup.Database = "the database"
 		}
-		return &roleError{faults, SetupSQL(setup)}
+		return &roleError{faults, "only write to the tables that are listed", SetupSQL(setup)}
 	}
 	w.db.vetted.Store(true)
 	return nil

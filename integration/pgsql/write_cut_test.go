@@ -94,6 +94,7 @@ func (c *cutter) serve(client net.Conn) {
 			}
 			if deaf.Load() {
 				if strings.Contains(string(buf[:n]), "COMMIT\x00") {
+					c.cuts.Add(1)
 					close(answered)
 					return
 				}
@@ -122,7 +123,6 @@ func (c *cutter) serve(client net.Conn) {
 		}
 		if deaf.Load() && m[0] == 'S' {
 			<-answered
-			c.cuts.Add(1)
 			return
 		}
 	}
