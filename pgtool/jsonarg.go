@@ -62,7 +62,7 @@ func textOf(t typ, s string) ([]byte, error) {
 		return nil, errors.New("must not hold the character U+0000")
 	case t.kind == byteaKind:
 		raw, err := base64.StdEncoding.Strict().DecodeString(s)
-		if err != nil {
+		if err != nil || strings.ContainsAny(s, "\r\n") {
 			return nil, errors.New("must be base64")
 		}
 		return []byte(`\x` + hex.EncodeToString(raw)), nil
