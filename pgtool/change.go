@@ -20,6 +20,7 @@ type change struct {
 	verb      string // as in "deletes"
 	table     string // title
 	detail    string // for a person: what is set, and where
+	title     string // of a named statement, which stands in for these
 	expect    *int   // rows
 }
 
@@ -226,7 +227,7 @@ func (w *Writer) upsert(in upsertIn) (*change, error) {
 type updateIn struct {
 	Table     string   `json:"table" validate:"required,max=127" jsonschema:"schema.table"`
 	Set       row      `json:"set" validate:"min=1,max=100,dive,keys,max=63,endkeys" mcpsec:"any" jsonschema:"columns and their new values"`
-	Where     Where    `json:"where"`
+	Where     Where    `json:"where" validate:"min=1,max=20" jsonschema:"each must hold, or one of its or"`
 	Expect    *int     `json:"expect" validate:"omitempty,min=1,max=10000" jsonschema:"rows that must match, or nothing is changed; with the values read before in where, nobody else's change is overwritten"`
 	Returning []string `json:"returning" validate:"max=100,dive,max=63"`
 }
@@ -268,7 +269,7 @@ func (b *builder) writeWhere(w Where) error {
 
 type deleteIn struct {
 	Table     string   `json:"table" validate:"required,max=127" jsonschema:"schema.table"`
-	Where     Where    `json:"where"`
+	Where     Where    `json:"where" validate:"min=1,max=20" jsonschema:"each must hold, or one of its or"`
 	Expect    *int     `json:"expect" validate:"omitempty,min=1,max=10000" jsonschema:"rows that must match, or nothing is changed"`
 	Returning []string `json:"returning" validate:"max=100,dive,max=63"`
 }

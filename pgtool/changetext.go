@@ -20,10 +20,14 @@ func (c Condition) text() string {
 	if !ok {
 		op = c.Op
 	}
-	if c.Op == "is_null" || c.Op == "not_null" {
-		return word(c.Column) + " " + op
+	text := word(c.Column) + " " + op
+	if c.Op != "is_null" && c.Op != "not_null" {
+		text += " " + string(c.Value)
 	}
-	return word(c.Column) + " " + op + " " + string(c.Value)
+	if c.Not {
+		return "not (" + text + ")"
+	}
+	return text
 }
 
 // word quotes a name that could be read as more than one.
@@ -36,33 +40,18 @@ func word(name string) string {
 	return name
 }
 
-func (g Conditions) text() string {
-	var parts []string
-	for _, c := range g.All {
-		parts = append(parts, c.text())
-	}
-	if len(g.Any) > 0 {
-		anyOf := make([]string, len(g.Any))
-		for i, c := range g.Any {
-			anyOf[i] = c.text()
-		}
-		parts = append(parts, "("+strings.Join(anyOf, " or ")+")")
-	}
-	for _, c := range g.None {
-		parts = append(parts, "not ("+c.text()+")")
-	}
-	return strings.Join(parts, " and ")
-}
-
 func (w Where) text() string {
-	var parts []string
-	if own := w.Conditions.text(); own != "" {
-		parts = append(parts, own)
+	terms := make([]string, len(w))
+	for i, t := range w {
+		terms[i] = t.Condition.text()
+		for _, c := range t.Or {
+			terms[i] += " or " + c.text()
+		}
+		if len(t.Or) > 0 {
+			terms[i] = "(" + terms[i] + ")"
+		}
 	}
-	for _, g := range w.Groups {
-		parts = append(parts, g.text())
-	}
-	return strings.Join(parts, " and ")
+	return strings.Join(terms, " and ")
 }
 
 // rowsText shows rows and their values.
@@ -80,6 +69,9 @@ func rowsText(rows []row) string {
 
 // text says what a change does, with the numbers that were counted.
 func (c *change) text(o *outcome) string {
+	if c.title != "" {
+		return c.title + "; rows affected: " + strconv.Itoa(o.affected) + "; in all: " + o.does()
+	}
 	rows := " rows of "
 	if o.affected == 1 {
 		rows = " row of "

@@ -57,19 +57,15 @@ func TestSetupSQLPanics(t *testing.T) {
 	}
 }
 
-// tools returns the answer to tools/list.
-func tools(t *testing.T) []*mcp.Tool {
+// listed returns the answer to tools/list.
+func listed(t *testing.T, tools []*mcpsec.Tool) []*mcp.Tool {
 	t.Helper()
-	o, err := Options{URL: redact.NewSecret("x")}.withDefaults()
-	if err != nil {
-		t.Fatal(err)
-	}
 	impl := &mcp.Implementation{Name: "test", Version: "1"}
-	srv, err := mcpsec.NewServer(impl, mcpsec.Options{Audit: mcpsec.NewAuditLog(io.Discard), Log: slog.DiscardHandler})
+	srv, err := mcpsec.NewServer(impl, mcpsec.Options{Audit: mcpsec.NewAuditLog(io.Discard), Log: slog.DiscardHandler, Mode: mcpsec.Destroy})
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv.Add(ReadTools(&DB{o: o})...)
+	srv.Add(tools...)
 	ours, theirs := net.Pipe()
 	go srv.ServeStream(context.WithoutCancel(t.Context()), theirs, theirs)
 	cs, err := mcp.NewClient(impl, nil).Connect(t.Context(), &mcp.IOTransport{Reader: ours, Writer: ours}, nil)
@@ -86,12 +82,21 @@ func tools(t *testing.T) []*mcp.Tool {
 
 func TestToolsGolden(t *testing.T) {
 	t.Parallel()
-	list := tools(t)
+	o, err := Options{URL: redact.NewSecret("x")}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	goldenTools(t, "tools.json", ReadTools(&DB{o: o}), 4_700)
+}
+
+func goldenTools(t *testing.T, name string, tools []*mcpsec.Tool, most int) {
+	t.Helper()
+	list := listed(t, tools)
 	plain, err := json.Marshal(list)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(plain) > 4_700 {
+	if len(plain) > most {
 		t.Errorf("tools/list takes %d bytes of the model's context", len(plain))
 	}
 	pretty, err := json.MarshalIndent(list, "", "  ")
@@ -99,7 +104,7 @@ func TestToolsGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("tools/list has %d bytes", len(plain))
-	golden(t, "tools.json", append(pretty, '\n'))
+	golden(t, name, append(pretty, '\n'))
 }
 
 func TestToolsOnlyRead(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 )
 
 // A Condition compares one column with a value. A row whose column is NULL
-// fulfils no condition but is_null, as everywhere in SQL.
+// fulfils no condition but is_null, as everywhere in SQL, also none that has Not.
 type Condition struct {
 	Column string `json:"column" validate:"required,max=63"`
 	// Op is eq, ne, lt, le, gt or ge; between, whose value is a low and a high
@@ -21,23 +21,18 @@ type Condition struct {
 	// of which one element equals the value.
 	Op    string          `json:"op" validate:"required,oneof=eq ne lt le gt ge between in like ilike is_null not_null contains has"`
 	Value json.RawMessage `json:"value" mcpsec:"any" jsonschema:"as the column's type; between: [low, high]; in: an array"`
+	Not   bool            `json:"not" jsonschema:"the opposite"`
 }
 
-// Conditions hold for a row if all of All do, one of Any does, where it is not
-// empty, and each of None is false.
-type Conditions struct {
-	All  []Condition `json:"all" validate:"max=20"`
-	Any  []Condition `json:"any" validate:"max=20"`
-	None []Condition `json:"none" validate:"max=20"`
+// A Term is a condition that must hold, or else one of Or.
+type Term struct {
+	Condition
+	Or []Condition `json:"or" validate:"max=20"`
 }
 
-// A Where chooses rows: those for which its own conditions hold, and those of
-// each group. Any formula can be written so, as an AND of ORs. One without any
-// condition is an error, and so is an empty group.
-type Where struct {
-	Conditions
-	Groups []Conditions `json:"groups" validate:"max=10" jsonschema:"each must hold too"`
-}
+// A Where chooses the rows for which each of its terms holds. Any formula can be
+// written so, as an AND of ORs. One without terms is an error.
+type Where []Term
 
 // maxList is how many values an in may have.
 const maxList = 100
@@ -97,62 +92,28 @@ type whereBuilder struct {
 }
 
 func (b *whereBuilder) where(w Where) (string, error) {
-	var parts []string
-	own := len(w.All)+len(w.Any)+len(w.None) > 0
-	if !own && len(w.Groups) == 0 {
+	if len(w) == 0 {
 		return "", errors.New("where needs a condition")
 	}
-	groups := w.Groups
-	if own {
-		groups = append([]Conditions{w.Conditions}, groups...)
-	}
-	for _, g := range groups {
-		text, err := b.group(g)
-		if err != nil {
-			return "", err
+	terms := make([]string, len(w))
+	for i, t := range w {
+		var parts []string
+		for _, c := range append([]Condition{t.Condition}, t.Or...) {
+			text, err := b.condition(c)
+			if err != nil {
+				return "", err
+			}
+			if c.Not {
+				text = "NOT (" + text + ")"
+			}
+			parts = append(parts, "("+text+")")
 		}
-		parts = append(parts, text)
-	}
-	return strings.Join(parts, " AND "), nil
-}
-
-func (b *whereBuilder) group(g Conditions) (string, error) {
-	var parts []string
-	all, err := b.list(g.All)
-	if err != nil {
-		return "", err
-	}
-	anyOf, err := b.list(g.Any)
-	if err != nil {
-		return "", err
-	}
-	none, err := b.list(g.None)
-	if err != nil {
-		return "", err
-	}
-	parts = append(parts, all...)
-	if len(anyOf) > 0 {
-		parts = append(parts, "("+strings.Join(anyOf, " OR ")+")")
-	}
-	for _, c := range none {
-		parts = append(parts, "(NOT "+c+")")
-	}
-	if len(parts) == 0 {
-		return "", errors.New("a group of where needs a condition")
-	}
-	return strings.Join(parts, " AND "), nil
-}
-
-func (b *whereBuilder) list(cs []Condition) ([]string, error) {
-	var out []string
-	for _, c := range cs {
-		text, err := b.condition(c)
-		if err != nil {
-			return nil, err
+		terms[i] = strings.Join(parts, " OR ")
+		if len(parts) > 1 {
+			terms[i] = "(" + terms[i] + ")"
 		}
-		out = append(out, "("+text+")")
 	}
-	return out, nil
+	return strings.Join(terms, " AND "), nil
 }
 
 // comparisons are the operators of one value. That they are pg_catalog's is

@@ -183,7 +183,7 @@ type dryRunIn struct {
 	Table     string `json:"table" validate:"required,max=127" jsonschema:"schema.table"`
 	Rows      []row  `json:"rows" validate:"max=100,dive,min=1,max=100,dive,keys,max=63,endkeys" mcpsec:"any" jsonschema:"of an insert or upsert"`
 	Set       row    `json:"set" validate:"max=100,dive,keys,max=63,endkeys" mcpsec:"any" jsonschema:"of an update"`
-	Where     *Where `json:"where" jsonschema:"of an update or delete"`
+	Where     Where  `json:"where" validate:"max=20" jsonschema:"of an update or delete"`
 }
 
 type dryRunOut struct {
@@ -212,7 +212,7 @@ func dryRunTool(w *Writer) *mcpsec.Tool {
 
 func (w *Writer) dryChange(in dryRunIn) (*change, error) {
 	rows := in.Operation == "insert" || in.Operation == "upsert"
-	if rows != (len(in.Rows) > 0) || !rows != (in.Where != nil) || (in.Operation == "update") != (len(in.Set) > 0) {
+	if rows != (len(in.Rows) > 0) || !rows != (len(in.Where) > 0) || (in.Operation == "update") != (len(in.Set) > 0) {
 		return nil, badArgument(errors.New("an insert or upsert needs rows, an update set and where, a delete where, and none of them takes more"))
 	}
 	switch in.Operation {
@@ -221,7 +221,7 @@ func (w *Writer) dryChange(in dryRunIn) (*change, error) {
 	case "upsert":
 		return w.upsert(upsertIn{Table: in.Table, Rows: in.Rows})
 	case "update":
-		return w.update(updateIn{Table: in.Table, Set: in.Set, Where: *in.Where})
+		return w.update(updateIn{Table: in.Table, Set: in.Set, Where: in.Where})
 	}
-	return w.delete(deleteIn{Table: in.Table, Where: *in.Where})
+	return w.delete(deleteIn{Table: in.Table, Where: in.Where})
 }

@@ -42,9 +42,9 @@ func TestWriteDenied(t *testing.T) {
 		{"pg_update", args{"table": "w.orders", "set": args{"status": "y"}, "where": key, "returning": []string{"hidden"}}, "returning names a column"},
 		{"pg_update", args{"table": "w.orders", "set": args{"status": "y"}, "where": key, "returning": []string{"*"}}, "returning names a column"},
 		{"pg_update", args{"table": "w.orders", "set": args{"status": "y"}, "where": where("ctid", "eq", "(0,1)")}, "names a column that it may not"},
-		{"pg_update", args{"table": "w.orders", "set": args{"status": "y"}, "where": args{}}, "where needs a condition"},
+		{"pg_update", args{"table": "w.orders", "set": args{"status": "y"}, "where": []args{}}, "where: must be at least 1"},
 		{"pg_update", args{"table": "w.orders", "set": args{"status": "y"}}, "where"},
-		{"pg_delete", args{"table": "w.orders", "where": args{"groups": []args{{}}}}, "a group of where needs a condition"},
+		{"pg_delete", args{"table": "w.orders", "where": []args{{}}}, "where[0]"},
 		{"pg_delete", args{"table": "w.orders"}, "where"},
 		{"pg_delete", args{"table": "w.orders", "where": where("id", "= 1 OR 1 =", 1)}, "op"},
 		{"pg_delete", args{"table": "w.orders", "where": where("id", "EQ", 1)}, "op"},
@@ -118,9 +118,9 @@ func TestWriteInjection(t *testing.T) {
 		if got := ask[string](t, conn, "SELECT status FROM w.orders WHERE id = $1 AND tags = ARRAY[$2] AND meta = jsonb_build_object($2::text, $2::text)", id, p); got != p {
 			t.Errorf("%q became %q", p, got)
 		}
-		wants(t, cs, "pg_delete", args{"table": "w.orders", "where": args{"all": []args{
+		wants(t, cs, "pg_delete", args{"table": "w.orders", "where": []args{
 			{"column": "status", "op": "eq", "value": p}, {"column": "tags", "op": "has", "value": p}, {"column": "meta", "op": "contains", "value": args{p: p}},
-		}}}, `"affected":1`)
+		}}, `"affected":1`)
 	}
 	if ask[string](t, conn, others) != before || ask[int](t, conn, "SELECT count(*) FROM w.orders") != orders {
 		t.Error("something else was changed")
@@ -187,7 +187,7 @@ func TestWriteOperators(t *testing.T) {
 		unasked(o)
 	})
 	cs, _ := writeClient(t, pgtool.WriteTools(w), &person{})
-	for _, op := range []args{where("code", "eq", "x"), where("code", "in", []string{"x"})} {
+	for _, op := range [][]args{where("code", "eq", "x"), where("code", "in", []string{"x"})} {
 		wants(t, cs, "pg_update", args{"table": "w.codes", "set": args{"code": "x"}, "where": op}, `"affected":1`)
 	}
 	wants(t, cs, "pg_update", args{"table": "w.codes", "set": args{"code": "x"}, "where": where("odd", "eq", "(1)")}, "only is_null and not_null")
@@ -205,7 +205,7 @@ func TestWriteConcurrently(t *testing.T) {
 		for i := range 4 {
 			wg.Go(func() {
 				got := tell(t, cs, "pg_update", args{"table": "w.orders", "set": args{"version": version + 1, "status": fmt.Sprint("by ", i)},
-					"where": args{"all": []args{{"column": "id", "op": "eq", "value": 1}, {"column": "version", "op": "eq", "value": version}}}, "expect": 1})
+					"where": []args{{"column": "id", "op": "eq", "value": 1}, {"column": "version", "op": "eq", "value": version}}, "expect": 1})
 				mu.Lock()
 				defer mu.Unlock()
 				if strings.Contains(got, `"affected":1`) {

@@ -257,6 +257,24 @@ func TestWriteLimits(t *testing.T) {
 	wants(t, cs, "pg_insert", insert("fine"), `"affected":1`)
 }
 
+// TestWriteDisk has a trigger that needs more temporary disk than the role may use.
+func TestWriteDisk(t *testing.T) {
+	t.Parallel()
+	tables := ledgerTables()
+	name, conn := ledgerSetup(t, `CREATE FUNCTION w.sort() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+		PERFORM count(*) FROM (SELECT g FROM generate_series(1, 3000000) g ORDER BY g DESC) x; RETURN NEW; END$$;
+		CREATE TRIGGER sort AFTER INSERT ON w.orders FOR EACH ROW EXECUTE FUNCTION w.sort()`, tables)
+	exec(t, conn, "ALTER ROLE "+name+" SET temp_file_limit = '1MB'")
+	o := pgtool.WriteOptions{Tables: tables}
+	o.URL, o.Timeout = redact.NewSecret(postgres.Server(t).URL(name, name)), long
+	cs, _ := writeClient(t, pgtool.WriteTools(openWriter(t, o)), &person{})
+	before := hash(t, conn)
+	wants(t, cs, "pg_insert", args{"table": "w.orders", "rows": []args{{"status": "x"}}}, "more temporary disk space than allowed", "SQLSTATE 53400", "nothing was changed")
+	if hash(t, conn) != before {
+		t.Error("something was changed")
+	}
+}
+
 // TestWriteCancelled gives a call up.
 func TestWriteCancelled(t *testing.T) {
 	t.Parallel()

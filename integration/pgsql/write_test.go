@@ -53,7 +53,7 @@ func TestWriteExpect(t *testing.T) {
 	t.Parallel()
 	w, conn := writer(t, "", unasked)
 	cs, _ := writeClient(t, pgtool.WriteTools(w), &person{})
-	key := args{"all": []args{{"column": "id", "op": "eq", "value": 7}, {"column": "version", "op": "eq", "value": 1}}}
+	key := []args{{"column": "id", "op": "eq", "value": 7}, {"column": "version", "op": "eq", "value": 1}}
 	update := args{"table": "w.orders", "set": args{"status": "mine", "version": 2}, "where": key, "expect": 1}
 	wants(t, cs, "pg_update", update, `"affected":1`)
 	update["set"] = args{"status": "yours", "version": 2}
@@ -100,12 +100,12 @@ func TestWriteDeleteIsConfirmed(t *testing.T) {
 	p := &person{no: true}
 	cs, _ := writeClient(t, pgtool.WriteTools(w), p)
 	before := hash(t, conn)
-	request := args{"table": "w.orders", "where": args{
-		"all": []args{{"column": "status", "op": "eq", "value": "open"}, {"column": "id", "op": "lt", "value": 10}},
-		"any": []args{{"column": "total", "op": "gt", "value": 1}, {"column": "at", "op": "not_null"}},
+	request := args{"table": "w.orders", "where": []args{
+		{"column": "status", "op": "eq", "value": "open"}, {"column": "id", "op": "lt", "value": 10},
+		{"column": "total", "op": "gt", "value": 1, "or": []args{{"column": "at", "op": "not_null"}, {"column": "status", "op": "eq", "value": "x", "not": true}}},
 	}}
 	wants(t, cs, "pg_delete", request, "the person who was asked said no")
-	want := `• deletes 3 rows of w.orders where status = "open" and id < 10 and (total > 1 or at is not null); in all: w.items 6 deleted; w.orders 3 deleted`
+	want := `• deletes 3 rows of w.orders where status = "open" and id < 10 and (total > 1 or at is not null or not (status = "x")); in all: w.items 6 deleted; w.orders 3 deleted`
 	if !strings.Contains(p.last(), want) || !strings.Contains(p.last(), "It cannot be undone") {
 		t.Errorf("\n got %s\nwant %s", p.last(), want)
 	}

@@ -107,28 +107,18 @@ func (x thing) tagged(c pgtool.Condition) truth {
 	return yes
 }
 
-func (x thing) group(g pgtool.Conditions) truth {
+func (x thing) where(w pgtool.Where) bool {
 	out := yes
-	for _, c := range g.All {
-		out = min(out, x.holds(c))
-	}
-	if len(g.Any) > 0 {
+	for _, t := range w {
 		some := no
-		for _, c := range g.Any {
-			some = max(some, x.holds(c))
+		for _, c := range append([]pgtool.Condition{t.Condition}, t.Or...) {
+			if v := x.holds(c); c.Not {
+				some = max(some, yes-v)
+			} else {
+				some = max(some, v)
+			}
 		}
 		out = min(out, some)
-	}
-	for _, c := range g.None {
-		out = min(out, yes-x.holds(c))
-	}
-	return out
-}
-
-func (x thing) where(w pgtool.Where) bool {
-	out := x.group(w.Conditions)
-	for _, g := range w.Groups {
-		out = min(out, x.group(g))
 	}
 	return out == yes
 }
@@ -181,7 +171,7 @@ func (r chooser) thing(id int) (x thing) {
 
 func (r chooser) condition() pgtool.Condition {
 	scalar := []string{"eq", "ne", "lt", "le", "gt", "ge", "between", "in", "is_null", "not_null"}
-	c := pgtool.Condition{Column: []string{"n", "s", "tags", "meta"}[r.IntN(4)]}
+	c := pgtool.Condition{Column: []string{"n", "s", "tags", "meta"}[r.IntN(4)], Not: r.IntN(3) == 0}
 	var value any
 	one, two := any(r.IntN(8)-4), any([]int{r.IntN(8) - 4, r.IntN(8) - 4})
 	if c.Column == "s" {
@@ -207,12 +197,15 @@ func (r chooser) condition() pgtool.Condition {
 	return c
 }
 
-func (r chooser) conditions() (g pgtool.Conditions) {
+func (r chooser) where() (w pgtool.Where) {
 	for range 1 + r.IntN(3) {
-		list := []*[]pgtool.Condition{&g.All, &g.Any, &g.None}[r.IntN(3)]
-		*list = append(*list, r.condition())
+		t := pgtool.Term{Condition: r.condition()}
+		for range r.IntN(3) {
+			t.Or = append(t.Or, r.condition())
+		}
+		w = append(w, t)
 	}
-	return g
+	return w
 }
 
 // TestWriteWhereOracle makes conditions at random and asks the server for the rows
@@ -234,10 +227,7 @@ func TestWriteWhereOracle(t *testing.T) {
 	columns := []pgtool.Column{{Name: "n", Type: "int8"}, {Name: "s", Type: "text"}, {Name: "tags", Type: "text[]"}, {Name: "meta", Type: "jsonb"}}
 	some := 0
 	for range 1500 {
-		w := pgtool.Where{Conditions: r.conditions()}
-		for range r.IntN(3) {
-			w.Groups = append(w.Groups, r.conditions())
-		}
+		w := r.where()
 		sql, values, err := w.Build(columns, 1)
 		if err != nil {
 			t.Fatalf("%s: %v", asJSON(w), err)
