@@ -329,8 +329,12 @@ func lost(err error) error {
 	return &lostError{err}
 }
 
+// runLimit is how long a change may take up to COMMIT: for the statement and for
+// what it has deferred, the server has limits of its own.
+func (w *Writer) runLimit() time.Duration { return 2*w.o.Timeout + grace + time.Second }
+
 func (w *Writer) runLimited(c *conn, ch *change) (*outcome, error) {
-	if err := c.limit(w.o.Timeout + grace + time.Second); err != nil {
+	if err := c.limit(w.runLimit()); err != nil {
 		return nil, err
 	}
 	return c.runChange(ch, &query{maxRows: w.o.MaxRows, maxBytes: w.o.MaxBytes}, w.o.MaxAffected)

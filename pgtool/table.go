@@ -108,7 +108,8 @@ WITH RECURSIVE base AS (
 ), listed AS (
 	SELECT x->>'s' AS s, x->>'n' AS n FROM json_array_elements($1::json) x
 )
-SELECT l.s, l.n, c.relkind IN ('r', 'p'), c.relhasrules, a.attname, base.base,
+SELECT l.s, l.n, c.relkind IN ('r', 'p') AND NOT EXISTS (SELECT 1 FROM pg_partition_tree(c.oid) t
+	JOIN pg_class f ON f.oid = t.relid WHERE f.relkind = 'f'), c.relhasrules, a.attname, base.base,
 	own(b) OR b.typcategory = 'A' AND own(e)
 FROM listed l JOIN pg_namespace n ON n.nspname = l.s JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = l.n
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -153,7 +154,7 @@ func (db *DB) targets(ctx context.Context, tables []Table) (map[string]*target, 
 	r.each(func(v [][]byte) bool {
 		t := out[string(v[0])+"."+string(v[1])]
 		if string(v[2]) != "t" || string(v[3]) != "f" {
-			err = fmt.Errorf("WriteOptions.Tables: %q is not a plain table, or has rules", t.title())
+			err = fmt.Errorf("WriteOptions.Tables: %q is not a plain table, or has rules or foreign partitions", t.title())
 		}
 		f := field{string(v[4]), parseOID(v[5])}
 		fields = append(fields, f)

@@ -15,7 +15,8 @@ import (
 type WriteOptions struct {
 	// Options are as for reading. The role must be another one than that of the
 	// read tools: [SetupSQL] with Tables makes it. Options.Waive may hold
-	// insecure.Unconfirmed, with which nobody is asked.
+	// insecure.Unconfirmed, with which nobody is asked. Options.Schemas is the
+	// search_path of triggers, and defaults to the schemas of Tables here.
 	Options
 	// Tables are the tables that may be written, and how. Required.
 	Tables []Table
@@ -35,6 +36,7 @@ const (
 )
 
 func (o WriteOptions) withDefaults() (WriteOptions, error) {
+	schemas := o.Schemas
 	base, err := o.Options.withDefaults()
 	if err != nil {
 		return o, err
@@ -59,6 +61,9 @@ func (o WriteOptions) withDefaults() (WriteOptions, error) {
 		}
 		t.Read, t.Insert, t.Update, t.Key = slices.Clone(t.Read), slices.Clone(t.Insert), slices.Clone(t.Update), slices.Clone(t.Key)
 		o.Tables[i] = t
+		if schemas == nil && !slices.Contains(o.Schemas, t.Schema) {
+			o.Schemas = append(o.Schemas, t.Schema)
+		}
 	}
 	return o, nil
 }
@@ -135,7 +140,8 @@ func startError(err error) error {
 }
 
 // Close ends all connections. It cancels statements that run, which then change
-// nothing, and waits for them. Further calls do nothing.
+// nothing unless they are being committed, and waits for them. Further calls do
+// nothing.
 func (w *Writer) Close() { w.db.Close() }
 
 // remember keeps what a call was seen to do until it is over.

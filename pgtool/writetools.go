@@ -48,12 +48,13 @@ func WriteTools(w *Writer) []*mcpsec.Tool {
 	return append(tools, dryRunTool(w))
 }
 
-// spec is what the tools have in common. The call may take as long as the
-// statement, its COMMIT and the question what became of it.
+// spec is what the tools have in common. A call may take as long as three runs of
+// its statement, two of them for the question, with a COMMIT and the search for
+// what became of it.
 func (w *Writer) spec(name, description string, effect mcpsec.Effect) mcpsec.ToolSpec {
 	s := w.db.spec(name, description)
 	s.Effect = effect
-	s.Timeout += commitLimit + resolveLimit
+	s.Timeout = 3*w.runLimit() + commitLimit + resolveLimit
 	s.Narrow = "name fewer columns in returning"
 	return s
 }

@@ -182,7 +182,6 @@ func TestWriteOperators(t *testing.T) {
 	w, _ := writer(t, `CREATE TYPE w.odd AS (a int); CREATE TABLE w.codes (id int, code varchar(20), odd w.odd); INSERT INTO w.codes VALUES (1, 'x'), (2, 'y');
 		CREATE FUNCTION w.always(varchar, varchar) RETURNS bool LANGUAGE sql AS 'SELECT true';
 		CREATE OPERATOR w.= (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = w.always)`, func(o *pgtool.WriteOptions) {
-		o.Schemas = []string{"w"}
 		o.Tables = tables
 		unasked(o)
 	})
@@ -250,6 +249,8 @@ func TestWriteRole(t *testing.T) {
 		{"REVOKE SELECT (value) ON w.settings FROM {r}", "the role lacks what is listed: SELECT on w.settings (value)"},
 		{"REVOKE USAGE ON SCHEMA w FROM {r}", "USAGE on schema w"},
 		{"CREATE RULE r AS ON DELETE TO w.orders DO INSTEAD NOTHING", `"w.orders" is not a plain table, or has rules`},
+		{`DROP TABLE w.items; CREATE FOREIGN DATA WRAPPER none; CREATE SERVER away FOREIGN DATA WRAPPER none; CREATE TABLE w.items (id int, name text, order_id int) PARTITION BY LIST (id);
+			CREATE FOREIGN TABLE w.away PARTITION OF w.items FOR VALUES IN (1) SERVER away`, `"w.items" is not a plain table`},
 		{"DROP TABLE w.items; CREATE VIEW w.items AS SELECT 1 AS id, 'x' AS name, 2 AS order_id", `"w.items" is not a plain table`},
 		{"ALTER TABLE w.orders DROP meta", `there is no column "meta" in a table "w.orders"`},
 		{"DROP TABLE w.items", `there is no`},
