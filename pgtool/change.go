@@ -201,7 +201,7 @@ func (w *Writer) upsert(in upsertIn) (*change, error) {
 	if err != nil {
 		return nil, err
 	}
-	var sets, overwritten []string
+	var sets []string
 	for _, n := range names {
 		switch {
 		case slices.Contains(t.Key, n):
@@ -209,7 +209,6 @@ func (w *Writer) upsert(in upsertIn) (*change, error) {
 			return nil, denied("a column is given that must not be overwritten; for %s these may: %s", t.title(), strings.Join(t.Update, ", "))
 		default:
 			sets = append(sets, quoteName(n)+" = EXCLUDED."+quoteName(n))
-			overwritten = append(overwritten, n)
 		}
 	}
 	for _, k := range t.Key {

@@ -91,7 +91,7 @@ func tablesJSON(tables []Table) string {
 	}
 	out := make([]listed, len(tables))
 	for i, t := range tables {
-		out[i] = listed{t.Schema, t.Name, t.Read, t.Insert, t.Update, t.Key, t.Delete}
+		out[i] = listed(t)
 	}
 	b, _ := json.Marshal(out) // of strings and bools
 	return string(b)

@@ -34,6 +34,7 @@ func TestWriteDenied(t *testing.T) {
 		{"pg_delete", args{"table": "w.settings", "where": where("key", "eq", "a")}, "not allowed for this table"},
 		{"pg_update", args{"table": "w.items", "set": args{"name": "x"}, "where": key}, "not allowed for this table"},
 		{"pg_upsert", args{"table": "w.orders", "rows": ok}, "not allowed for this table"},
+		{"pg_upsert", args{"table": "w.settings", "rows": []args{{"key": "a", "note": "x"}}}, "must not be overwritten"},
 		{"pg_insert", args{"table": "w.orders", "rows": []args{{"status": "x", "hidden": "y"}}}, "column is not allowed"},
 		{"pg_insert", args{"table": "w.orders", "rows": []args{{"version": 1}}}, "column is not allowed"},
 		{"pg_update", args{"table": "w.orders", "set": args{"id": 5}, "where": key}, "column is not allowed"},

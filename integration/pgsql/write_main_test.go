@@ -40,7 +40,7 @@ func ledgerTables() []pgtool.Table {
 			Insert: []string{"id", "status", "total", "tags", "meta", "at"}, Update: []string{"status", "total", "version", "meta", "tags"}, Delete: true,
 		},
 		{Schema: "w", Name: "items", Read: []string{"id", "name"}, Insert: []string{"order_id", "name"}},
-		{Schema: "w", Name: "settings", Read: []string{"key"}, Insert: []string{"key", "value"}, Update: []string{"value"}, Key: []string{"key"}},
+		{Schema: "w", Name: "settings", Read: []string{"key"}, Insert: []string{"key", "value", "note"}, Update: []string{"value"}, Key: []string{"key"}},
 	}
 }
 

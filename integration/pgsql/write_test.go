@@ -198,3 +198,23 @@ func TestWriteDryRun(t *testing.T) {
 		t.Errorf("something was changed, or %d questions asked", p.count())
 	}
 }
+
+func BenchmarkWrite(b *testing.B) {
+	w, _ := writer(b, "", unasked)
+	cs, _ := writeClient(b, pgtool.WriteTools(w), &person{})
+	b.Run("insert", func(b *testing.B) {
+		for b.Loop() {
+			tell(b, cs, "pg_insert", args{"table": "w.orders", "rows": []args{{"status": "x", "total": "1.5"}}})
+		}
+	})
+	b.Run("update", func(b *testing.B) {
+		for b.Loop() {
+			tell(b, cs, "pg_update", args{"table": "w.orders", "set": args{"status": "y"}, "where": where("id", "eq", 1)})
+		}
+	})
+	b.Run("delete with a question", func(b *testing.B) {
+		for b.Loop() {
+			tell(b, cs, "pg_delete", args{"table": "w.orders", "where": where("id", "eq", 1)})
+		}
+	})
+}
