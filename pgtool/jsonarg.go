@@ -3,7 +3,6 @@ package pgtool
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"regexp"
@@ -49,29 +48,47 @@ func numeric(t typ) bool {
 	return t.kind == numberKind || t.name == "int8" || t.name == "numeric" || t.name == "oid"
 }
 
-// zoned finds what the server would drop without a word from a timestamp or a
-// date.
+// The server drops without a word what these find: a zone, a date or a clock that a
+// type does not have, digits of a second beyond the sixth, and of a "char" all but
+// the first byte.
 var (
-	zoned   = regexp.MustCompile(`[T ]\d\d:?\d\d.*(Z|z|[-+]\d\d(:?\d\d)?)$`)
-	clocked = regexp.MustCompile(`^\d+-\d+-\d+[T ]`)
+	zoned   = regexp.MustCompile(`\d:?\d\d.*(Z|z|[-+]\d\d(:?\d\d)*)( BC)?$`)
+	clocked = regexp.MustCompile(`^\d+-\d+-\d+[Tt ]+\d`)
+	nano    = regexp.MustCompile(`\.\d{7}`)
+	octal   = regexp.MustCompile(`^\\[0-7]{3}$`)
 )
 
 func textOf(t typ, s string) ([]byte, error) {
-	switch {
-	case strings.ContainsRune(s, 0):
+	if strings.ContainsRune(s, 0) {
 		return nil, errors.New("must not hold the character U+0000")
-	case t.kind == byteaKind:
+	}
+	if t.kind == byteaKind {
 		raw, err := base64.StdEncoding.Strict().DecodeString(s)
 		if err != nil || strings.ContainsAny(s, "\r\n") {
 			return nil, errors.New("must be base64")
 		}
-		return []byte(`\x` + hex.EncodeToString(raw)), nil
-	case t.name == "timestamp" && zoned.MatchString(s):
-		return nil, errors.New("must not have a time zone: the column has none, and it would be dropped")
-	case t.name == "date" && clocked.MatchString(s) && !strings.HasSuffix(s, " BC"):
-		return nil, errors.New("must be a date without a time, which would be dropped")
+		return bytea(raw), nil
 	}
-	return []byte(s), nil
+	return []byte(s), dropped(t, s)
+}
+
+// dropped is the refusal of a text of which the server would keep a part.
+func dropped(t typ, s string) error {
+	clock := t.name == "time" || t.name == "timetz"
+	stamp := t.name == "timestamp" || t.name == "timestamptz"
+	switch {
+	case (t.name == "timestamp" && clocked.MatchString(s) || t.name == "time") && zoned.MatchString(s):
+		return errors.New("must not have a time zone: the column has none, and it would be dropped")
+	case t.name == "date" && clocked.MatchString(s):
+		return errors.New("must be a date without a time, which would be dropped")
+	case clock && clocked.MatchString(s):
+		return errors.New("must be a time without a date, which would be dropped")
+	case (clock || stamp) && nano.MatchString(s):
+		return errors.New("must have at most six digits of a second: others would be dropped")
+	case t.name == "name" && len(s) > maxName, t.name == "char" && len(s) > 1 && !octal.MatchString(s):
+		return errors.New("is too long for its type, and its end would be dropped")
+	}
+	return nil
 }
 
 // arrayArg writes {…}. An array of json has one dimension: an element that is a

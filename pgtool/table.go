@@ -52,6 +52,8 @@ func (t Table) check() error {
 		return fmt.Errorf("WriteOptions.Tables: %q allows nothing", t.title())
 	case (t.Delete || len(t.Update) > 0 && len(t.Insert) == 0) && len(t.Read) == 0:
 		return fmt.Errorf("WriteOptions.Tables: %q needs Read, the columns that a where may name", t.title())
+	case len(t.Key) > 0 && len(t.Update) == 0:
+		return fmt.Errorf("WriteOptions.Tables: %q: Key is for upserts, which need Update", t.title())
 	case slices.ContainsFunc(t.Key, missing(t.Insert)):
 		return fmt.Errorf("WriteOptions.Tables: %q: Key must be among Insert", t.title())
 	}

@@ -72,6 +72,7 @@ func TestWriteOptions(t *testing.T) {
 		"names of tables and columns": func(o *WriteOptions) { o.Tables[0].Insert = []string{""} },
 		"allows nothing":              func(o *WriteOptions) { o.Tables[1].Insert = nil },
 		"needs Read":                  func(o *WriteOptions) { o.Tables[0].Read = nil },
+		"Key is for upserts":          func(o *WriteOptions) { o.Tables[0].Update = nil },
 		"Key must be among":           func(o *WriteOptions) { o.Tables[0].Key = []string{"other"} },
 	} {
 		o := writeOptions()

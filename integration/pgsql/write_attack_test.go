@@ -297,3 +297,35 @@ func TestWriteUnconfirmed(t *testing.T) {
 		t.Errorf("asked: %s", p.last())
 	}
 }
+
+// TestWriteHuge sends the largest where that the schema allows, and the most rows,
+// over the only connection.
+func TestWriteHuge(t *testing.T) {
+	t.Parallel()
+	w, conn := writer(t, "", func(o *pgtool.WriteOptions) { o.MaxConns = 1; unasked(o) })
+	cs, _ := writeClient(t, pgtool.WriteTools(w), &person{})
+	var list []int
+	for i := range 100 {
+		list = append(list, -i)
+	}
+	one := args{"column": "id", "op": "in", "value": list}
+	var or []args
+	for range 20 {
+		or = append(or, one)
+	}
+	var terms []args
+	for range 20 {
+		terms = append(terms, args{"column": "id", "op": "in", "value": list, "or": or})
+	}
+	wants(t, cs, "pg_update", args{"table": "w.orders", "set": args{"status": "x"}, "where": terms}, `"affected":0`)
+	wants(t, cs, "pg_delete", args{"table": "w.orders", "where": terms}, "too long to be shown")
+	wants(t, cs, "pg_delete", args{"table": "w.orders", "where": where("id", "in", []int{1, 2})}, `"affected":2`)
+	var many []args
+	for i := range 100 {
+		many = append(many, args{"id": 9000 + i, "status": strings.Repeat("é", 1000)})
+	}
+	wants(t, cs, "pg_insert", args{"table": "w.orders", "rows": many, "returning": []string{"id", "status"}}, `"affected":100`, `"truncated":true`)
+	if n := ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE id >= 9000"); n != 100 {
+		t.Errorf("%d rows", n)
+	}
+}

@@ -86,8 +86,8 @@ func TestWriteRoundTrip(t *testing.T) {
 // TestWriteDropsNothing refuses values of which the server would keep a part.
 func TestWriteDropsNothing(t *testing.T) {
 	t.Parallel()
-	tables := []pgtool.Table{{Schema: "w", Name: "v", Read: []string{"t"}, Insert: []string{"t", "z", "d", "b", "v"}}}
-	w, _ := writer(t, "CREATE TABLE w.v (t timestamp, z timestamptz, d date, b bytea, v varchar(3))", func(o *pgtool.WriteOptions) { o.Tables = tables })
+	tables := []pgtool.Table{{Schema: "w", Name: "v", Read: []string{"t"}, Insert: []string{"t", "z", "d", "b", "v", "c", "cz", "n", "one", "ts"}}}
+	w, _ := writer(t, `CREATE TABLE w.v (t timestamp, z timestamptz, d date, b bytea, v varchar(3), c time, cz timetz, n name, one "char", ts timestamp[])`, func(o *pgtool.WriteOptions) { o.Tables = tables })
 	cs, _ := writeClient(t, pgtool.WriteTools(w), &person{})
 	for _, test := range []struct {
 		column string
@@ -105,6 +105,20 @@ func TestWriteDropsNothing(t *testing.T) {
 		{"b", `\x01`, "must be base64"},
 		{"b", "AR==", "must be base64"},
 		{"b", "AQ==\n", "must be base64"},
+		{"t", "0044-03-15 00:00:00+00 BC", "must not have a time zone"},
+		{"t", "2024-01-01T00:00:00.123456", `"affected":1`},
+		{"t", "2024-01-01T00:00:00.1234567", "six digits"},
+		{"z", "2024-01-01T00:00:00.1234567Z", "six digits"},
+		{"ts", []string{"2024-01-01T00:00:00Z"}, "must not have a time zone"},
+		{"c", "10:00:00", `"affected":1`},
+		{"c", "10:00:00+02", "must not have a time zone"},
+		{"c", "2024-01-01T10:00:00", "without a date"},
+		{"cz", "10:00:00+02", `"affected":1`},
+		{"cz", "2024-01-01 10:00:00+02", "without a date"},
+		{"n", strings.Repeat("x", 63), `"affected":1`},
+		{"n", strings.Repeat("x", 64), "its end would be dropped"},
+		{"one", "x", `"affected":1`},
+		{"one", "xy", "its end would be dropped"},
 		{"v", "abcd", "too long for its column (SQLSTATE 22001)"},
 	} {
 		wants(t, cs, "pg_insert", args{"table": "w.v", "rows": []args{{test.column: test.value}}}, test.want)
