@@ -122,6 +122,12 @@ func (p *person) count() int {
 // writeClient serves tools to a client with a person at it.
 func writeClient(t testing.TB, tools []*mcpsec.Tool, p *person) (*mcp.ClientSession, *buffer) {
 	t.Helper()
+	return writeClientOf(t, tools, p, "")
+}
+
+// writeClientOf is writeClient for a version of the protocol.
+func writeClientOf(t testing.TB, tools []*mcpsec.Tool, p *person, version string) (*mcp.ClientSession, *buffer) {
+	t.Helper()
 	log := &buffer{}
 	srv, err := mcpsec.NewServer(impl, mcpsec.Options{
 		Audit: mcpsec.NewAuditLog(&buffer{}), Log: slog.NewTextHandler(log, nil), Limits: mcpsec.Limits{CallsPerSecond: 1e6}, Mode: mcpsec.Destroy,
@@ -132,7 +138,7 @@ func writeClient(t testing.TB, tools []*mcpsec.Tool, p *person) (*mcp.ClientSess
 	srv.Add(tools...)
 	ours, theirs := net.Pipe()
 	go srv.ServeStream(context.WithoutCancel(t.Context()), theirs, theirs)
-	cs, err := mcp.NewClient(impl, &mcp.ClientOptions{ElicitationHandler: p.answer}).Connect(t.Context(), &mcp.IOTransport{Reader: ours, Writer: ours}, nil)
+	cs, err := mcp.NewClient(impl, &mcp.ClientOptions{ElicitationHandler: p.answer}).Connect(t.Context(), &mcp.IOTransport{Reader: ours, Writer: ours}, &mcp.ClientSessionOptions{ProtocolVersion: version})
 	if err != nil {
 		t.Fatal(err)
 	}

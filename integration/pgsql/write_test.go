@@ -128,9 +128,18 @@ func TestWriteDeleteIsConfirmed(t *testing.T) {
 // TestWriteCountIsCheckedAgain changes rows while a person thinks.
 func TestWriteCountIsCheckedAgain(t *testing.T) {
 	t.Parallel()
+	for _, version := range []string{"2025-11-25", "2026-07-28"} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			testCountIsCheckedAgain(t, version)
+		})
+	}
+}
+
+func testCountIsCheckedAgain(t *testing.T, version string) {
 	w, conn := writer(t, "", nil)
 	p := &person{}
-	cs, _ := writeClient(t, pgtool.WriteTools(w), p)
+	cs, _ := writeClientOf(t, pgtool.WriteTools(w), p, version)
 	p.before = func() {
 		if len(p.asked) == 1 {
 			exec(t, conn, "INSERT INTO w.orders (id, status) VALUES (1000, 'open')")
