@@ -45,6 +45,7 @@ var changeStates = map[string]string{
 	"23514": "a value breaks a rule of the table",
 	"23P01": "a row is in conflict with another one",
 	"25006": "the database takes no changes now",
+	"25P04": "the change took longer than allowed",
 	"428C9": "a column gets its value from the database and takes no other",
 	"42501": "permission denied, or a row that row security does not allow",
 	"42883": "the type of a column has no such operator",

@@ -68,8 +68,8 @@ type verdict func(*outcome) error
 // errUndone makes a change end in ROLLBACK that nothing is wrong with.
 var errUndone = errors.New("rolled back")
 
-// transact runs a change and commits it if the verdict is nil. Only if the error
-// is errUnknown may something have changed.
+// transact runs a change and commits it if the verdict is nil. With an error
+// nothing has changed, unless it is an *unknownError.
 func (w *Writer) transact(ctx context.Context, ch *change, judge verdict) (*outcome, error) {
 	p := w.db.pool
 	c, err := p.get(ctx)
@@ -96,7 +96,7 @@ func (w *Writer) transact(ctx context.Context, ch *change, judge verdict) (*outc
 		return nil, lost(err)
 	}
 	if err == nil {
-		err = judge(o)
+		err = w.judged(c, judge, o)
 	}
 	if err != nil {
 		if c.finishBy("ROLLBACK") != nil {
@@ -107,6 +107,20 @@ func (w *Writer) transact(ctx context.Context, ch *change, judge verdict) (*outc
 		return o, err
 	}
 	return o, w.commit(ctx, c, o)
+}
+
+// judged asks for a verdict. If that panics, as types of the operator's may, the
+// connection must not be lost to the pool.
+func (w *Writer) judged(c *conn, judge verdict, o *outcome) error {
+	panicked := true
+	defer func() {
+		if panicked {
+			go w.db.pool.kill(c)
+		}
+	}()
+	err := judge(o)
+	panicked = false
+	return err
 }
 
 func lost(err error) error {

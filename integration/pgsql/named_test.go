@@ -142,3 +142,29 @@ func TestNamedWrite(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// A bomb panics when it is decoded.
+type bomb string
+
+func (*bomb) UnmarshalText([]byte) error    { panic("boom") }
+func (b bomb) MarshalText() ([]byte, error) { return []byte(b), nil }
+
+// TestNamedWritePanics loses neither the only connection nor the truth.
+func TestNamedWritePanics(t *testing.T) {
+	t.Parallel()
+	w, conn := writer(t, "", func(o *pgtool.WriteOptions) { o.MaxConns = 1 })
+	type out struct {
+		Status bomb `json:"status"`
+	}
+	statement := pgtool.NewSQL("UPDATE w.orders SET status = 'x' WHERE id = 1 RETURNING status")
+	cs, _ := writeClient(t, append(pgtool.WriteTools(w),
+		pgtool.NamedWrite[nothing, out](w, mcpsec.ToolSpec{Name: "bomb", Description: "x", Effect: mcpsec.Write}, statement)), &person{})
+	before := hash(t, conn)
+	for range 3 {
+		wants(t, cs, "bomb", args{}, "internal error")
+	}
+	if hash(t, conn) != before {
+		t.Error("something was changed")
+	}
+	wants(t, cs, "pg_insert", args{"table": "w.orders", "rows": []args{{"status": "fine"}}}, `"affected":1`)
+}
