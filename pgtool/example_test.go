@@ -31,6 +31,6 @@ func ExampleWhere_Build() {
 	fmt.Printf("SELECT * FROM %s WHERE %s\n", table, sql)
 	fmt.Printf("%q\n", args)
 	// Output:
-	// SELECT * FROM "shop"."orders" WHERE (("status" OPERATOR(pg_catalog.=) $1) OR ("status" OPERATOR(pg_catalog.=) $2)) AND (("total" OPERATOR(pg_catalog.>) $3) OR ("note" IS NULL))
-	// ["open" "'; DROP TABLE orders; --" "100"]
+	// SELECT * FROM "shop"."orders" WHERE ("status" OPERATOR(pg_catalog.=) ANY ($1)) AND (("total" OPERATOR(pg_catalog.>) $2) OR ("note" IS NULL))
+	// ["{\"open\",\"'; DROP TABLE orders; --\"}" "100"]
 }

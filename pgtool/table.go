@@ -112,7 +112,7 @@ WITH RECURSIVE base AS (
 )
 SELECT l.s, l.n, c.relkind IN ('r', 'p') AND NOT EXISTS (SELECT 1 FROM pg_partition_tree(c.oid) t
 	JOIN pg_class f ON f.oid = t.relid WHERE f.relkind = 'f'), c.relhasrules, a.attname, base.base,
-	own(b) OR b.typcategory = 'A' AND own(e)
+	own(b) AND (b.typtype <> 'e' OR b.oid = a.atttypid) OR b.typcategory = 'A' AND own(e)
 FROM listed l JOIN pg_namespace n ON n.nspname = l.s JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = l.n
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN base ON base.oid = a.atttypid JOIN pg_type b ON b.oid = base.base

@@ -34,6 +34,9 @@ type Term struct {
 // written so, as an AND of ORs. One without terms is an error.
 type Where []Term
 
+// boxOID is the type whose arrays have another separator.
+const boxOID = 603
+
 // maxList is how many values an in may have.
 const maxList = 100
 
@@ -158,6 +161,8 @@ func (b *whereBuilder) fits(op string, col column) error {
 	switch {
 	case !col.comparable:
 		return fmt.Errorf("column %s has a type that only is_null and not_null are for", strconv.Quote(col.name))
+	case op == "in" && (t.kind == arrayKind || col.oid == boxOID):
+		return errors.New("in is not for columns that are arrays or boxes")
 	case op == "has" && t.kind != arrayKind:
 		return errors.New("has is for columns that are arrays")
 	case op == "contains" && t.kind != arrayKind && t.name != "jsonb":
@@ -188,32 +193,46 @@ func (b *whereBuilder) between(col column, value []byte) (string, error) {
 	return "(" + low + ") AND (" + high + ")", err
 }
 
+// in compares with one parameter that is an array. A long OR of single ones takes
+// some servers minutes, and memory without bound, to plan.
 func (b *whereBuilder) in(col column, value []byte) (string, error) {
 	values, err := elements(value)
 	if err != nil || len(values) == 0 || len(values) > maxList {
 		return "", fmt.Errorf("in needs a value that is an array of 1 to %d", maxList)
 	}
-	parts := make([]string, len(values))
+	text := []byte{'{'}
 	for i, v := range values {
-		text, err := b.compare(col, "eq", v)
+		if i > 0 {
+			text = append(text, ',')
+		}
+		elem, err := b.checked(col, v)
 		if err != nil {
 			return "", err
 		}
-		parts[i] = "(" + text + ")"
+		text = appendQuoted(text, elem)
 	}
-	return strings.Join(parts, " OR "), nil
+	return quoteName(col.name) + " OPERATOR(pg_catalog.=) ANY (" + b.place(append(text, '}')) + ")", nil
 }
 
 // param adds a value and returns its place.
 func (b *whereBuilder) param(col column, value []byte) (string, error) {
+	text, err := b.checked(col, value)
+	if err != nil {
+		return "", err
+	}
+	return b.place(text), nil
+}
+
+// checked returns a value that is compared as a text.
+func (b *whereBuilder) checked(col column, value []byte) ([]byte, error) {
 	text, err := b.types.jsonArg(col.oid, value)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("the value for column %s %w", strconv.Quote(col.name), err)
+		return nil, fmt.Errorf("the value for column %s %w", strconv.Quote(col.name), err)
 	case text == nil:
-		return "", errors.New("a condition needs a value that is not null; is_null and not_null are for that")
+		return nil, errors.New("a condition needs a value that is not null; is_null and not_null are for that")
 	}
-	return b.place(text), nil
+	return text, nil
 }
 
 func (b *whereBuilder) place(text []byte) string {

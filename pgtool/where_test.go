@@ -31,7 +31,7 @@ func TestWhereBuild(t *testing.T) {
 		{`[{"column":"id","op":"lt","value":"1","or":[{"column":"name","op":"ilike","value":"%a"}]}]`, `(("id" OPERATOR(pg_catalog.<) $3) OR ("name" OPERATOR(pg_catalog.~~*) $4))`, `1|%a`},
 		{`[{"column":"own","op":"is_null","not":true}]`, `(NOT ("own" IS NULL))`, ``},
 		{`[{"column":"id","op":"between","value":[1,2]}]`, `(("id" OPERATOR(pg_catalog.>=) $3) AND ("id" OPERATOR(pg_catalog.<=) $4))`, `1|2`},
-		{`[{"column":"name","op":"in","value":["a","b"],"not":true}]`, `(NOT (("name" OPERATOR(pg_catalog.=) $3) OR ("name" OPERATOR(pg_catalog.=) $4)))`, `a|b`},
+		{`[{"column":"name","op":"in","value":["a","b"],"not":true}]`, `(NOT ("name" OPERATOR(pg_catalog.=) ANY ($3)))`, `{"a","b"}`},
 		{`[{"column":"tags","op":"has","value":"a"},{"column":"tags","op":"contains","value":["a","b"]}]`, `($3 OPERATOR(pg_catalog.=) ANY ("tags")) AND ("tags" OPERATOR(pg_catalog.@>) $4)`, `a|{"a","b"}`},
 		{`[{"column":"meta","op":"contains","value":{"a": 1}}]`, `("meta" OPERATOR(pg_catalog.@>) $3)`, `{"a": 1}`},
 		{`[{"column":"we\"ird","op":"ne","value":true},{"column":"id","op":"not_null"}]`, `("we""ird" OPERATOR(pg_catalog.<>) $3) AND ("id" IS NOT NULL)`, `t`},
@@ -55,7 +55,7 @@ func TestWhereRefuses(t *testing.T) {
 		`[{"column":"id","op":"eq","value":null}]`, `[{"column":"id","op":"eq","value":[1]}]`, `[{"column":"id","op":"eq","value":true}]`,
 		`[{"column":"id","op":"between","value":[1]}]`, `[{"column":"id","op":"between","value":[1,2,3]}]`, `[{"column":"id","op":"in","value":[]}]`, `[{"column":"id","op":"in","value":1}]`,
 		`[{"column":"id","op":"like","value":"1"}]`, `[{"column":"id","op":"has","value":1}]`, `[{"column":"name","op":"contains","value":"x"}]`, `[{"column":"own","op":"eq","value":"x"}]`,
-		`[{"column":"name","op":"is_null","value":1}]`, `[{"column":"name","op":"eq","value":"\u0000"}]`, `[{"column":"tags","op":"has","value":null}]`,
+		`[{"column":"name","op":"is_null","value":1}]`, `[{"column":"name","op":"eq","value":"\u0000"}]`, `[{"column":"tags","op":"has","value":null}]`, `[{"column":"tags","op":"in","value":[["a"]]}]`, `[{"column":"name","op":"in","value":["a",null]}]`,
 	} {
 		var w Where
 		if err := json.Unmarshal([]byte(where), &w); err != nil {

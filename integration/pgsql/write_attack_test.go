@@ -193,6 +193,40 @@ func TestWriteOperators(t *testing.T) {
 	wants(t, cs, "pg_update", args{"table": "w.codes", "set": args{"code": "x"}, "where": where("odd", "eq", "(1)")}, "only is_null and not_null")
 }
 
+// TestWriteInOfEveryType compares columns of many types with lists.
+func TestWriteInOfEveryType(t *testing.T) {
+	t.Parallel()
+	types := []string{"int2", "int4", "int8", "numeric", "float8", "text", "varchar(9)", "char(3)", "w.mood", "w.dom", "uuid", "date", "timestamptz", "bool", "bytea", "jsonb", "inet", "interval", "name"}
+	values := []string{"1", "1", "1", "1.5", "1.5", "a\"b", "x", "x", "sad", "1", "b0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "2024-01-01", "2024-01-01T00:00:00Z", "true", "AQ==", `{"a": 1}`, "10.0.0.1", "P1D", "n"}
+	sql := "CREATE TYPE w.mood AS ENUM ('sad', 'glad'); CREATE DOMAIN w.dom AS int; CREATE TABLE w.every (n int"
+	table := pgtool.Table{Schema: "w", Name: "every", Insert: []string{"n"}, Update: []string{"n"}}
+	given := args{"n": 0}
+	for i, typ := range types {
+		c := "c" + itoa(i)
+		sql += ", " + c + " " + typ
+		table.Read, table.Insert = append(table.Read, c), append(table.Insert, c)
+		given[c] = values[i]
+		if typ == "bool" || typ == "jsonb" {
+			given[c] = decode[any]([]byte(values[i]))
+		}
+	}
+	w, _ := writer(t, sql+")", func(o *pgtool.WriteOptions) { o.Tables = []pgtool.Table{table}; unasked(o) })
+	cs, _ := writeClient(t, pgtool.WriteTools(w), &person{})
+	wants(t, cs, "pg_insert", args{"table": "w.every", "rows": []args{given}}, `"affected":1`)
+	for i := range types {
+		c := "c" + itoa(i)
+		for _, op := range []string{"in", "eq"} {
+			value := given[c]
+			if op == "in" {
+				value = []any{value, value}
+			}
+			if got := tell(t, cs, "pg_update", args{"table": "w.every", "set": args{"n": 1}, "where": where(c, op, value)}); !strings.Contains(got, `"affected":1`) {
+				t.Errorf("%s %s: %s", types[i], op, got)
+			}
+		}
+	}
+}
+
 // TestWriteConcurrently has two callers with the same row, many times.
 func TestWriteConcurrently(t *testing.T) {
 	t.Parallel()
