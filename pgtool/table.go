@@ -102,7 +102,7 @@ func tablesJSON(tables []Table) string {
 // targetsSQL lists the columns of the tables, with the type that a domain is made
 // of in the end. Only types of PostgreSQL's own, enums and arrays of them have
 // the operators of pg_catalog that conditions are written with: for citext, =
-// would mean that of text.
+// would mean that of text. A domain over an enum has none.
 const targetsSQL = `
 WITH RECURSIVE base AS (
 	SELECT t.oid, t.oid AS base FROM pg_type t WHERE t.typtype <> 'd'
