@@ -179,8 +179,8 @@ func TestWriteTenants(t *testing.T) {
 // a column, in a schema of the search_path: it must not be taken.
 func TestWriteOperators(t *testing.T) {
 	t.Parallel()
-	tables := []pgtool.Table{{Schema: "w", Name: "codes", Read: []string{"id", "code", "odd"}, Update: []string{"code"}}}
-	w, _ := writer(t, `CREATE TYPE w.odd AS (a int); CREATE TABLE w.codes (id int, code varchar(20), odd w.odd); INSERT INTO w.codes VALUES (1, 'x'), (2, 'y');
+	tables := []pgtool.Table{{Schema: "w", Name: "codes", Read: []string{"id", "code", "odd", "mood"}, Update: []string{"code"}}}
+	w, _ := writer(t, `CREATE TYPE w.odd AS (a int); CREATE TYPE w.m AS ENUM ('sad'); CREATE DOMAIN w.mood AS w.m; CREATE TABLE w.codes (id int, code varchar(20), odd w.odd, mood w.mood); INSERT INTO w.codes VALUES (1, 'x'), (2, 'y');
 		CREATE FUNCTION w.always(varchar, varchar) RETURNS bool LANGUAGE sql AS 'SELECT true';
 		CREATE OPERATOR w.= (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = w.always)`, func(o *pgtool.WriteOptions) {
 		o.Tables = tables
@@ -191,6 +191,7 @@ func TestWriteOperators(t *testing.T) {
 		wants(t, cs, "pg_update", args{"table": "w.codes", "set": args{"code": "x"}, "where": op}, `"affected":1`)
 	}
 	wants(t, cs, "pg_update", args{"table": "w.codes", "set": args{"code": "x"}, "where": where("odd", "eq", "(1)")}, "only is_null and not_null")
+	wants(t, cs, "pg_update", args{"table": "w.codes", "set": args{"code": "x"}, "where": where("mood", "eq", "sad")}, "only is_null and not_null")
 }
 
 // TestWriteInOfEveryType compares columns of many types with lists.
