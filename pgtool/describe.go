@@ -26,12 +26,12 @@ type describeOut struct {
 	About   json.RawMessage   `json:"about"`
 }
 
-// DescribeTool returns pg_describe, which describes one table, view, sequence,
+// describeTool returns pg_describe, which describes one table, view, sequence,
 // type, function or extension. It shows what the role may read: a column without
 // SELECT is left out, and with it all that names it, and so is what names an
 // object that is not permitted. Defaults are shown: whoever may read a column
 // can ask the catalogs for its default, and secrets of known form are masked.
-func DescribeTool(db *DB) *mcpsec.Tool {
+func describeTool(db *DB) *mcpsec.Tool {
 	return mcpsec.NewTool(db.spec("pg_describe", "Describe one PostgreSQL object of pg_list_objects: columns, constraints, foreign keys both ways, "+
 		"indexes, triggers, policies, estimated rows, size. next, if present, is the next after."),
 		func(ctx context.Context, in describeIn) (describeOut, error) { return db.describe(ctx, in) })

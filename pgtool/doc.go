@@ -1,4 +1,5 @@
-// Package pgtool gives a model a PostgreSQL database to read:
+// Package pgtool gives a model a PostgreSQL database to read, and listed tables of
+// it to write to:
 //
 //	url, err := redact.SecretFromEnv("DATABASE_URL") // or SecretFromFile
 //	if err != nil {
@@ -32,7 +33,55 @@
 // another session, and say what they could not see. The SQL that they advise is
 // for a person. [Resources] and [Prompts] go with both sets.
 //
+// # Named queries
+//
+// [NamedQuery] makes a typed tool of one statement of the operator's, whose values
+// are parameters. A model that has only such tools chooses no SQL at all:
+//
+//	type In struct{ Customer int64 `json:"customer"` }
+//	type Out struct{ ID int64 `json:"id"`; Status string `json:"status"` }
+//	srv.Add(pgtool.NamedQuery[In, Out](db, mcpsec.ToolSpec{
+//		Name: "orders", Description: "Orders of a customer.",
+//	}, pgtool.NewSQL("SELECT id, status FROM shop.orders WHERE customer_id = :customer")))
+//
+// # Writing
+//
+// What writes has a role, a pool and a type of its own:
+//
+//	w, err := pgtool.OpenWriter(ctx, pgtool.WriteOptions{
+//		Options: pgtool.Options{URL: url},
+//		Tables: []pgtool.Table{{
+//			Schema: "shop", Name: "orders", Read: []string{"id", "status", "version"},
+//			Update: []string{"status", "version"}, Delete: true,
+//		}},
+//	})
+//	if err != nil {
+//		return err // names what the role can do beyond the list, or lacks of it
+//	}
+//	defer w.Close()
+//	srv.Add(pgtool.WriteTools(w)...) // Options.Mode of the server must allow them
+//
+// A call names a table, columns and values, and never SQL: names are looked up in
+// the list, values are parameters, operators are those of pg_catalog. Its
+// transaction is committed only when the rows that it touched were counted, in all
+// tables, and are no more than MaxAffected and just as many as were expected. What
+// cannot be undone is run and rolled back first, and a person is shown the counts;
+// if they are others when it counts, nothing is changed. An answer tells what
+// became of the data: done, or nothing was changed. If the connection is lost in
+// COMMIT the server is asked on another one; only if that is in vain, or the server
+// has been restarted since, it says that nobody knows.
+//
 // # What it does not protect
+//
+// Triggers, defaults and foreign keys of the tables do what their owner has written.
+// The counts name the tables that they touch, listed or not, and do not see what
+// they do outside the database. Counts are of rows and not of their contents: those
+// may have changed between the question and the run. Sequences go on, and locks are
+// held for a moment, also in a run that is rolled back. A numeric is rounded to its
+// column's scale, as everywhere in PostgreSQL; returning shows what was stored. A
+// null for a json column is NULL and not the json null. A SQL is a constant for
+// every caller who does not go out of their way: generic code can make a variable of
+// the type that NewSQL takes.
 //
 // The role decides which rows can be read. pg_query can name any table, view or
 // function that the role may use, also in schemas that Options.Schemas does not

@@ -60,18 +60,14 @@ func TestSetupSQLPanics(t *testing.T) {
 
 // listed returns the tools that a client is shown, and how many bytes the
 // server's answer to tools/list has.
-func listed(t *testing.T, set func(*DB) []*mcpsec.Tool) ([]*mcp.Tool, int) {
+func listed(t *testing.T, tools []*mcpsec.Tool) ([]*mcp.Tool, int) {
 	t.Helper()
-	o, err := Options{URL: redact.NewSecret("x")}.withDefaults()
-	if err != nil {
-		t.Fatal(err)
-	}
 	impl := &mcp.Implementation{Name: "test", Version: "1"}
-	srv, err := mcpsec.NewServer(impl, mcpsec.Options{Audit: mcpsec.NewAuditLog(io.Discard), Log: slog.DiscardHandler})
+	srv, err := mcpsec.NewServer(impl, mcpsec.Options{Audit: mcpsec.NewAuditLog(io.Discard), Log: slog.DiscardHandler, Mode: mcpsec.Destroy})
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv.Add(set(&DB{o: o})...)
+	srv.Add(tools...)
 	ours, theirs := net.Pipe()
 	defer ours.Close()
 	go srv.ServeStream(context.WithoutCancel(t.Context()), theirs, theirs)
@@ -102,29 +98,32 @@ func listed(t *testing.T, set func(*DB) []*mcpsec.Tool) ([]*mcp.Tool, int) {
 // its context.
 func TestToolsGolden(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		file string
-		set  func(*DB) []*mcpsec.Tool
-		most int
-	}{
-		{"tools.json", ReadTools, 4 << 10},
-		{"inspect.json", InspectTools, 9 << 10},
-		{"", everything, 24 << 10},
-	} {
-		list, n := listed(t, test.set)
-		t.Logf("tools/list of %d tools has %d bytes", len(list), n)
-		if n >= test.most {
-			t.Errorf("%s: tools/list takes %d bytes of the model's context, want less than %d", test.file, n, test.most)
-		}
-		if test.file == "" {
-			continue
-		}
-		pretty, err := json.MarshalIndent(list, "", "  ")
-		if err != nil {
-			t.Fatal(err)
-		}
-		golden(t, test.file, append(pretty, '\n'))
+	o, err := Options{URL: redact.NewSecret("x")}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
 	}
+	goldenTools(t, "tools.json", ReadTools(&DB{o: o}), 4<<10)
+	goldenTools(t, "inspect.json", InspectTools(&DB{o: o}), 9<<10)
+	all := append(everything(&DB{o: o}), WriteTools(offline(t, writeOptions()))...)
+	if list, n := listed(t, all); n >= 24<<10 {
+		t.Errorf("%d tools take %d bytes, want less than %d", len(list), n, 24<<10)
+	} else {
+		t.Logf("all %d tools take %d bytes", len(list), n)
+	}
+}
+
+func goldenTools(t *testing.T, name string, tools []*mcpsec.Tool, most int) {
+	t.Helper()
+	list, n := listed(t, tools)
+	t.Logf("tools/list of %d tools has %d bytes", len(list), n)
+	if n >= most {
+		t.Errorf("%s: tools/list takes %d bytes of the model's context, want less than %d", name, n, most)
+	}
+	pretty, err := json.MarshalIndent(list, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, name, append(pretty, '\n'))
 }
 
 // everything is all tools that there are.

@@ -14,8 +14,8 @@ type schemasOut struct {
 	More    bool              `json:"more,omitzero"`
 }
 
-// ListSchemasTool returns pg_list_schemas, which lists the schemas.
-func ListSchemasTool(db *DB) *mcpsec.Tool {
+// listSchemasTool returns pg_list_schemas, which lists the schemas.
+func listSchemasTool(db *DB) *mcpsec.Tool {
 	return mcpsec.NewTool(db.spec("pg_list_schemas", "List the PostgreSQL schemas and how many tables each has. Start here."),
 		func(ctx context.Context, _ none) (out schemasOut, err error) {
 			err = db.catalog(ctx, &out, schemasSQL)
@@ -57,9 +57,9 @@ type objectsOut struct {
 
 const defaultObjects = 100
 
-// ListObjectsTool returns pg_list_objects, which lists tables, views and other
+// listObjectsTool returns pg_list_objects, which lists tables, views and other
 // objects.
-func ListObjectsTool(db *DB) *mcpsec.Tool {
+func listObjectsTool(db *DB) *mcpsec.Tool {
 	return mcpsec.NewTool(db.spec("pg_list_objects", "List PostgreSQL objects by schema, kind or name; rows is an estimate. "+
 		"next, if present, is the next after. For columns use pg_describe."),
 		func(ctx context.Context, in objectsIn) (out objectsOut, err error) {

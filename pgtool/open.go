@@ -70,7 +70,7 @@ func (db *DB) start(ctx context.Context, c *pgconn.Config) error {
 		if !plainName(setup.Database) {
 			setup.Database = "the database"
 		}
-		return &roleError{faults, SetupSQL(setup)}
+		return &roleError{faults, "only read", SetupSQL(setup)}
 	}
 	db.vetted.Store(true)
 	return nil

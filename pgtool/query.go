@@ -22,8 +22,8 @@ type queryOut struct {
 	Hint      string            `json:"hint,omitempty"`
 }
 
-// QueryTool returns pg_query, which runs one statement that only reads.
-func QueryTool(db *DB) *mcpsec.Tool {
+// queryTool returns pg_query, which runs one statement that only reads.
+func queryTool(db *DB) *mcpsec.Tool {
 	return mcpsec.NewTool(db.spec("pg_query", fmt.Sprintf("Run one PostgreSQL statement that only reads: SELECT, WITH, VALUES, TABLE, "+
 		"EXPLAIN without ANALYZE, or SHOW. Pass values as params. At most %d rows, %d bytes, %s. "+
 		"int8 and numeric come as strings. For columns see pg_describe.",

@@ -106,6 +106,11 @@ func (db *DB) answer(ctx context.Context, q *query) (*Answer, error) {
 	if err != nil {
 		return nil, modelError(shifted(err, q.offset))
 	}
+	return db.typed(r), nil
+}
+
+// typed names the types of a result, as far as they are known.
+func (db *DB) typed(r *result) *Answer {
 	a := &Answer{Columns: make([]Column, len(r.fields)), More: r.more, r: r, types: &db.types}
 	for i, f := range r.fields {
 		t, ok := db.types.of(f.oid)
@@ -114,7 +119,7 @@ func (db *DB) answer(ctx context.Context, q *query) (*Answer, error) {
 		}
 		a.Columns[i] = Column{f.name, t.name}
 	}
-	return a, nil
+	return a
 }
 
 // shifted makes a position in what was sent one in the caller's text.

@@ -5,15 +5,16 @@ import (
 	"strings"
 )
 
-// A roleError lists what a role can do beyond reading.
+// A roleError lists what a role can do beyond what it should.
 type roleError struct {
 	faults []string
+	should string // as in "only read"
 	setup  string
 }
 
 func (e *roleError) Error() string {
 	return "the role is not fit for a model:\n  - " + strings.Join(e.faults, "\n  - ") +
-		"\nUse a role that can only read. A superuser makes one so:\n\n" + e.setup
+		"\nUse a role that can " + e.should + ". A superuser makes one so:\n\n" + e.setup
 }
 
 // maxFaults bounds the list. Each kind of fault has few objects in it.
@@ -22,16 +23,22 @@ const maxFaults = 200
 // faults returns what the role can do beyond reading, itself or as another role
 // that it can become.
 func (db *DB) faults(ctx context.Context) ([]string, error) {
+	return db.faultsBeyond(ctx, readerFaults, nil)
+}
+
+// faultsBeyond returns what the role can do beyond reading and the tables that
+// listed has, as JSON. writes is the part of faultsSQL for these.
+func (db *DB) faultsBeyond(ctx context.Context, writes string, listed []byte) ([]string, error) {
 	r, err := db.query(ctx, &query{sql: parameterACLSQL, own: true, maxRows: 1, maxBytes: 1 << 10})
 	if err != nil {
 		return nil, err
 	}
-	sql := strings.Replace(faultsSQL, "{parameters}", "", 1)
-	r.each(func([][]byte) bool {
-		sql = strings.Replace(faultsSQL, "{parameters}", parameterFaults, 1)
-		return true
-	})
-	r, err = db.query(ctx, &query{sql: sql, own: true, maxRows: maxFaults, maxBytes: 256 << 10})
+	parameters := ""
+	if r.rows > 0 {
+		parameters = parameterFaults
+	}
+	sql := strings.NewReplacer("{parameters}", parameters, "{writes}", writes, "{listed}", listedSQL).Replace(faultsSQL)
+	r, err = db.query(ctx, &query{sql: sql, own: true, args: [][]byte{listed}, maxRows: maxFaults, maxBytes: 256 << 10})
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +82,7 @@ WITH me AS (
 	SELECT i.classoid, i.objoid FROM pg_init_privs i
 	WHERE i.objoid < 16384 AND i.objsubid = 0 AND i.privtype = 'i' AND NOT EXISTS (
 		SELECT 1 FROM aclexplode(i.initprivs) a WHERE a.grantee = 0 AND a.privilege_type IN ('EXECUTE', 'SELECT'))
-), f(rank, fault, object) AS (
+){listed}, f(rank, fault, object) AS (
 	SELECT 0, 'the role is not the one that logs in, and can return to it: ', quote_ident(session_user) || ' has a setting of role, ' || quote_ident(current_user)
 		WHERE session_user <> current_user
 	UNION ALL SELECT 1, who || ' is a superuser', NULL FROM r WHERE rolsuper
@@ -92,14 +99,7 @@ WITH me AS (
 		FROM own WHERE has_database_privilege(own.oid, current_database(), 'CREATE')
 	UNION ALL SELECT 9, who || ' has CREATE on schema ', quote_ident(n.nspname)
 		FROM own, pg_namespace n WHERE n.nspname !~ '^pg_(toast|temp)' AND has_schema_privilege(own.oid, n.oid, 'CREATE')
-	UNION ALL SELECT 10, who || ' can write to ', quote_ident(n.nspname) || '.' || quote_ident(c.relname)
-		FROM own, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_(catalog|toast|temp)' AND n.nspname <> 'information_schema'
-			AND (has_table_privilege(own.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')
-				OR has_any_column_privilege(own.oid, c.oid, 'INSERT, UPDATE'))
-	UNION ALL SELECT 11, who || ' can change sequence ', quote_ident(n.nspname) || '.' || quote_ident(c.relname)
-		FROM own, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE c.relkind = 'S' AND has_sequence_privilege(own.oid, c.oid, 'UPDATE, USAGE')
+	{writes}
 	UNION ALL SELECT 12, who || ' has, by default privileges, more than SELECT on tables to come: ',
 			'those of ' || quote_ident(pg_get_userbyid(d.defaclrole)) || coalesce(' in ' || quote_ident(n.nspname), '')
 		FROM own, pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace

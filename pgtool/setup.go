@@ -10,27 +10,25 @@ import (
 type SetupOptions struct {
 	// Database is the database to read. Required.
 	Database string
-	// Role is the new role's name. Defaults to mcp_reader.
+	// Role is the new role's name. Defaults to mcp_reader, or to mcp_writer if
+	// there are Tables.
 	Role string
-	// Schemas are the schemas to read. Defaults to public.
+	// Schemas are the schemas to read. Defaults to public, or to those of Tables.
 	Schemas []string
+	// Tables are the tables to write, as in WriteOptions. Defaults to none: a role
+	// that reads.
+	Tables []Table
 	// MaxConns is how many connections the role may have. Defaults to 10, two
 	// more than the default of Options.MaxConns.
 	MaxConns int
 }
 
-// SetupSQL returns the SQL that creates a role which [Open] accepts, for a
-// superuser to read, adapt and run in the database, with psql or any driver. It
+// SetupSQL returns the SQL that creates a role which [Open] accepts, or
+// [OpenWriter] if there are Tables, for a superuser to read, adapt and run in the database, with psql or any driver. It
 // holds no password: the last comment says how to set one. It panics if
 // Database is empty or a name cannot be one.
 func SetupSQL(o SetupOptions) string {
-	if o.Role == "" {
-		o.Role = "mcp_reader"
-	}
-	if len(o.Schemas) == 0 {
-		o.Schemas = []string{"public"}
-	}
-	o.MaxConns = or(o.MaxConns, 10)
+	o = o.withDefaults()
 	for _, name := range append([]string{o.Database, o.Role}, o.Schemas...) {
 		if !plainName(name) {
 			panic(fmt.Sprintf("pgtool: SetupOptions: %q cannot be a name", name))
@@ -44,7 +42,13 @@ func SetupSQL(o SetupOptions) string {
 	if !slices.Contains(o.Schemas, "public") {
 		revoked = append([]string{"public"}, quoted...) // before version 15 everybody may create there
 	}
+	purpose, grants := "read", readerGrants(o, quoted)
+	if len(o.Tables) > 0 {
+		purpose, grants = "write to some tables", writerGrants(o, quoted)
+	}
 	return strings.NewReplacer(
+		"{purpose}", purpose,
+		"{grants}", grants,
 		"{revoked}", strings.Join(revoked, ", "),
 		"{role}", quoteName(o.Role),
 		"{database}", quoteName(o.Database),
@@ -53,7 +57,90 @@ func SetupSQL(o SetupOptions) string {
 	).Replace(setupSQL)
 }
 
-const setupSQL = `-- A role that can only read. It inherits nothing and becomes nobody else.
+func (o SetupOptions) withDefaults() SetupOptions {
+	if o.Role == "" {
+		o.Role = "mcp_reader"
+		if len(o.Tables) > 0 {
+			o.Role = "mcp_writer"
+		}
+	}
+	o.Schemas = slices.Clone(o.Schemas)
+	if len(o.Schemas) == 0 && len(o.Tables) == 0 {
+		o.Schemas = []string{"public"}
+	}
+	for _, t := range o.Tables {
+		if err := t.check(); err != nil {
+			panic("pgtool: SetupOptions: " + err.Error())
+		}
+		if !slices.Contains(o.Schemas, t.Schema) {
+			o.Schemas = append(o.Schemas, t.Schema)
+		}
+	}
+	o.MaxConns = or(o.MaxConns, 10)
+	return o
+}
+
+func readerGrants(o SetupOptions, schemas []string) string {
+	return `-- What may be read. Name tables instead of ALL TABLES if some of them are not
+-- for a model; columns can be named too: GRANT SELECT (id, name) ON staff TO ...
+` + commonGrants(o, schemas) +
+		"GRANT SELECT ON ALL TABLES IN SCHEMA " + strings.Join(schemas, ", ") + " TO " + quoteName(o.Role) + ";"
+}
+
+func commonGrants(o SetupOptions, schemas []string) string {
+	return "GRANT CONNECT ON DATABASE " + quoteName(o.Database) + " TO " + quoteName(o.Role) + ";\n" +
+		"GRANT USAGE ON SCHEMA " + strings.Join(schemas, ", ") + " TO " + quoteName(o.Role) + ";\n"
+}
+
+// writerGrants grants what is listed and no more.
+func writerGrants(o SetupOptions, schemas []string) string {
+	lines := []string{"-- What may be written, and what a condition or an answer may show.\n" + strings.TrimSuffix(commonGrants(o, schemas), "\n")}
+	for _, t := range o.Tables {
+		ident := quoteName(t.Schema) + "." + quoteName(t.Name)
+		lines = append(lines, "GRANT "+strings.Join(t.grants(), ", ")+" ON "+ident+" TO "+quoteName(o.Role)+";")
+		if len(t.Insert) > 0 {
+			body := strings.NewReplacer("{table}", quoteText(ident), "{role}", quoteText(o.Role)).Replace(sequenceGrants)
+			lines = append(lines, "DO "+quoteText(body)+";")
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (t Table) grants() []string {
+	read := slices.Concat(t.Read, t.Key)
+	if len(t.Key) > 0 {
+		read = append(read, t.Update...) // which an upsert reads
+	}
+	var out []string
+	for _, g := range []struct {
+		privilege string
+		columns   []string
+	}{{"SELECT", read}, {"INSERT", t.Insert}, {"UPDATE", t.Update}} {
+		if len(g.columns) > 0 {
+			names := slices.Sorted(slices.Values(g.columns))
+			out = append(out, g.privilege+" ("+quotedList(slices.Compact(names))+")")
+		}
+	}
+	if t.Delete {
+		out = append(out, "DELETE")
+	}
+	return out
+}
+
+// sequenceGrants lets defaults take numbers from the sequences of a table.
+const sequenceGrants = `
+DECLARE
+  s regclass;
+BEGIN
+  FOR s IN SELECT d.objid::regclass FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class c ON c.oid = d.objid
+    WHERE d.classid = 'pg_class'::regclass AND d.refobjid = {table}::regclass AND d.deptype = 'a' AND c.relkind = 'S'
+  LOOP
+    EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %I', s, {role});
+  END LOOP;
+END
+`
+
+const setupSQL = `-- A role that can only {purpose}. It inherits nothing and becomes nobody else.
 CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS
   CONNECTION LIMIT {conns};
 ALTER ROLE {role} SET default_transaction_read_only = on;
@@ -87,11 +174,7 @@ BEGIN
 END
 $$;
 
--- What may be read. Name tables instead of ALL TABLES if some of them are not
--- for a model; columns can be named too: GRANT SELECT (id, name) ON staff TO ...
-GRANT CONNECT ON DATABASE {database} TO {role};
-GRANT USAGE ON SCHEMA {schemas} TO {role};
-GRANT SELECT ON ALL TABLES IN SCHEMA {schemas} TO {role};
+{grants}
 
 -- Set a password with psql, which sends no plain text:  \password {role}
 `

@@ -9,10 +9,10 @@ import (
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
-// ReadTools returns the tools that read: [ListSchemasTool], [ListObjectsTool],
-// [DescribeTool] and [QueryTool].
+// ReadTools returns the tools that read: pg_list_schemas, pg_list_objects,
+// pg_describe and pg_query. Their Name methods tell them apart.
 func ReadTools(db *DB) []*mcpsec.Tool {
-	return []*mcpsec.Tool{ListSchemasTool(db), ListObjectsTool(db), DescribeTool(db), QueryTool(db)}
+	return []*mcpsec.Tool{listSchemasTool(db), listObjectsTool(db), describeTool(db), queryTool(db)}
 }
 
 // spec is what all tools have in common. What a database says is private, and
@@ -78,14 +78,7 @@ func textArray(names []string) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(b, '"')
-		for _, c := range []byte(n) {
-			if c == '"' || c == '\\' {
-				b = append(b, '\\')
-			}
-			b = append(b, c)
-		}
-		b = append(b, '"')
+		b = appendQuoted(b, []byte(n))
 	}
 	return append(b, '}')
 }

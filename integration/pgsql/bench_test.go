@@ -53,7 +53,7 @@ func BenchmarkQuery(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			srv.Add(pgtool.QueryTool(db))
+			srv.Add(pgtool.ReadTools(db)...)
 			benchmark(b, size.sql, func(ctx context.Context, c net.Conn) error { return srv.ServeStream(ctx, c, c) })
 		})
 	}

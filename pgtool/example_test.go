@@ -1,0 +1,36 @@
+package pgtool_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log"
+
+	"github.com/mcpsec/mcpsec-go/pgtool"
+)
+
+// A condition that came from outside becomes a part of a statement and its
+// arguments, for any driver.
+func ExampleWhere_Build() {
+	var where pgtool.Where
+	if err := json.Unmarshal([]byte(`[
+		{"column": "status", "op": "in", "value": ["open", "'; DROP TABLE orders; --"]},
+		{"column": "total", "op": "gt", "value": 100, "or": [{"column": "note", "op": "is_null"}]}
+	]`), &where); err != nil {
+		log.Fatal(err)
+	}
+	sql, args, err := where.Build([]pgtool.Column{
+		{Name: "status", Type: "text"}, {Name: "total", Type: "numeric"}, {Name: "note", Type: "text"},
+	}, 1)
+	if err != nil {
+		log.Fatal(err)
+	}
+	table, err := pgtool.NewIdent("shop", "orders")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("SELECT * FROM %s WHERE %s\n", table, sql)
+	fmt.Printf("%q\n", args)
+	// Output:
+	// SELECT * FROM "shop"."orders" WHERE ("status" OPERATOR(pg_catalog.=) ANY ($1)) AND (("total" OPERATOR(pg_catalog.>) $2) OR ("note" IS NULL))
+	// ["{\"open\",\"'; DROP TABLE orders; --\"}" "100"]
+}
