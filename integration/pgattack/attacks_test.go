@@ -38,11 +38,14 @@ func attacks(t testing.TB) []attack {
 	return all
 }
 
-// open attacks are known to do harm, as it stands in the documentation.
-var openAttacks = map[string][]string{
-	"superuser": {},
-	"reader":    {},
-	"hardened":  {},
+// open are the attacks that may do harm, as the documentation says. No gate
+// bounds the memory of one aggregate; without temp_file_limit, which only a
+// superuser can set, nor the disk of one sort; and what the role may read is for
+// the role to say, so that in front of a superuser nothing is secret.
+var open = map[string][]string{
+	"superuser": {"A159", "A160", "A161", "A173", "A174", "A200", "A201", "A204", "A205", "A207"},
+	"reader":    {"A159", "A160", "A161", "A173", "A174"},
+	"hardened":  {"A159", "A160", "A161"},
 }
 
 // TestAttacks tries the corpus on every stage.
@@ -51,7 +54,6 @@ func TestAttacks(t *testing.T) {
 	for _, name := range stages {
 		s := newStage(t, name)
 		victim(t, s)
-		var harmed []string
 		for _, a := range attacks(t) {
 			row := table[a.Category]
 			if row == nil {
@@ -61,14 +63,13 @@ func TestAttacks(t *testing.T) {
 			n := row[name]
 			n[1]++
 			if s.harmed(t, a) {
-				harmed = append(harmed, a.ID)
 				n[0]++
 				t.Logf("%s: harm by %s (%s): %.200s", name, a.ID, a.Name, a.SQL)
+				if !slices.Contains(open[name], a.ID) {
+					t.Errorf("%s: %s did harm", name, a.ID)
+				}
 			}
 			row[name] = n
-		}
-		if want := openAttacks[name]; !slices.Equal(harmed, want) {
-			t.Errorf("%s: harm by %q, want %q", name, harmed, want)
 		}
 	}
 	t.Log(tabulate(table))
@@ -120,6 +121,9 @@ func (s *stage) harmed(t *testing.T, a attack) bool {
 		}
 	}()
 	s.await(t, a)
+	if a.Detect.Kind == "next" && s.nextMatches(t, a) {
+		return false // it is so anyway, as a role becomes itself
+	}
 	var before int
 	switch a.Detect.Kind {
 	case "notify":
@@ -130,11 +134,6 @@ func (s *stage) harmed(t *testing.T, a attack) bool {
 		before = s.temporary(t)
 	}
 	start := time.Now()
-	defer func() {
-		if d := time.Since(start); d > 1500*time.Millisecond {
-			t.Logf("%s took %s", a.ID, d)
-		}
-	}()
 	text, failed := s.query(t, s.fill.Replace(a.SQL))
 	return s.detect(t, a, text, failed, before, time.Since(start))
 }
@@ -170,8 +169,7 @@ func (s *stage) detect(t *testing.T, a attack, text string, failed bool, before 
 	case "completes":
 		return !failed
 	case "next":
-		text, _ := s.query(t, d.SQL)
-		return matches(text)
+		return s.nextMatches(t, a)
 	case "next_db":
 		s.query(t, d.SQL)
 		return ask[bool](t, s.conn, d.Check)
@@ -201,6 +199,14 @@ func (s *stage) detect(t *testing.T, a attack, text string, failed bool, before 
 	}
 	t.Fatalf("attack %s: detect %q is not known", a.ID, a.Detect.Kind)
 	return false
+}
+
+// nextMatches reports whether the next caller gets what the attack is to bring
+// about.
+func (s *stage) nextMatches(t *testing.T, a attack) bool {
+	t.Helper()
+	text, _ := s.query(t, a.Detect.SQL)
+	return regexp.MustCompile(a.Detect.Re).MatchString(text)
 }
 
 // refusalShows reports whether an error matches only because of its position,

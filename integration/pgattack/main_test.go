@@ -132,6 +132,7 @@ type stage struct {
 	name     string
 	database string
 	conn     *pgx.Conn // the superuser's
+	options  pgtool.Options
 	cs       *mcp.ClientSession
 	fill     *strings.Replacer // of placeholders in statements
 	called   chan struct{}     // by a connection to the listener
@@ -164,10 +165,21 @@ func newStage(t testing.TB, name string) *stage {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	s.cs = client(t, db)
+	s.options, s.cs = o, client(t, db)
 	s.fill = strings.NewReplacer("{{PORT}}", fmt.Sprint(s.conn.Config().Port), "{{SOCK}}", socket(server), "{{DB}}", s.database,
 		"{{SSRF}}", s.listen(t), "{{OUT}}", ask[string](t, s.conn, "SHOW data_directory"), "${PGDATA}", ask[string](t, s.conn, "SHOW data_directory"))
 	return s
+}
+
+// reload opens the database anew, for what has been made meanwhile.
+func (s *stage) reload(t testing.TB) {
+	t.Helper()
+	db, err := pgtool.Open(t.Context(), s.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	s.cs = client(t, db)
 }
 
 // named adds the name of the application to a URL.

@@ -1,6 +1,8 @@
 package sqlcatalog
 
 import (
+	"strings"
+
 	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
 	"github.com/mcpsec/mcpsec-go/internal/sqllex"
 )
@@ -76,10 +78,14 @@ func (c *checker) first(i int) *fault {
 // (3).pg_sleep, or t.pg_sleep with any t of FROM.
 func (c *checker) part(i int) *fault {
 	t := c.tokens[i]
+	relation := false
 	if before := i - 2; before >= 0 && named(c.tokens[before]) {
-		if f := c.inSchema(i, name{c.tokens[before].Value, t.Value}); f != nil {
+		n := name{c.tokens[before].Value, t.Value}
+		if f := c.inSchema(i, n); f != nil {
 			return f
 		}
+		_, relation = c.s.relations[n]
+		relation = relation && c.asRelation(i, before)
 	}
 	if c.is(i+1, "(") {
 		return c.restricted(i)
@@ -88,7 +94,7 @@ func (c *checker) part(i int) *fault {
 		return &fault{attributeText(t.Value), t.Pos}
 	}
 	for _, schema := range c.s.path {
-		if v := c.s.types[name{schema, t.Value}]; v != allowed {
+		if v := c.s.types[name{schema, t.Value}]; v == denied || v == rowType && !relation {
 			return &fault{typeText(t.Value), t.Pos}
 		}
 	}
@@ -99,7 +105,8 @@ func (c *checker) part(i int) *fault {
 func (c *checker) inSchema(i int, n name) *fault {
 	start := i - 2
 	may, known := c.s.schemas[n.schema]
-	if !known || c.s.listed[n] {
+	temporary := strings.HasPrefix(n.schema, "pg_temp") // a name of what a session has made
+	if !known && !temporary || c.s.listed[n] {
 		return nil
 	}
 	if !may {

@@ -20,5 +20,6 @@ REVOKE SELECT ON pg_catalog.pg_user_mappings, pg_catalog.pg_stats, pg_catalog.pg
 REVOKE SELECT ON pg_catalog.pg_proc FROM PUBLIC;
 GRANT SELECT (oid,proname,pronamespace,proowner,prolang,procost,prorows,provariadic,prosupport,prokind,prosecdef,proleakproof,proisstrict,proretset,provolatile,proparallel,pronargs,pronargdefaults,prorettype,proargtypes,proallargtypes,proargmodes,proargnames) ON pg_catalog.pg_proc TO PUBLIC;
 ALTER ROLE mcp_hard IN DATABASE ${DB} SET search_path = shop;
--- pgtool asks it what the role may do; the gate refuses it to callers
+-- what pgtool itself needs, to ask what the role may do and to set its limits; the gate refuses both to callers
 GRANT SELECT ON pg_catalog.pg_roles TO mcp_hard;
+GRANT EXECUTE ON FUNCTION pg_catalog.set_config(text, text, boolean) TO mcp_hard;
