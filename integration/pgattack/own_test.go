@@ -14,6 +14,8 @@ CREATE DOMAIN public.checked AS bigint CHECK (ping(VALUE) > 0);
 CREATE DOMAIN public.fine AS bigint CHECK (VALUE > 0);
 CREATE TABLE public.holds (id int, c public.checked);
 INSERT INTO public.holds VALUES (1, 7);
+CREATE DOMAIN public.email AS text CHECK (ping(pg_catalog.length(VALUE)) > 0);
+CREATE TABLE public.people (id int, email public.email, checked bigint, "by" int);
 CREATE TYPE public.pair AS (a public.checked, b int);
 CREATE TYPE public.wrapped AS (v bigint);
 CREATE FUNCTION public.unwrap(public.wrapped) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM pg_advisory_lock($1.v); RETURN 'x'; END$$;
@@ -84,6 +86,10 @@ var own = map[string][]string{
 		"SELECT repeat('x', least(1000000, 2000000, 99999))",
 	},
 	"types and casts": {
+		"SELECT email FROM (SELECT 1) x, CAST('a' AS email)", "SELECT x.email FROM CAST('a' AS text) x", "SELECT x.email FROM people p, unnest(ARRAY['a']) x", "SELECT x.checked FROM generate_series(1, 1) AS x",
+		"SELECT (SELECT people.checked FROM generate_series(1, 1) people) FROM people", "SELECT people.checked, people x FROM generate_series(1, 1) people", "SELECT p.id FROM people p, LATERAL (SELECT p.checked FROM generate_series(1, 1) p) s",
+		"SELECT cast('a' AS public.email)", "SELECT * FROM json_to_record('{}') AS t(by email)", "SELECT * FROM json_to_record('{}') AS t(\"order\" email)", "SELECT email 'a'", "SELECT email('a') FROM people", "SELECT (CAST(('a') AS email))",
+		"SELECT * FROM XMLTABLE('/r' PASSING '<r/>'::xml COLUMNS a email PATH '.')", "SELECT JSON_QUERY('1', '$' RETURNING email)", "SELECT xmlserialize(content '<a/>'::xml AS email)",
 		"SELECT 4242::checked", "SELECT 4242::public.checked", `SELECT 4242::"checked"`, "SELECT CAST(4242 AS checked)", "SELECT checked '4242'", "SELECT public.checked '4242'", "SELECT checked(4242)",
 		"SELECT public.checked(4242)", "SELECT (4242).checked", "SELECT t.checked FROM (SELECT 4242::bigint) t", "SELECT '{4242}'::checked[]", "SELECT '{4242}'::_checked", "SELECT NULL::pair", "SELECT ROW(4242, 1)::pair",
 		"SELECT * FROM json_to_recordset('[{\"a\":4242}]') AS t(a checked)", "SELECT * FROM json_to_record('{\"a\":{}}') AS t(a public.pair)", "SELECT json_populate_record(NULL::holds, '{\"c\":4242}')",
@@ -143,7 +149,8 @@ func TestOwnAttacks(t *testing.T) {
 
 // honest are statements beside the attacks that have to be answered.
 var honest = []string{
-	"SELECT c FROM holds", "SELECT h.c, h.id FROM public.holds AS h WHERE h.c > 1", "SELECT * FROM holds ORDER BY id", "SELECT max(c) FROM holds h GROUP BY h.id", "SELECT * FROM good", "SELECT * FROM stored", "SELECT * FROM parent",
+	"SELECT email FROM people", "SELECT p.email, p.checked FROM people p JOIN people AS q ON q.email = p.email WHERE p.email LIKE 'a%' ORDER BY email", "SELECT public.people.email, people.checked FROM public.people GROUP BY email, checked",
+	"SELECT upper(email) AS email, count(DISTINCT email), max(checked) AS checked FROM people WHERE email <> 'x' AND NOT email IS NULL GROUP BY checked, people.email", "SELECT c FROM holds", "SELECT h.c, h.id FROM public.holds AS h WHERE h.c > 1", "SELECT * FROM holds ORDER BY id", "SELECT max(c) FROM holds h GROUP BY h.id", "SELECT * FROM good", "SELECT * FROM stored", "SELECT * FROM parent",
 	"SELECT 'sad'::mood, enum_range(NULL::mood), floatrange(1, 2), 5::fine", "SELECT pg_catalog.length('x')", "SELECT lower.id, lower.now FROM lower", "SELECT id AS pg_sleep FROM holds", "SELECT 1 AS current_setting",
 	"SELECT p.proname, n.nspname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.prokind = 'f' LIMIT 3", "SELECT count(*) FROM pg_proc", "SELECT proname FROM pg_catalog.pg_proc WHERE pronargs > 20",
 	"SELECT state, count(*) FROM pg_stat_activity GROUP BY state", "SELECT pid, wait_event, now() - xact_start FROM pg_stat_activity a WHERE a.datname = current_database()", "SELECT l.mode, count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) GROUP BY 1",

@@ -78,14 +78,10 @@ func (c *checker) first(i int) *fault {
 // (3).pg_sleep, or t.pg_sleep with any t of FROM.
 func (c *checker) part(i int) *fault {
 	t := c.tokens[i]
-	relation := false
 	if before := i - 2; before >= 0 && named(c.tokens[before]) {
-		n := name{c.tokens[before].Value, t.Value}
-		if f := c.inSchema(i, n); f != nil {
+		if f := c.inSchema(i, name{c.tokens[before].Value, t.Value}); f != nil {
 			return f
 		}
-		_, relation = c.s.relations[n]
-		relation = relation && c.asRelation(i, before)
 	}
 	if c.is(i+1, "(") {
 		return c.restricted(i)
@@ -94,7 +90,7 @@ func (c *checker) part(i int) *fault {
 		return &fault{attributeText(t.Value), t.Pos}
 	}
 	for _, schema := range c.s.path {
-		if v := c.s.types[name{schema, t.Value}]; v == denied || v == rowType && !relation {
+		if c.s.types[name{schema, t.Value}] != allowed && !c.isColumn(i) {
 			return &fault{typeText(t.Value), t.Pos}
 		}
 	}
@@ -135,41 +131,6 @@ func (c *checker) relation(i, start int, n name, v verdict) *fault {
 		c.sealed = append(c.sealed, binding{n: n, at: i, start: start})
 	}
 	return nil
-}
-
-// typeName checks a name that a type may have. The rows of a relation are a type
-// only where no relation can stand.
-func (c *checker) typeName(i, start int, n name) *fault {
-	switch c.s.types[n] {
-	case denied:
-		return &fault{typeText(n.name), c.tokens[i].Pos}
-	case rowType:
-		c.rowType = true
-		if !c.asRelation(i, start) {
-			return &fault{typeText(n.name), c.tokens[i].Pos}
-		}
-	}
-	return nil
-}
-
-// asRelation reports whether a name can stand for a relation, or qualify one of
-// its columns, and cannot be a type.
-func (c *checker) asRelation(i, start int) bool {
-	if i+1 < len(c.tokens) {
-		if next := c.tokens[i+1]; next.Is(".") {
-			return true
-		} else if next.Is("(") || next.Is("[") || next.Kind == sqllex.String {
-			return false
-		}
-	}
-	switch prev := c.tokens[max(start-1, 0)]; {
-	case start == 0:
-		return false
-	case prev.Kind == sqllex.Word:
-		return prev.Value == "from" || prev.Value == "join" || prev.Value == "only" || prev.Value == "table"
-	default:
-		return prev.Is(",") || prev.Is("(")
-	}
 }
 
 // is reports whether token i is the punctuation p.

@@ -14,7 +14,7 @@ const Columns = 6
 //	c  cast that is not PostgreSQL's own, by the function with the other OID, to the type in the detail
 //	t  type that is not PostgreSQL's own; detail is r if it is the rows of a relation
 //	e  type that contains values of the other type
-//	d  domain whose CHECK calls the function with the other OID
+//	d  domain whose CHECK, or range type which, calls the function with the other OID
 //	r  relation with rows of the other type: detail is its kind, p if PostgreSQL's own, extension
 //	v  view that uses what the detail names, with the other OID
 //	h  table under which a foreign table hangs
@@ -44,6 +44,7 @@ UNION ALL SELECT 'e', c.reltype, a.atttypid, '', '', '' FROM pg_attribute a JOIN
 	WHERE a.atttypid >= 16384 AND a.attnum > 0 AND NOT a.attisdropped AND c.reltype <> 0
 UNION ALL SELECT DISTINCT 'd', k.contypid, m[1]::oid, '', '', ''
 	FROM pg_constraint k, regexp_matches(k.conbin::text, ':(?:funcid|opfuncid) (\d+)', 'g') m WHERE k.contypid >= 16384
+UNION ALL SELECT 'd', rngtypid, f, '', '', '' FROM pg_range, unnest(ARRAY[rngcanonical, rngsubdiff]::oid[]) f WHERE rngtypid >= 16384 AND f <> 0
 UNION ALL SELECT 'r', c.oid, c.reltype, n.nspname, c.relname, c.relkind::text || CASE WHEN c.oid < 16384 THEN 'p' ELSE '-' END || coalesce(x.extname, '')
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 	LEFT JOIN ext x ON x.classid = 'pg_class'::regclass AND x.objid = c.oid
