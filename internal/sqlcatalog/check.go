@@ -128,7 +128,9 @@ func (c *checker) relation(i, start int, n name, v verdict) *fault {
 	case denied:
 		return &fault{relationText(n.name), c.tokens[i].Pos}
 	case sealedRel:
-		c.sealed = append(c.sealed, binding{n: n, at: i, start: start})
+		if !c.is(i+1, ".") { // else it qualifies a column of a relation that FROM has
+			c.sealed = append(c.sealed, binding{n: n, at: i, start: start})
+		}
 	}
 	return nil
 }
