@@ -204,6 +204,7 @@ func TestRelations(t *testing.T) {
 	}
 	deny(t, plain, "table or view pg_authid is not allowed", "SELECT * FROM pg_catalog.pg_authid", "SELECT * FROM db.pg_catalog.pg_authid")
 	deny(t, plain, "is not allowed", "SELECT * FROM information_schema.user_mapping_options")
+	deny(t, plain, "schema pg_toast is not allowed", "SELECT * FROM pg_toast.pg_toast_1")
 }
 
 func TestTypes(t *testing.T) {
