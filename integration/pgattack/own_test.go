@@ -67,6 +67,7 @@ var own = map[string][]string{
 		"SELECT CASE ping(4242) WHEN 1 THEN 2 END", "SELECT 1 WHERE 1 BETWEEN ping(1) AND 2", "SELECT 'a' LIKE ping(4242)::text", "SELECT ping(4242) IS NULL",
 		"WITH RECURSIVE r AS (SELECT 1 AS a UNION ALL SELECT ping(4242)::int FROM r) SELECT * FROM r", "EXPLAIN SELECT ping(4242)", "EXPLAIN (VERBOSE) SELECT pg_sleep(0)",
 		"SELECT * FROM holds TABLESAMPLE bernoulli (ping(4242))", "SELECT * FROM holds TABLESAMPLE pg_sleep (1)", "SELECT 1 OFFSET pg_sleep(0)::text::int",
+		"SELECT TREAT('PG_VERSION'::text AS pg_read_file)", "SELECT TREAT(0.1::float8 AS pg_catalog.pg_sleep)",
 		"SELECT rank(ping(4242)) WITHIN GROUP (ORDER BY id) FROM holds", "SELECT max(id) OVER (ROWS ping(4242) PRECEDING) FROM holds",
 	},
 	"functions that do harm": {
@@ -86,6 +87,7 @@ var own = map[string][]string{
 		"SELECT repeat('x', least(1000000, 2000000, 99999))",
 	},
 	"types and casts": {
+		"SELECT (r).v.checked FROM (SELECT ROW(4242)::shop.boxed AS r) s", "SELECT domain_in('4242', 'checked'::regtype, -1)", "SELECT array_in('{4242}', 'checked'::regtype, -1)", "SELECT lower.checked FROM lower('x')",
 		"SELECT email FROM (SELECT 1) x, CAST('a' AS email)", "SELECT x.email FROM CAST('a' AS text) x", "SELECT x.email FROM people p, unnest(ARRAY['a']) x", "SELECT x.checked FROM generate_series(1, 1) AS x",
 		"SELECT (SELECT people.checked FROM generate_series(1, 1) people) FROM people", "SELECT people.checked, people x FROM generate_series(1, 1) people", "SELECT p.id FROM people p, LATERAL (SELECT p.checked FROM generate_series(1, 1) p) s",
 		"SELECT cast('a' AS public.email)", "SELECT * FROM json_to_record('{}') AS t(by email)", "SELECT * FROM json_to_record('{}') AS t(\"order\" email)", "SELECT email 'a'", "SELECT email('a') FROM people", "SELECT (CAST(('a') AS email))",

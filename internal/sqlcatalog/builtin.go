@@ -50,7 +50,7 @@ var sealed = map[name]map[string]bool{
 
 // extensions are those whose functions are allowed unless they are VOLATILE.
 var extensions = set(`
-	btree_gin btree_gist citext cube dict_int dict_xsyn earthdistance fuzzystrmatch hstore intarray isn ltree pg_trgm postgis
+	btree_gin btree_gist citext cube dict_int dict_xsyn earthdistance fuzzystrmatch hstore intarray ltree pg_trgm postgis
 	seg tsm_system_rows tsm_system_time unaccent uuid-ossp vector`)
 
 // volatileNames are functions of extensions that are allowed although VOLATILE.

@@ -164,6 +164,8 @@ func TestFunctions(t *testing.T) {
 		"SELECT pg_sleep FROM (SELECT 1 AS pg_sleep) x", "SELECT 1 AS pg_sleep", "SELECT unknown_function(1)", "SELECT x.unknown", "SELECT lower.length2 FROM lower")
 	deny(t, plain, "function pg_sleep is not allowed", "SELECT pg_sleep(1)", "SELECT pg_catalog.pg_sleep(1)", `SELECT "pg_sleep"(1)`, "SELECT PG_SLEEP /* x */ (1)",
 		"SELECT (1).pg_sleep", "SELECT x.pg_sleep FROM f() x", "SELECT $1.pg_sleep", "SELECT (a)[1].pg_sleep", "VALUES (pg_sleep(1))", "EXPLAIN SELECT pg_sleep(1)")
+	deny(t, plain, "TREAT", "SELECT TREAT(1 AS pg_sleep)", "SELECT treat (x AS pg_catalog.pg_sleep)")
+	allow(t, plain, "SELECT treat FROM x", `SELECT "treat"(1)`)
 	deny(t, plain, "function ping is not allowed", "SELECT ping(1)", "SELECT public.ping(1)", "SELECT (1).ping")
 	deny(t, plain, "is not allowed", "SELECT twice()", "SELECT public.twice()", "SELECT shop.quiet()", "SELECT nextval('s')", "SELECT dblink('x')", "SELECT set_limit(1)", "SELECT trusted(1)", "SELECT query_to_xml('x')",
 		"SELECT txid_current()", "SELECT int4pl(1, 2)", "SELECT new_in_some_version(1)")
@@ -213,6 +215,7 @@ func TestTypes(t *testing.T) {
 		"SELECT public.holds.checked FROM public.holds", "SELECT h.id FROM public.holds AS h", "SELECT to_jsonb(h) FROM holds h")
 	deny(t, plain, "type checked is not allowed", "SELECT 1::checked", "SELECT 1::public.checked", "SELECT CAST(1 AS checked)", "SELECT CAST((1) AS public.checked)", "SELECT checked '1'", "SELECT checked(1)", "SELECT public.checked(1)", "SELECT (1).checked",
 		"SELECT x.checked FROM f() x", "SELECT x.checked FROM holds, f() x", "SELECT (SELECT h.checked FROM f() h) FROM holds h", "SELECT * FROM f() AS t(a checked)", `SELECT * FROM f() AS t("a" checked)`, "SELECT * FROM f() AS t(by checked)", "SELECT 1::checked[]", "SELECT f('1' RETURNING checked)")
+	deny(t, plain, "type checked is not allowed", "SELECT (r).v.checked FROM holds r", "SELECT ((r).v).checked FROM holds r", "SELECT $1.v.checked", "SELECT good_view.checked FROM good_view('x')", "SELECT xmlserialize(content x AS checked)")
 	deny(t, plain, "type _checked is not allowed", "SELECT '{}'::_checked")
 	deny(t, plain, "type wrapped is not allowed", "SELECT ROW(1)::wrapped")
 	deny(t, plain, "type holds is not allowed", "SELECT NULL::holds", "SELECT ROW(1)::public.holds", "SELECT holds '(1)'", "SELECT * FROM f() AS t(a holds)", "SELECT CAST(x AS holds)", "SELECT (x).holds")

@@ -62,6 +62,9 @@ func (c *checker) first(i int) *fault {
 		}
 	}
 	if c.is(i+1, "(") {
+		if c.word(i) == "treat" {
+			return &fault{treatText, t.Pos} // it calls the function that has the name of the type
+		}
 		if fine, ok := c.s.calls[t.Value]; ok && !fine {
 			if c.s.full[name{"pg_catalog", t.Value}] {
 				return &fault{shadowText(t.Value), t.Pos}

@@ -62,7 +62,7 @@ func (c *checker) inCast(i int) bool {
 			depth++
 		case (t.Is("(") || t.Is("[")) && depth == 0:
 			w := c.word(i - 1)
-			return w == "cast" || w == "treat" || w == "xmlserialize"
+			return w == "cast" || w == "xmlserialize"
 		case t.Is("(") || t.Is("["):
 			depth--
 		}
@@ -77,7 +77,14 @@ func (c *checker) isColumn(i int) bool {
 	if i < 2 || !named(c.tokens[i-2]) {
 		return false
 	}
-	if c.knows(i) || c.is(i+1, ".") || c.is(i-3, ".") {
+	start := i
+	for c.is(start-1, ".") && start >= 2 && named(c.tokens[start-2]) {
+		start -= 2
+	}
+	if c.is(start-1, ".") {
+		return false // (x).a.b
+	}
+	if c.knows(i) || c.is(i+1, ".") || start < i-2 {
 		return true // a.b.c has no meaning but schema, relation, column
 	}
 	alias := c.tokens[i-2].Value
@@ -103,7 +110,7 @@ func (c *checker) isColumn(i int) bool {
 // knows reports whether the name that ends at token i is of a relation, and
 // stands where FROM has them.
 func (c *checker) knows(i int) bool {
-	if !named(c.tokens[i]) {
+	if !named(c.tokens[i]) || c.is(i+1, "(") {
 		return false
 	}
 	start, known := i, false
