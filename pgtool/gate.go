@@ -9,9 +9,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/mcpsec/mcpsec-go/internal/sqlcatalog"
 	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
 	"github.com/mcpsec/mcpsec-go/internal/waive"
+	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
 const (
@@ -114,6 +117,9 @@ func (db *DB) current(ctx context.Context) (*judge, error) {
 		return j, nil // another call has looked meanwhile
 	}
 	j, err := db.look(ctx, j)
+	if reported := (*pgconn.PgError)(nil); errors.As(err, &reported) {
+		return nil, &mcpsec.Error{Message: "the database's catalog cannot be read now; try again, then report it", Err: errors.New(logText(reported))}
+	}
 	if err != nil {
 		return nil, modelError(err)
 	}

@@ -1,8 +1,13 @@
 package pgattack
 
 import (
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
 )
 
 // more are objects that attacks beyond the corpus go for.
@@ -177,5 +182,46 @@ func TestOwnHonest(t *testing.T) {
 				t.Errorf("%s: %s: %s", name, sql, text)
 			}
 		}
+	}
+}
+
+// TestFunctionList compares the list of PostgreSQL's own functions with the
+// server's: no name on it has a function with effects, but for those here, whose
+// effects stay in the statement or are undone with the session.
+func TestFunctionList(t *testing.T) {
+	s := newStage(t, "superuser")
+	conn := admin(t, s.database)
+	exec(t, conn, "SET search_path = pg_catalog, pg_temp")
+	snapshot := (&oracle{conn: conn}).load(t)
+	rows, err := conn.Query(t.Context(), `SELECT proname::text, bool_or(provolatile = 'v'), bool_or(EXISTS (
+			SELECT 1 FROM unnest(proargtypes) a(t) WHERE t IN ('internal'::regtype, 'cstring'::regtype, 'refcursor'::regtype))), bool_or(prosecdef)
+		FROM pg_proc WHERE oid < 16384 AND pronamespace = 'pg_catalog'::regnamespace AND prokind <> 'p' GROUP BY proname`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := strings.Fields("array_sample array_shuffle bernoulli clock_timestamp gen_random_uuid pg_database_size pg_indexes_size pg_relation_size " +
+		"pg_table_size pg_total_relation_size random random_normal setseed system timeofday uuidv4 uuidv7 pg_is_in_recovery pg_partition_ancestors pg_partition_tree")
+	var name string
+	var volatile, internal, definer bool
+	allowed := 0
+	_, err = pgx.ForEachRow(rows, []any{&name, &volatile, &internal, &definer}, func() error {
+		st, err := sqlgate.Check(`SELECT pg_catalog."`+name+`"()`, sqlgate.Options{})
+		if err != nil {
+			return err
+		}
+		if err := snapshot.Check(st); err != nil {
+			return nil
+		}
+		allowed++
+		if (volatile || internal || definer) && !slices.Contains(known, name) {
+			t.Errorf("%s is allowed: volatile %v, internal %v, definer %v", name, volatile, internal, definer)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if allowed < 400 {
+		t.Errorf("%d functions are allowed, want at least 400", allowed)
 	}
 }
