@@ -44,6 +44,10 @@ CREATE TYPE public.mood AS ENUM ('sad', 'ok');
 CREATE TYPE public.floatrange AS RANGE (subtype = float8);
 CREATE FUNCTION public."Odd.Name"(int) RETURNS int LANGUAGE plpgsql AS $$BEGIN PERFORM pg_advisory_lock(4242); RETURN 1; END$$;
 CREATE TABLE public.lower (id int, now int);
+CREATE FUNCTION public.diff(int, int) RETURNS float8 LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM pg_advisory_lock(4242); RETURN 1; END$$;
+CREATE TYPE public.odd AS RANGE (subtype = int4, subtype_diff = public.diff);
+CREATE TABLE public.near (a int);
+CREATE FOREIGN TABLE public.far () INHERITS (public.near) SERVER loop;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC;
 `
 
@@ -102,7 +106,7 @@ var own = map[string][]string{
 		"SELECT * FROM json_to_recordset('[{\"a\":4242}]') AS t(a checked)", "SELECT * FROM json_to_record('{\"a\":{}}') AS t(a public.pair)", "SELECT json_populate_record(NULL::holds, '{\"c\":4242}')",
 		"SELECT jsonb_populate_record(h, '{\"c\":4242}') FROM holds h", "SELECT jsonb_populate_recordset(h, '[{\"c\":4242}]') FROM public.holds h", "SELECT ROW(1, 4242)::holds", "SELECT CAST(ROW(1, 4242) AS public.holds)",
 		"SELECT holds '(1,4242)'", "SELECT * FROM json_to_record('{\"a\":{\"c\":4242}}') AS t(a holds)", "SELECT * FROM json_to_record('{\"a\":{\"c\":4242}}') AS t(a holds, b int)", "SELECT '{}'::holds[]",
-		"SELECT ROW(4242)::wrapped::text", "SELECT w::text FROM casts", "SELECT c::text FROM casts c", "SELECT (w).text FROM public.casts", "SELECT * FROM casts",
+		"SELECT '[1,2]'::odd", "SELECT odd '[1,2]'", "SELECT ROW(4242)::wrapped::text", "SELECT w::text FROM casts", "SELECT c::text FROM casts c", "SELECT (w).text FROM public.casts", "SELECT * FROM casts",
 	},
 	"operators": {
 		"SELECT 4242::bigint ~@~ 1::bigint", "SELECT 4242::bigint OPERATOR(public.~@~) 1::bigint", `SELECT 4242::bigint OPERATOR("public".~@~) 1::bigint`,
@@ -110,7 +114,7 @@ var own = map[string][]string{
 		"SELECT (4242::bigint, 1) OPERATOR(public.~@~) (1::bigint, 1)",
 	},
 	"relations": {
-		"SELECT * FROM outer_bad", "SELECT * FROM public.inner_bad", "TABLE inner_bad", "SELECT * FROM {db}.public.inner_bad", "SELECT * FROM by_operator", "SELECT * FROM by_domain", "SELECT * FROM sources", "SELECT * FROM sleeps",
+		"SELECT * FROM outer_bad", "SELECT * FROM public.inner_bad", "TABLE inner_bad", "SELECT * FROM {db}.public.inner_bad", "SELECT * FROM by_operator", "SELECT * FROM by_domain", "SELECT * FROM sources", "SELECT * FROM sleeps", "SELECT * FROM near", "TABLE far",
 		"SELECT 1 FROM holds h JOIN inner_bad b ON true", "SELECT inner_bad.x FROM inner_bad", "SELECT (SELECT x FROM inner_bad)", "SELECT * FROM ONLY inner_bad", "SELECT * FROM (inner_bad JOIN holds ON true)",
 		"SELECT * FROM pg_authid", "SELECT * FROM pg_catalog.pg_shadow", "SELECT * FROM pg_roles", "SELECT * FROM pg_settings", "SELECT * FROM pg_stats", "SELECT * FROM pg_statistic", "SELECT * FROM pg_largeobject",
 		"SELECT * FROM pg_hba_file_rules", "SELECT * FROM pg_stat_ssl", "SELECT * FROM pg_stat_replication", "SELECT * FROM pg_prepared_statements", "SELECT * FROM pg_cursors", "SELECT * FROM pg_user_mapping",
@@ -144,6 +148,9 @@ func TestOwnAttacks(t *testing.T) {
 		s.reload(t)
 		for kind, all := range own {
 			for _, sql := range all {
+				if foreign := ask[bool](t, s.conn, "SELECT to_regclass('public.far') IS NOT NULL"); !foreign && (strings.HasSuffix(sql, " near") || strings.HasSuffix(sql, " far")) {
+					continue
+				}
 				sql = strings.ReplaceAll(sql, "{db}", s.database)
 				text, failed := s.query(t, sql)
 				if !failed || strings.Contains(text, "SQLSTATE") {

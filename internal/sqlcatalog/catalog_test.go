@@ -215,7 +215,7 @@ func TestTypes(t *testing.T) {
 		"SELECT public.holds.checked FROM public.holds", "SELECT h.id FROM public.holds AS h", "SELECT to_jsonb(h) FROM holds h")
 	deny(t, plain, "type checked is not allowed", "SELECT 1::checked", "SELECT 1::public.checked", "SELECT CAST(1 AS checked)", "SELECT CAST((1) AS public.checked)", "SELECT checked '1'", "SELECT checked(1)", "SELECT public.checked(1)", "SELECT (1).checked",
 		"SELECT x.checked FROM f() x", "SELECT x.checked FROM holds, f() x", "SELECT (SELECT h.checked FROM f() h) FROM holds h", "SELECT * FROM f() AS t(a checked)", `SELECT * FROM f() AS t("a" checked)`, "SELECT * FROM f() AS t(by checked)", "SELECT 1::checked[]", "SELECT f('1' RETURNING checked)")
-	deny(t, plain, "type checked is not allowed", "SELECT (r).v.checked FROM holds r", "SELECT ((r).v).checked FROM holds r", "SELECT $1.v.checked", "SELECT good_view.checked FROM good_view('x')", "SELECT xmlserialize(content x AS checked)")
+	deny(t, plain, "type checked is not allowed", "SELECT (r).v.checked FROM holds r", "SELECT (r).w.v.checked FROM holds r", "SELECT ((r).v).checked FROM holds r", "SELECT $1.v.checked", "SELECT good_view.checked FROM good_view('x')", "SELECT xmlserialize(content x AS checked)")
 	deny(t, plain, "type _checked is not allowed", "SELECT '{}'::_checked")
 	deny(t, plain, "type wrapped is not allowed", "SELECT ROW(1)::wrapped")
 	deny(t, plain, "type holds is not allowed", "SELECT NULL::holds", "SELECT ROW(1)::public.holds", "SELECT holds '(1)'", "SELECT * FROM f() AS t(a holds)", "SELECT CAST(x AS holds)", "SELECT (x).holds")
