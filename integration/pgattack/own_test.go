@@ -21,6 +21,9 @@ CREATE TABLE public.holds (id int, c public.checked);
 INSERT INTO public.holds VALUES (1, 7);
 CREATE DOMAIN public.email AS text CHECK (ping(pg_catalog.length(VALUE)) > 0);
 CREATE TABLE public.people (id int, email public.email, checked bigint, "by" int);
+CREATE TABLE public.things (id int, c bigint);
+INSERT INTO public.things VALUES (1, 7);
+CREATE TABLE public.persons (id int, email text, checked bigint);
 CREATE TYPE public.pair AS (a public.checked, b int);
 CREATE TYPE public.wrapped AS (v bigint);
 CREATE FUNCTION public.unwrap(public.wrapped) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$BEGIN PERFORM pg_advisory_lock($1.v); RETURN 'x'; END$$;
@@ -28,15 +31,15 @@ CREATE CAST (public.wrapped AS text) WITH FUNCTION public.unwrap(public.wrapped)
 CREATE TABLE public.casts (id int, w public.wrapped);
 INSERT INTO public.casts VALUES (1, ROW(4242));
 CREATE FUNCTION public.length(text, bigint DEFAULT 4242) RETURNS int LANGUAGE plpgsql AS $$BEGIN PERFORM pg_advisory_lock($2); RETURN 1; END$$;
-CREATE FUNCTION public.seen(public.holds) RETURNS bigint LANGUAGE plpgsql AS $$BEGIN PERFORM pg_advisory_lock(4242); RETURN 1; END$$;
+CREATE FUNCTION public.seen(public.things) RETURNS bigint LANGUAGE plpgsql AS $$BEGIN PERFORM pg_advisory_lock(4242); RETURN 1; END$$;
 CREATE OPERATOR public.~@~ (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = public.ping2);
 CREATE VIEW public.inner_bad AS SELECT pg_try_advisory_lock(4242) AS x;
 CREATE VIEW public.outer_bad AS SELECT x FROM public.inner_bad;
-CREATE VIEW public.by_operator AS SELECT id FROM public.holds WHERE 4242::bigint OPERATOR(public.~@~) 1::bigint;
-CREATE VIEW public.by_domain AS SELECT id, id::bigint::public.checked AS c FROM public.holds;
+CREATE VIEW public.by_operator AS SELECT id FROM public.things WHERE 4242::bigint OPERATOR(public.~@~) 1::bigint;
+CREATE VIEW public.by_domain AS SELECT id, id::bigint::public.checked AS c FROM public.things;
 CREATE VIEW public.sources AS SELECT proname, prosrc FROM pg_proc;
 CREATE VIEW public.sleeps AS SELECT 1 AS x FROM pg_sleep(0.1);
-CREATE VIEW public.good AS SELECT id, now() AS t FROM public.holds WHERE id > 0 ORDER BY lower('X');
+CREATE VIEW public.good AS SELECT id, now() AS t FROM public.things WHERE id > 0 ORDER BY lower('X');
 CREATE TABLE public.parent (a int); CREATE TABLE public.child () INHERITS (public.parent);
 CREATE MATERIALIZED VIEW public.stored AS SELECT 1 AS x;
 CREATE AGGREGATE public.sum2 (bigint) (SFUNC = int8pl, STYPE = bigint, INITCOND = '0');
@@ -57,27 +60,27 @@ var own = map[string][]string{
 	"functions called in other ways": {
 		"SELECT t.pg_sleep FROM CAST(0.1 AS float8) t", "SELECT t . /**/ pg_sleep FROM generate_series(1, 2) t",
 		`SELECT ("x").pg_sleep FROM (SELECT 0.1::float8 AS x) s`, "SELECT $1.pg_sleep", "SELECT ($1::float8).pg_sleep", "SELECT (ARRAY[0.1::float8])[1].pg_sleep",
-		"SELECT h.seen FROM holds h", "SELECT holds.seen FROM holds", "SELECT (h).seen FROM holds h", "SELECT (h.*).seen FROM holds h",
+		"SELECT h.seen FROM things h", "SELECT things.seen FROM things", "SELECT (h).seen FROM things h", "SELECT (h.*).seen FROM things h",
 		"SELECT ('app.key'::text).current_setting",
 		`SELECT "pg_sleep" (0.1)`, `SELECT pg_catalog . "pg_sleep" ( 0.1 )`, "SELECT\npg_sleep\n(0.1)", "SELECT pg_sleep/*(*/(0.1)", "SELECT PG_SLEEP(0.1)",
 		`SELECT "Odd.Name"(1)`, `SELECT public."Odd.Name"(1)`, "SELECT length('x')", "SELECT public.length('x', 4242)",
 		"SELECT pg_input_is_valid('4242', 'checked')", "SELECT pg_input_is_valid('4242', 'public.checked')", "SELECT pg_input_is_valid('4242', 'pub' || 'lic.checked')",
 		"SELECT pg_input_is_valid('4242', 'checked[]')", "SELECT * FROM pg_input_error_info('4242', (SELECT 'checked'))",
 		"SELECT * FROM ROWS FROM (generate_series(1, 2), pg_sleep(0.1)) AS r", "SELECT * FROM generate_series(1, 2) g, LATERAL (SELECT pg_sleep(0.1)) s",
-		"SELECT count(*) FILTER (WHERE ping(4242) > 0) FROM holds", "SELECT sum2(id) FROM holds", "SELECT sum2(id) OVER (ORDER BY id) FROM holds",
-		"SELECT 1 ORDER BY ping(4242)", "SELECT DISTINCT ON (ping(4242)) 1", "SELECT 1 LIMIT ping(4242)", "TABLE holds ORDER BY ping(4242)",
+		"SELECT count(*) FILTER (WHERE ping(4242) > 0) FROM things", "SELECT sum2(id) FROM things", "SELECT sum2(id) OVER (ORDER BY id) FROM things",
+		"SELECT 1 ORDER BY ping(4242)", "SELECT DISTINCT ON (ping(4242)) 1", "SELECT 1 LIMIT ping(4242)", "TABLE things ORDER BY ping(4242)",
 		"VALUES (1) ORDER BY ping(4242)", "SELECT xmlelement(name a, ping(4242))", "SELECT xmlforest(ping(4242) AS a)",
 		"SELECT * FROM XMLTABLE('/r' PASSING xmlelement(name r, ping(4242)) COLUMNS a int PATH '.')",
 		"SELECT * FROM XMLTABLE('/r' PASSING '<r/>'::xml COLUMNS a bigint PATH '.' DEFAULT ping(4242))",
 		"SELECT * FROM JSON_TABLE('[4242]', '$[*]' COLUMNS (c checked PATH '$'))", "SELECT JSON_VALUE('4242', '$' RETURNING checked)",
-		"SELECT json_object('a' : ping(4242))", "SELECT JSON_ARRAY(ping(4242))", "SELECT grouping(ping(4242)) FROM holds GROUP BY ping(4242)",
+		"SELECT json_object('a' : ping(4242))", "SELECT JSON_ARRAY(ping(4242))", "SELECT grouping(ping(4242)) FROM things GROUP BY ping(4242)",
 		"SELECT coalesce(ping(4242), 1), greatest(ping(4242), 1)", "SELECT (SELECT ping(4242))", "SELECT ARRAY(SELECT ping(4242))",
 		"SELECT extract(epoch FROM now() + ping(4242) * interval '1s')", "SELECT substring('x' FROM ping(4242)::int)", "SELECT overlay('x' PLACING 'y' FROM ping(1)::int)",
 		"SELECT CASE ping(4242) WHEN 1 THEN 2 END", "SELECT 1 WHERE 1 BETWEEN ping(1) AND 2", "SELECT 'a' LIKE ping(4242)::text", "SELECT ping(4242) IS NULL",
 		"WITH RECURSIVE r AS (SELECT 1 AS a UNION ALL SELECT ping(4242)::int FROM r) SELECT * FROM r", "EXPLAIN SELECT ping(4242)", "EXPLAIN (VERBOSE) SELECT pg_sleep(0)",
-		"SELECT * FROM holds TABLESAMPLE bernoulli (ping(4242))", "SELECT * FROM holds TABLESAMPLE pg_sleep (1)", "SELECT 1 OFFSET pg_sleep(0)::text::int",
+		"SELECT * FROM things TABLESAMPLE bernoulli (ping(4242))", "SELECT * FROM things TABLESAMPLE pg_sleep (1)", "SELECT 1 OFFSET pg_sleep(0)::text::int",
 		"SELECT TREAT('PG_VERSION'::text AS pg_read_file)", "SELECT TREAT(0.1::float8 AS pg_catalog.pg_sleep)",
-		"SELECT rank(ping(4242)) WITHIN GROUP (ORDER BY id) FROM holds", "SELECT max(id) OVER (ROWS ping(4242) PRECEDING) FROM holds",
+		"SELECT rank(ping(4242)) WITHIN GROUP (ORDER BY id) FROM things", "SELECT max(id) OVER (ROWS ping(4242) PRECEDING) FROM things",
 	},
 	"functions that do harm": {
 		"SELECT nextval('shop.ticket_seq')", "SELECT lo_get(777777)", "SELECT pg_stat_get_activity(NULL)", "SELECT pg_ls_dir('.')", "SELECT pg_stat_file('PG_VERSION')",
@@ -96,6 +99,8 @@ var own = map[string][]string{
 		"SELECT repeat('x', least(1000000, 2000000, 99999))",
 	},
 	"types and casts": {
+		"SELECT array_append(ARRAY[c], '4242') FROM holds", "SELECT lag(c, 1, '4242') OVER () FROM public.holds", "SELECT h.c FROM holds h", "SELECT email FROM people",
+		"SELECT x.checked FROM things p, generate_series(1, 1) AS x", "SELECT (SELECT things.checked FROM generate_series(1, 1) things) FROM things", "SELECT p.id FROM things p, LATERAL (SELECT p.checked FROM generate_series(1, 1) p) s",
 		"SELECT (r).v.checked FROM (SELECT ROW(4242)::shop.boxed AS r) s", "SELECT domain_in('4242', 'checked'::regtype, -1)", "SELECT array_in('{4242}', 'checked'::regtype, -1)", "SELECT lower.checked FROM lower('x')",
 		"SELECT email FROM (SELECT 1) x, CAST('a' AS email)", "SELECT x.email FROM CAST('a' AS text) x", "SELECT x.email FROM people p, unnest(ARRAY['a']) x", "SELECT x.checked FROM generate_series(1, 1) AS x",
 		"SELECT (SELECT people.checked FROM generate_series(1, 1) people) FROM people", "SELECT people.checked, people x FROM generate_series(1, 1) people", "SELECT p.id FROM people p, LATERAL (SELECT p.checked FROM generate_series(1, 1) p) s",
@@ -115,7 +120,7 @@ var own = map[string][]string{
 	},
 	"relations": {
 		"SELECT * FROM outer_bad", "SELECT * FROM public.inner_bad", "TABLE inner_bad", "SELECT * FROM {db}.public.inner_bad", "SELECT * FROM by_operator", "SELECT * FROM by_domain", "SELECT * FROM sources", "SELECT * FROM sleeps", "SELECT * FROM near", "TABLE far",
-		"SELECT 1 FROM holds h JOIN inner_bad b ON true", "SELECT inner_bad.x FROM inner_bad", "SELECT (SELECT x FROM inner_bad)", "SELECT * FROM ONLY inner_bad", "SELECT * FROM (inner_bad JOIN holds ON true)",
+		"SELECT 1 FROM things h JOIN inner_bad b ON true", "SELECT inner_bad.x FROM inner_bad", "SELECT (SELECT x FROM inner_bad)", "SELECT * FROM ONLY inner_bad", "SELECT * FROM (inner_bad JOIN things ON true)",
 		"SELECT * FROM pg_authid", "SELECT * FROM pg_catalog.pg_shadow", "SELECT * FROM pg_roles", "SELECT * FROM pg_settings", "SELECT * FROM pg_stats", "SELECT * FROM pg_statistic", "SELECT * FROM pg_largeobject",
 		"SELECT * FROM pg_hba_file_rules", "SELECT * FROM pg_stat_ssl", "SELECT * FROM pg_stat_replication", "SELECT * FROM pg_prepared_statements", "SELECT * FROM pg_cursors", "SELECT * FROM pg_user_mapping",
 		"SELECT * FROM pg_policy", "SELECT * FROM pg_toast.pg_toast_2619", "SELECT * FROM pg_temp.x", "SELECT * FROM pg_backend_memory_contexts", "SELECT * FROM information_schema.user_mapping_options",
@@ -132,8 +137,8 @@ var own = map[string][]string{
 		"SELECT 1 FROM pg_proc p NATURAL JOIN (SELECT 'x'::text AS prosrc) s",
 	},
 	"statements": {
-		`SELECT U&"pg_sl\0065ep"(0.1)`, "MERGE INTO holds USING holds h ON true WHEN MATCHED THEN DELETE", "WITH m AS (MERGE INTO holds USING holds h ON true WHEN MATCHED THEN DELETE RETURNING *) SELECT * FROM m",
-		"COPY holds TO STDOUT", "WITH c AS (COPY holds TO STDOUT) SELECT 1", "SELECT 1; SELECT 2", "SELECT 1 INTO x", "DO $$BEGIN END$$", "EXPLAIN ANALYZE SELECT 1",
+		`SELECT U&"pg_sl\0065ep"(0.1)`, "MERGE INTO things USING things h ON true WHEN MATCHED THEN DELETE", "WITH m AS (MERGE INTO things USING things h ON true WHEN MATCHED THEN DELETE RETURNING *) SELECT * FROM m",
+		"COPY things TO STDOUT", "WITH c AS (COPY things TO STDOUT) SELECT 1", "SELECT 1; SELECT 2", "SELECT 1 INTO x", "DO $$BEGIN END$$", "EXPLAIN ANALYZE SELECT 1",
 	},
 }
 
@@ -163,18 +168,18 @@ func TestOwnAttacks(t *testing.T) {
 
 // honest are statements beside the attacks that have to be answered.
 var honest = []string{
-	"SELECT email FROM people", "SELECT p.email, p.checked FROM people p JOIN people AS q ON q.email = p.email WHERE p.email LIKE 'a%' ORDER BY email", "SELECT public.people.email, people.checked FROM public.people GROUP BY email, checked",
-	"SELECT upper(email) AS email, count(DISTINCT email), max(checked) AS checked FROM people WHERE email <> 'x' AND NOT email IS NULL GROUP BY checked, people.email", "SELECT c FROM holds", "SELECT h.c, h.id FROM public.holds AS h WHERE h.c > 1", "SELECT * FROM holds ORDER BY id", "SELECT max(c) FROM holds h GROUP BY h.id", "SELECT * FROM good", "SELECT * FROM stored", "SELECT * FROM parent",
-	"SELECT 'sad'::mood, enum_range(NULL::mood), floatrange(1, 2), 5::fine", "SELECT pg_catalog.length('x')", "SELECT lower.id, lower.now FROM lower", "SELECT id AS pg_sleep FROM holds", "SELECT 1 AS current_setting",
+	"SELECT email FROM persons", "SELECT p.email, p.checked FROM persons p JOIN persons AS q ON q.email = p.email WHERE p.email LIKE 'a%' ORDER BY email", "SELECT public.persons.email, persons.checked FROM public.persons GROUP BY email, checked",
+	"SELECT upper(email) AS email, count(DISTINCT email), max(checked) AS checked FROM persons WHERE email <> 'x' AND NOT email IS NULL GROUP BY checked, persons.email", "SELECT c FROM things", "SELECT h.c, h.id FROM public.things AS h WHERE h.c > 1", "SELECT * FROM things ORDER BY id", "SELECT max(c) FROM things h GROUP BY h.id", "SELECT * FROM good", "SELECT * FROM stored", "SELECT * FROM parent",
+	"SELECT 'sad'::mood, enum_range(NULL::mood), floatrange(1, 2), 5::fine", "SELECT pg_catalog.length('x')", "SELECT lower.id, lower.now FROM lower", "SELECT id AS pg_sleep FROM things", "SELECT 1 AS current_setting",
 	"SELECT p.proname, n.nspname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.prokind = 'f' LIMIT 3", "SELECT count(*) FROM pg_proc", "SELECT proname FROM pg_catalog.pg_proc WHERE pronargs > 20",
 	"SELECT state, count(*) FROM pg_stat_activity GROUP BY state", "SELECT pid, wait_event, now() - xact_start FROM pg_stat_activity a WHERE a.datname = current_database()", "SELECT l.mode, count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) GROUP BY 1",
-	"SELECT repeat('#', least(id, 10)) FROM holds", "SELECT lpad(id::text, 5, '0') FROM holds", "SELECT format('%s of %-10s', 1, 2)", "SELECT current_setting('TimeZone'), current_setting('server_version', true)",
-	"SELECT query FROM (SELECT 1 AS query) x", "SELECT 2 * 3 AS product, count(*) * 2 FROM holds", "SELECT 1 OPERATOR(pg_catalog.+) 2", "SELECT 'holds'::regclass, to_regclass('nope')", "SELECT * FROM information_schema.columns LIMIT 1",
-	"SELECT routine_name FROM information_schema.routines r WHERE r.routine_schema = 'public'", "SELECT count(DISTINCT id) FILTER (WHERE id > 1) FROM holds", "SELECT * FROM generate_series(1, 3) WITH ORDINALITY AS t(a, b)",
+	"SELECT repeat('#', least(id, 10)) FROM things", "SELECT lpad(id::text, 5, '0') FROM things", "SELECT format('%s of %-10s', 1, 2)", "SELECT current_setting('TimeZone'), current_setting('server_version', true)",
+	"SELECT query FROM (SELECT 1 AS query) x", "SELECT 2 * 3 AS product, count(*) * 2 FROM things", "SELECT 1 OPERATOR(pg_catalog.+) 2", "SELECT 'things'::regclass, to_regclass('nope')", "SELECT * FROM information_schema.columns LIMIT 1",
+	"SELECT routine_name FROM information_schema.routines r WHERE r.routine_schema = 'public'", "SELECT count(DISTINCT id) FILTER (WHERE id > 1) FROM things", "SELECT * FROM generate_series(1, 3) WITH ORDINALITY AS t(a, b)",
 	"SELECT jsonb_agg(to_jsonb(p)) FROM parent p", "SELECT name, n FROM (VALUES ('a', 1)) AS lock(name, n)", "SELECT now() AT TIME ZONE 'UTC', date '2024-01-01' + interval '1 day', time '10:00', timestamp(0) '2024-01-01'",
 	"SELECT CAST(1.5 AS numeric(10,2)), 'x'::varchar(3), B'101'::bit(3), interval(3) '1 s', 'a'::character(3), 1::dec(3)", "SELECT trim(both 'x' from 'xax'), position('a' in 'ba'), substring('abc' from 2 for 1), extract(year from now()), normalize('a')",
-	"SELECT nullif(1, 2), grouping(id) FROM holds GROUP BY ROLLUP (id)", "SELECT 1 WHERE (1, 2) IN ((1, 2)) AND NOT EXISTS (SELECT 1 FROM parent) AND 1 = ANY (ARRAY(SELECT 1))", "SELECT xmlagg(xmlelement(name a, id)) FROM holds",
-	"SELECT row_number() OVER (PARTITION BY id ORDER BY c), sum(id) OVER w FROM holds WINDOW w AS (ORDER BY id)",
+	"SELECT nullif(1, 2), grouping(id) FROM things GROUP BY ROLLUP (id)", "SELECT 1 WHERE (1, 2) IN ((1, 2)) AND NOT EXISTS (SELECT 1 FROM parent) AND 1 = ANY (ARRAY(SELECT 1))", "SELECT xmlagg(xmlelement(name a, id)) FROM things",
+	"SELECT row_number() OVER (PARTITION BY id ORDER BY c), sum(id) OVER w FROM things WINDOW w AS (ORDER BY id)",
 }
 
 func TestOwnHonest(t *testing.T) {

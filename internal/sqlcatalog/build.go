@@ -22,13 +22,12 @@ type builder struct {
 	foreign   map[uint32]bool     // tables with a foreign table below them
 
 	badType map[uint32]bool // to make a value of it, or to cast one, runs a function that is not allowed
-	badCast map[uint32]bool // the same for a cast alone
 }
 
 func newBuilder(p Policy) *builder {
 	s := &Snapshot{
 		schemas: map[string]bool{}, listed: map[name]bool{}, path: []string{"pg_catalog"},
-		calls: map[string]bool{}, one: map[string]bool{}, full: map[name]bool{}, relations: map[name]verdict{}, types: map[name]verdict{},
+		calls: map[string]bool{}, one: map[string]bool{}, full: map[name]bool{}, relations: map[name]verdict{}, types: map[name]bool{},
 		operators: map[name]bool{}, clouded: map[string]bool{}, has: map[name]bool{},
 	}
 	for _, entry := range p.Allow {
@@ -38,7 +37,7 @@ func newBuilder(p Policy) *builder {
 		s.path = append(s.path, "public")
 	}
 	return &builder{s: s, policy: p, bad: map[uint32]bool{}, inside: map[uint32][]uint32{}, checks: map[uint32][]uint32{}, uses: map[uint32][]Row{},
-		foreign: map[uint32]bool{}, badType: map[uint32]bool{}, badCast: map[uint32]bool{}}
+		foreign: map[uint32]bool{}, badType: map[uint32]bool{}}
 }
 
 func (b *builder) add(r Row) {
@@ -130,30 +129,22 @@ func (b *builder) judgeTypes() {
 	for _, c := range b.casts {
 		if b.bad[c.Ref] {
 			target, _ := strconv.ParseUint(c.Info, 10, 32) // an OID that the server has written
-			b.badCast[c.OID], b.badCast[uint32(target)] = true, true
+			b.badType[c.OID], b.badType[uint32(target)] = true, true
 		}
 	}
 	for _, t := range b.types {
-		n := name{t.Schema, t.Name}
-		switch {
-		case b.s.listed[n] || !b.reaches(t.OID, b.badType) && !b.reaches(t.OID, b.badCast):
-		case t.Info == "r":
-			b.s.types[n] = rowType
-		default:
-			b.s.types[n] = denied
+		if n := (name{t.Schema, t.Name}); !b.s.listed[n] && b.reaches(t.OID) {
+			b.s.types[n] = true
 		}
 	}
 }
 
 // reaches reports whether a type is one of the bad ones or contains one.
-func (b *builder) reaches(oid uint32, bad map[uint32]bool) bool {
-	if len(bad) == 0 {
-		return false
-	}
+func (b *builder) reaches(oid uint32) bool {
 	seen := map[uint32]bool{}
 	var in func(uint32) bool
 	in = func(oid uint32) bool {
-		if bad[oid] {
+		if b.badType[oid] {
 			return true
 		}
 		if oid < 16384 || seen[oid] {

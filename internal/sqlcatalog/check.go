@@ -27,9 +27,7 @@ type checker struct {
 	s      *Snapshot
 	tokens []sqllex.Token
 
-	sealed    []binding // where the query names relations with sealed columns
-	rowType   bool      // it names a relation whose rows are no type to make values of
-	populates []int     // positions of what makes rows of a type that need not be named
+	sealed []binding // where the query names relations with sealed columns
 }
 
 func (c *checker) token(i int) *fault {
@@ -93,7 +91,7 @@ func (c *checker) part(i int) *fault {
 		return &fault{attributeText(t.Value), t.Pos}
 	}
 	for _, schema := range c.s.path {
-		if c.s.types[name{schema, t.Value}] != allowed && !c.isColumn(i) {
+		if c.s.types[name{schema, t.Value}] && !c.isColumn(i) {
 			return &fault{typeText(t.Value), t.Pos}
 		}
 	}

@@ -12,7 +12,7 @@ const Columns = 6
 //	f  function: detail is volatility, d if SECURITY DEFINER, 1 if it can be called with one argument, p if PostgreSQL's own or t if made with a range type, extension
 //	o  operator that is not PostgreSQL's own, of the function with the other OID
 //	c  cast that is not PostgreSQL's own, by the function with the other OID, to the type in the detail
-//	t  type that is not PostgreSQL's own; detail is r if it is the rows of a relation
+//	t  type that is not PostgreSQL's own
 //	e  type that contains values of the other type
 //	d  domain whose CHECK, or range type which, calls the function with the other OID
 //	r  relation with rows of the other type: detail is its kind, p if PostgreSQL's own, extension
@@ -36,8 +36,7 @@ UNION ALL SELECT 'f', p.oid, 0, n.nspname, p.proname, p.provolatile::text || CAS
 UNION ALL SELECT 'o', o.oid, o.oprcode, n.nspname, o.oprname, ''
 	FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace WHERE o.oid >= 16384
 UNION ALL SELECT 'c', castsource, castfunc, '', '', casttarget::text FROM pg_cast WHERE oid >= 16384 AND castfunc <> 0
-UNION ALL SELECT 't', t.oid, 0, n.nspname, t.typname, CASE WHEN c.relkind IN ('r', 'p', 'v', 'm', 'f') THEN 'r' ELSE '' END
-	FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid WHERE t.oid >= 16384
+UNION ALL SELECT 't', t.oid, 0, n.nspname, t.typname, '' FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid >= 16384
 UNION ALL SELECT 'e', t.oid, x, '', '', '' FROM pg_type t, unnest(ARRAY[t.typbasetype, t.typelem]) x WHERE t.oid >= 16384 AND x >= 16384
 UNION ALL SELECT 'e', t, rngsubtype, '', '', '' FROM pg_range, unnest(ARRAY[rngtypid, rngmultitypid]) t WHERE rngsubtype >= 16384
 UNION ALL SELECT 'e', c.reltype, a.atttypid, '', '', '' FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid

@@ -12,9 +12,6 @@ func (c *checker) operator(i int) *fault {
 	if c.s.clouded[t.Value] && !c.allColumns(i) {
 		return &fault{operatorText(t.Value), t.Pos}
 	}
-	if t.Value == "#=" {
-		c.populates = append(c.populates, t.Pos)
-	}
 	return nil
 }
 

@@ -20,13 +20,12 @@ const (
 	notClear   = "what this name means is not clear; write it plainly"
 	sealedText = " is not allowed: of this catalog, name the columns that you need, as in p.proname, with FROM … p"
 
-	settingText  = "current_setting is not allowed but for settings that SHOW may ask for, named by a constant"
-	growthText   = "repeat, lpad and rpad need a length that is a number up to 10000; write least(n, 10000) for one that is computed"
-	nestedText   = "repeat, lpad and rpad are not allowed within the first argument of one another"
-	formatText   = "format needs a constant as its first argument, without widths over 9999 or * in it; or use || and concat"
-	inputText    = "this function needs the name of one of PostgreSQL's own types as a constant, as in 'int4'"
-	treatText    = "TREAT is not allowed; write CAST"
-	populateText = "making a row of this table is not allowed: it would run functions that are not; name the columns with json_to_record"
+	settingText = "current_setting is not allowed but for settings that SHOW may ask for, named by a constant"
+	growthText  = "repeat, lpad and rpad need a length that is a number up to 10000; write least(n, 10000) for one that is computed"
+	nestedText  = "repeat, lpad and rpad are not allowed within the first argument of one another"
+	formatText  = "format needs a constant as its first argument, without widths over 9999 or * in it; or use || and concat"
+	inputText   = "this function needs the name of one of PostgreSQL's own types as a constant, as in 'int4'"
+	treatText   = "TREAT is not allowed; write CAST"
 )
 
 func functionText(n string) string { return "function " + shown(n) + " is not allowed; do without it" }

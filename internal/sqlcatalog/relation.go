@@ -6,7 +6,8 @@ import "strings"
 // uses is; tables it may read in any schema, for that is what views are for. A
 // materialised view is read like a table. Foreign tables are not allowed, as
 // they leave the database with the rights of somebody else, nor are tables whose
-// rows lie in foreign tables.
+// rows lie in foreign tables, nor relations with a column of a type that is not:
+// array_append(ARRAY[c], 'x') makes a value of c's type, and c::text casts one.
 func (b *builder) judgeRelations() {
 	j := relationJudge{b: b, byOID: map[uint32]Row{}, known: map[uint32]bool{}}
 	for _, r := range b.relations {
@@ -53,7 +54,7 @@ func (j *relationJudge) judge(r Row) bool {
 		return !standardDenied[r.Name]
 	case strings.HasPrefix(r.Schema, "pg_"), extension != "" && !extensions[extension]:
 		return false
-	case kind == 'f' || j.b.foreign[r.OID] || j.b.reaches(r.Ref, j.b.badCast):
+	case kind == 'f' || j.b.foreign[r.OID] || j.b.reaches(r.Ref):
 		return false
 	case kind == 'v':
 		return j.view(r.OID)
@@ -72,7 +73,7 @@ func (j *relationJudge) view(oid uint32) bool {
 				return false
 			}
 		case "resulttype":
-			if j.b.reaches(u.Ref, j.b.badType) {
+			if j.b.reaches(u.Ref) {
 				return false
 			}
 		default:

@@ -24,9 +24,6 @@ type argument []sqllex.Token
 // restricted checks the call of a function at token i.
 func (c *checker) restricted(i int) *fault {
 	t := c.tokens[i]
-	if strings.Contains(t.Value, "populate_record") {
-		c.populates = append(c.populates, t.Pos)
-	}
 	check := restrictedCalls[t.Value]
 	if check == nil || c.allows(i) {
 		// in, between and others can stand before a parenthesis

@@ -13,13 +13,10 @@ type binding struct {
 	alias     int // the token of its alias, or at
 }
 
-// finish checks what only the whole query shows. One that names relations with
+// finish checks what only the whole query shows. A query that names relations with
 // sealed columns may name no such column, and use no way to get all columns: a
 // star, or the name of the relation or its alias on its own, the whole row.
 func (c *checker) finish() *fault {
-	if c.rowType && c.populates != nil {
-		return &fault{populateText, c.populates[0]}
-	}
 	for _, b := range c.sealed {
 		if f := c.bind(&b); f != nil {
 			return f

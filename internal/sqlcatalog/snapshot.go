@@ -39,10 +39,10 @@ type Snapshot struct {
 	full  map[name]bool   // of functions by schema: whether all of the name are allowed
 
 	relations map[name]verdict
-	types     map[name]verdict // those that lead to functions that are not allowed
-	operators map[name]bool    // not PostgreSQL's own: whether all of the symbol are allowed
-	clouded   map[string]bool  // symbols that the path has with a function that is not allowed
-	has       map[name]bool    // what Missing is about
+	types     map[name]bool   // those that lead to functions that are not allowed
+	operators map[name]bool   // not PostgreSQL's own: whether all of the symbol are allowed
+	clouded   map[string]bool // symbols that the path has with a function that is not allowed
+	has       map[name]bool   // what Missing is about
 }
 
 // A verdict says why a name is refused, or what is to be seen to.
@@ -51,7 +51,6 @@ type verdict uint8
 const (
 	allowed verdict = iota
 	denied
-	rowType   // a relation that is fine to read, and whose rows are no type to make values of
 	sealedRel // a relation with columns that are not for the caller
 )
 

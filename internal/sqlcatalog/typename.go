@@ -4,14 +4,7 @@ import "github.com/mcpsec/mcpsec-go/internal/sqllex"
 
 // typeName checks a name that a type may have, and that begins at token start.
 func (c *checker) typeName(i, start int, n name) *fault {
-	v := c.s.types[n]
-	if v == allowed {
-		return nil
-	}
-	if v == rowType {
-		c.rowType = true
-	}
-	if c.canBeType(i, start) {
+	if c.s.types[n] && c.canBeType(i, start) {
 		return &fault{typeText(n.name), c.tokens[i].Pos}
 	}
 	return nil
