@@ -24,6 +24,15 @@
 // What comes back is exact, bounded while it is read, and of an error only a
 // fixed text: the server's own words quote the data, and go to the log.
 //
+// Every name in the statement is looked up in the catalog first. Functions that
+// do harm in a transaction that only reads (files, the network, locks, settings,
+// sequences, other sessions, SQL given as text, waiting) are refused, and so are
+// catalogs that show secrets, functions that users have written, foreign tables,
+// and views, operators, casts and domains that lead to any of them. The refusal
+// names the function or table, so that a model can correct itself. With
+// [Options.Schemas] set, no other schema can be named, and the answer does not
+// tell what is in it. [Options.Allow] lists what is allowed all the same.
+//
 // It protects the operator from their own slips: a role that can write, create,
 // own or become more is refused by [Open], and so is a connection string that
 // switches TLS verification or the protocol.
@@ -83,25 +92,28 @@
 // every caller who does not go out of their way: generic code can make a variable of
 // the type that NewSQL takes.
 //
-// The role decides which rows can be read. pg_query can name any table, view or
-// function that the role may use, also in schemas that Options.Schemas does not
-// list, and the catalogs that PostgreSQL shows to everybody. A function that
-// does harm in a READ ONLY transaction, such as one of an extension that opens
-// connections, must be revoked from the role; what such an extension keeps in
-// its session, and pooled connections of dblink, outlive the reset. Functions
-// that are SECURITY DEFINER and owned by a superuser run as one: [Open] does not
-// refuse a role that may execute them, since many are meant for just that. Which
-// of them the role may run is left to the operator:
+// The role decides which rows and columns can be read. A view may read tables in
+// schemas that Options.Schemas does not list: that is what views are for. What a
+// table's owner has put into its row security policies and indexes runs, whatever
+// it is, and what Options.Allow lists does. Of the catalogs that PostgreSQL shows
+// to everybody, names of tables and columns, definitions of views and statistics
+// stay readable.
 //
-//	SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner
-//	WHERE p.prosecdef AND r.rolsuper AND has_function_privilege('mcp_reader', p.oid, 'EXECUTE');
+// Objects made since the catalog was last read are not judged: a change is
+// noticed within some seconds, and one that the server's statistics do not count
+// within five minutes. Functions that are SECURITY DEFINER are never allowed
+// unless Options.Allow lists them.
 //
-// All callers share one role. They see each other's statements, with the literals
-// in them, in pg_stat_activity, and can end them unless pg_cancel_backend and
-// pg_terminate_backend are revoked, as [SetupSQL] does. One statement can use a
-// core of the server for Options.Timeout, and the disk that temp_file_limit of
-// the role allows; some of PostgreSQL's own functions, such as xpath, do not
-// look for a cancel and run on after the call has ended. Only the role's
-// CONNECTION LIMIT bounds how many. Poolers in transaction mode are not
-// supported: there a session belongs to nobody, and cannot be reset.
+// All callers share one role. They could see each other's statements, with the
+// literals in them, in pg_stat_activity, and end them, if a view or function in
+// Options.Allow led there; [SetupSQL] revokes pg_cancel_backend and
+// pg_terminate_backend.
+//
+// One statement can use a core of the server for Options.Timeout, as much memory
+// as one aggregate such as string_agg takes meanwhile, and the disk that
+// temp_file_limit of the role allows, which [SetupSQL] sets: without it, what the
+// disk has. Some of PostgreSQL's own functions, such as xpath, do not look for a
+// cancel and run on after the call has ended. Only the role's CONNECTION LIMIT
+// bounds how many. Poolers in transaction mode are not supported: there a session
+// belongs to nobody, and cannot be reset.
 package pgtool

@@ -21,6 +21,7 @@ type DB struct {
 	pool  *pool
 	types types
 
+	gate   gate
 	vetted atomic.Bool // the role was, and new connections have to be of the same kind
 }
 
@@ -37,8 +38,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, fmt.Errorf("pgtool: %w", err)
 	}
 	o.startup(config)
-	db := &DB{o: o}
-	db.pool = newPool(config, o.MaxConns, db.check)
+	db := &DB{o: o, gate: gate{turn: make(chan struct{}, 1)}}
+	db.pool = newPool(config, o.MaxConns, db.checkConn)
 	if err := db.start(ctx, config); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("pgtool: %w", err)
@@ -46,8 +47,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	return db, nil
 }
 
-// check refuses a new connection that is not as the first one was.
-func (db *DB) check(ctx context.Context, c *conn) error {
+// checkConn refuses a new connection that is not as the first one was.
+func (db *DB) checkConn(ctx context.Context, c *conn) error {
 	c.prologue = prologue(db.o.limits(db.o.searchPath()), c.version())
 	c.ownPrologue = prologue(db.o.limits(ownSearchPath), c.version())
 	if err := checkSession(c); err != nil || !db.vetted.Load() {
@@ -62,18 +63,19 @@ func (db *DB) start(ctx context.Context, c *pgconn.Config) error {
 	if err != nil {
 		return errors.New(startText(err))
 	}
-	if waive.Has(db.o.Waive, waive.OverprivilegedRole) {
-		return nil
-	}
-	if len(faults) > 0 {
+	overprivileged := waive.Has(db.o.Waive, waive.OverprivilegedRole)
+	if len(faults) > 0 && !overprivileged {
 		setup := SetupOptions{Database: c.Database, Schemas: db.o.Schemas}
 		if !plainName(setup.Database) {
 			setup.Database = "the database"
 		}
 		return &roleError{faults, "only read", SetupSQL(setup)}
 	}
-	db.vetted.Store(true)
-	return nil
+	db.vetted.Store(!overprivileged)
+	if waive.Has(db.o.Waive, waive.AnySQL) {
+		return nil
+	}
+	return db.startGate(ctx)
 }
 
 // Close ends all connections. It cancels statements that run and waits for

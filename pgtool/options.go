@@ -38,8 +38,15 @@ type Options struct {
 	// pg_query would: in a transaction that only reads and is rolled back, under
 	// the same limits. Defaults to false.
 	ExplainAnalyze bool
-	// Waive switches protections off: insecure.PlaintextDatabase and
-	// insecure.OverprivilegedRole apply here, others go on to the tools.
+	// Allow holds functions, types, tables and views, as schema.name without
+	// quotes, that a caller's statement may use although they would be refused:
+	// functions that users have written, foreign tables, views over such things,
+	// or catalogs of PostgreSQL's own. All functions of that name are allowed,
+	// with whatever they do, and with all arguments. Defaults to none.
+	Allow []string
+	// Waive switches protections off: insecure.PlaintextDatabase,
+	// insecure.OverprivilegedRole and insecure.AnySQL apply here, others go on
+	// to the tools.
 	// Defaults to none.
 	Waive []mcpsec.Waiver
 }
@@ -50,6 +57,7 @@ const (
 	maxBytes   = 16 << 20
 	maxTimeout = 10 * time.Minute
 	maxSchemas = 100
+	maxAllow   = 1_000
 	maxName    = 63 // bytes of a PostgreSQL identifier
 )
 
@@ -61,7 +69,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.MaxRows = or(o.MaxRows, 200)
 	o.MaxBytes = or(o.MaxBytes, 128<<10)
 	o.Timeout = or(o.Timeout, 10*time.Second)
-	o.Schemas, o.Waive = slices.Clone(o.Schemas), slices.Clone(o.Waive)
+	o.Schemas, o.Allow, o.Waive = slices.Clone(o.Schemas), slices.Clone(o.Allow), slices.Clone(o.Waive)
 	switch {
 	case o.MaxConns < 1 || o.MaxConns > maxConns:
 		return o, fmt.Errorf("Options.MaxConns must be 1 to %d", maxConns)
@@ -73,6 +81,13 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("Options.Timeout must be 1ms to %s", maxTimeout)
 	case len(o.Schemas) > maxSchemas:
 		return o, fmt.Errorf("Options.Schemas must not be more than %d", maxSchemas)
+	case len(o.Allow) > maxAllow:
+		return o, fmt.Errorf("Options.Allow must not be more than %d", maxAllow)
+	}
+	for _, a := range o.Allow {
+		if schema, name, _ := strings.Cut(a, "."); !plainName(schema) || !plainName(name) {
+			return o, errors.New("Options.Allow must be names with their schema, as in shop.net_margin")
+		}
 	}
 	for _, s := range o.Schemas {
 		if !plainName(s) || strings.HasPrefix(s, "pg_") || s == "information_schema" {

@@ -52,11 +52,9 @@ func (db *DB) ReadOnly(ctx context.Context, sql string, args ...any) (*Answer, e
 // readOnly is the only way by which a text that we have not written ourselves
 // gets to the server.
 func (db *DB) readOnly(ctx context.Context, q *query) (*Answer, error) {
-	s, err := sqlgate.Check(q.sql, sqlgate.Options{AllowExplainAnalyze: q.analyze})
-	if err != nil {
-		return nil, gateError(err)
+	if err := db.check(ctx, q); err != nil {
+		return nil, err
 	}
-	q.sql, q.spoils = s.SQL, q.spoils || spoils(s.Query)
 	return db.answer(ctx, q)
 }
 

@@ -32,6 +32,7 @@ func (o Options) limits(searchPath string) []setting {
 		{"transaction_timeout", later, 17},
 		{"work_mem", "16MB", 0},
 		{"max_parallel_workers_per_gather", "0", 0}, // a portal that is read in part has none in any case
+		{"geqo_effort", "1", 0},                     // planning dozens of joins does not look for a cancel
 		{"row_security", "on", 0},                   // policies filter; off would raise an error instead
 	}
 }

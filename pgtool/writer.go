@@ -94,7 +94,7 @@ func OpenWriter(ctx context.Context, o WriteOptions) (*Writer, error) {
 	}
 	o.startup(config)
 	w := &Writer{o: o, db: &DB{o: o.Options}, counted: map[string]string{}}
-	w.db.pool = newPool(config, o.MaxConns, w.db.check)
+	w.db.pool = newPool(config, o.MaxConns, w.db.checkConn)
 	if err := w.start(ctx, config.Database); err != nil {
 		w.Close()
 		return nil, fmt.Errorf("pgtool: %w", err)

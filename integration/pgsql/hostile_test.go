@@ -131,7 +131,7 @@ func TestSilentNetwork(t *testing.T) {
 	t.Parallel()
 	name := database(t)
 	address, mute := muted(t, name)
-	db, err := pgtool.Open(t.Context(), pgtool.Options{URL: redact.NewSecret(address), MaxConns: 4})
+	db, err := pgtool.Open(t.Context(), pgtool.Options{URL: redact.NewSecret(address), MaxConns: 4, Waive: []mcpsec.Waiver{anySQL}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,9 @@ func TestLaterRole(t *testing.T) {
 			conn := admin(t, name)
 			role(t, conn, name, "LOGIN")
 			exec(t, conn, fmt.Sprintf("GRANT %s TO %s", reader, name))
-			db, err := pgtool.Open(t.Context(), pgtool.Options{URL: redact.NewSecret(postgres.Server(t).URL(name, name)), MaxConns: 1})
+			db, err := pgtool.Open(t.Context(), pgtool.Options{
+				URL: redact.NewSecret(postgres.Server(t).URL(name, name)), MaxConns: 1, Waive: []mcpsec.Waiver{anySQL},
+			})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -40,7 +40,7 @@ func healthyTemplate(ctx context.Context, s *pgserver.Server) error {
 // openSuper opens a database as the superuser, who sees all.
 func openSuper(t testing.TB, database string, change func(*pgtool.Options)) *pgtool.DB {
 	t.Helper()
-	o := pgtool.Options{URL: redact.NewSecret(postgres.Server(t).URL(database, "")), Waive: []mcpsec.Waiver{insecure.OverprivilegedRole("test")}}
+	o := pgtool.Options{URL: redact.NewSecret(postgres.Server(t).URL(database, "")), Waive: []mcpsec.Waiver{insecure.OverprivilegedRole("test"), anySQL}}
 	if change != nil {
 		change(&o)
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/mcpsec/mcpsec-go/internal/pgserver"
 	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/internal/sqllex"
+	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/insecure"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
@@ -111,8 +113,22 @@ func ask[T any](t testing.TB, conn *pgx.Conn, sql string, args ...any) (v T) {
 	return v
 }
 
-// open opens a database as the reader.
+var anySQL = insecure.AnySQL("the test is about the layers behind the gate")
+
+// open opens a database as the reader, without the gate on names: most tests are
+// about what holds when a statement has got past it.
 func open(t testing.TB, database string, change func(*pgtool.Options)) *pgtool.DB {
+	t.Helper()
+	return gated(t, database, func(o *pgtool.Options) {
+		o.Waive = []mcpsec.Waiver{anySQL}
+		if change != nil {
+			change(o)
+		}
+	})
+}
+
+// gated opens a database as the reader.
+func gated(t testing.TB, database string, change func(*pgtool.Options)) *pgtool.DB {
 	t.Helper()
 	o := pgtool.Options{URL: redact.NewSecret(postgres.Server(t).URL(database, reader))}
 	if change != nil {

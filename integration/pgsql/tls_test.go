@@ -129,7 +129,7 @@ func TestTLS(t *testing.T) {
 		{address("127.0.0.1", "sslmode=require"), ""}, // on this machine nobody is in between
 	} {
 		db, err := pgtool.Open(t.Context(), pgtool.Options{
-			URL: redact.NewSecret(test.url), Waive: []mcpsec.Waiver{insecure.OverprivilegedRole("test")},
+			URL: redact.NewSecret(test.url), Waive: []mcpsec.Waiver{insecure.OverprivilegedRole("test"), anySQL},
 		})
 		if err == nil {
 			ssl := row(t, db, "SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
@@ -149,7 +149,7 @@ func TestRestart(t *testing.T) {
 	t.Parallel()
 	server := start(t, pgserver.Options{})
 	db, err := pgtool.Open(t.Context(), pgtool.Options{
-		URL: redact.NewSecret(server.URL("postgres", "")), Waive: []mcpsec.Waiver{insecure.OverprivilegedRole("test")},
+		URL: redact.NewSecret(server.URL("postgres", "")), Waive: []mcpsec.Waiver{insecure.OverprivilegedRole("test"), anySQL},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ const (
 	OverprivilegedRole Kind = "overprivileged-role"
 	PlaintextHTTP      Kind = "plaintext-http"
 	Unconfirmed        Kind = "unconfirmed"
+	AnySQL             Kind = "any-sql"
 )
 
 // Has reports whether one of the waivers is of kind k.

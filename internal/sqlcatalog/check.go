@@ -1,0 +1,152 @@
+package sqlcatalog
+
+import (
+	"strings"
+
+	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
+	"github.com/mcpsec/mcpsec-go/internal/sqllex"
+)
+
+// Check accepts a statement if every name in it is allowed as all that it can
+// be in its place. The error is a *sqlgate.Refusal, and names what is refused.
+func (s *Snapshot) Check(st sqlgate.Statement) error {
+	c := checker{s: s, tokens: st.Query}
+	for i := range c.tokens {
+		if f := c.token(i); f != nil {
+			return f.refusal(st.SQL)
+		}
+	}
+	if f := c.finish(); f != nil {
+		return f.refusal(st.SQL)
+	}
+	return nil
+}
+
+// A checker passes once over the tokens of a query.
+type checker struct {
+	s      *Snapshot
+	tokens []sqllex.Token
+
+	sealed []binding // where the query names relations with sealed columns
+}
+
+func (c *checker) token(i int) *fault {
+	switch t := c.tokens[i]; t.Kind {
+	case sqllex.Word, sqllex.QuotedWord:
+		if c.is(i-1, ".") {
+			return c.part(i)
+		}
+		return c.first(i)
+	case sqllex.UnicodeWord:
+		return &fault{notClear, t.Pos} // sqlgate refuses them
+	case sqllex.Operator:
+		return c.operator(i)
+	}
+	return nil
+}
+
+// first checks a name with nothing before it: a relation, a type or a function
+// in the path, or nothing of the catalog.
+func (c *checker) first(i int) *fault {
+	t := c.tokens[i]
+	if v, schema, ok := visible(c.s, c.s.relations, t.Value); ok {
+		if f := c.relation(i, i, name{schema, t.Value}, v); f != nil {
+			return f
+		}
+	}
+	for _, schema := range c.s.path {
+		if f := c.typeName(i, i, name{schema, t.Value}); f != nil {
+			return f
+		}
+	}
+	if c.is(i+1, "(") {
+		if c.word(i) == "treat" {
+			return &fault{treatText, t.Pos} // it calls the function that has the name of the type
+		}
+		if fine, ok := c.s.calls[t.Value]; ok && !fine {
+			if c.s.full[name{"pg_catalog", t.Value}] {
+				return &fault{shadowText(t.Value), t.Pos}
+			}
+			return &fault{functionText(t.Value), t.Pos}
+		}
+		return c.restricted(i)
+	}
+	return c.implied(i)
+}
+
+// part checks a name after a dot. If what stands before is a schema, it is an
+// object of it. A function that takes one argument can be called so, too:
+// (3).pg_sleep, or t.pg_sleep with any t of FROM.
+func (c *checker) part(i int) *fault {
+	t := c.tokens[i]
+	if before := i - 2; before >= 0 && named(c.tokens[before]) {
+		if f := c.inSchema(i, name{c.tokens[before].Value, t.Value}); f != nil {
+			return f
+		}
+	}
+	if c.is(i+1, "(") {
+		return c.restricted(i)
+	}
+	if c.s.one[t.Value] || restrictedCalls[t.Value] != nil {
+		return &fault{attributeText(t.Value), t.Pos}
+	}
+	for _, schema := range c.s.path {
+		if c.s.types[name{schema, t.Value}] && !c.isColumn(i) {
+			return &fault{typeText(t.Value), t.Pos}
+		}
+	}
+	return nil
+}
+
+// inSchema checks the object n, whose name is token i, if n.schema is a schema.
+func (c *checker) inSchema(i int, n name) *fault {
+	start := i - 2
+	may, known := c.s.schemas[n.schema]
+	temporary := strings.HasPrefix(n.schema, "pg_temp") // a name of what a session has made
+	if !known && !temporary || c.s.listed[n] {
+		return nil
+	}
+	if !may {
+		return &fault{schemaText(n.schema), c.tokens[start].Pos}
+	}
+	if v, ok := c.s.relations[n]; ok {
+		if f := c.relation(i, start, n, v); f != nil {
+			return f
+		}
+	}
+	if f := c.typeName(i, start, n); f != nil {
+		return f
+	}
+	if fine, ok := c.s.full[n]; ok && !fine && c.is(i+1, "(") {
+		return &fault{functionText(n.name), c.tokens[i].Pos}
+	}
+	return nil
+}
+
+// relation checks a name that a relation has, and that begins at token start.
+func (c *checker) relation(i, start int, n name, v verdict) *fault {
+	switch v {
+	case denied:
+		return &fault{relationText(n.name), c.tokens[i].Pos}
+	case sealedRel:
+		if !c.is(i+1, ".") { // else it qualifies a column of a relation that FROM has
+			c.sealed = append(c.sealed, binding{n: n, at: i, start: start})
+		}
+	}
+	return nil
+}
+
+// is reports whether token i is the punctuation p.
+func (c *checker) is(i int, p string) bool {
+	return i >= 0 && i < len(c.tokens) && c.tokens[i].Is(p)
+}
+
+// word returns the word at i in lower case, or "" for anything else.
+func (c *checker) word(i int) string {
+	if i >= 0 && i < len(c.tokens) && c.tokens[i].Kind == sqllex.Word {
+		return c.tokens[i].Value
+	}
+	return ""
+}
+
+func named(t sqllex.Token) bool { return t.Kind == sqllex.Word || t.Kind == sqllex.QuotedWord }

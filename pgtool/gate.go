@@ -1,0 +1,198 @@
+package pgtool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/mcpsec/mcpsec-go/internal/sqlcatalog"
+	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
+	"github.com/mcpsec/mcpsec-go/internal/waive"
+	"github.com/mcpsec/mcpsec-go/mcpsec"
+)
+
+const (
+	stampEvery = time.Second     // between looks whether the catalog has changed
+	loadEvery  = 5 * time.Second // between loads, where the catalog changes all the time
+	loadAfter  = 5 * time.Minute // a load in any case: no statistics, no notice
+	maxObjects = 500_000         // of the catalog
+	maxSQLText = 4 << 20         // bytes of statements whose verdict is kept
+)
+
+// A gate decides which statements of a caller are sent.
+type gate struct {
+	turn   chan struct{} // one call looks at the catalog at a time
+	judge  atomic.Pointer[judge]
+	looked atomic.Int64 // when, in Unix nanoseconds
+
+	stamp  string // of the catalog that was loaded; whoever has turn
+	loaded time.Time
+}
+
+// A judge has one snapshot of the catalog, and the verdicts by it.
+type judge struct {
+	snapshot *sqlcatalog.Snapshot
+
+	mu    sync.RWMutex
+	known map[request]sentence
+	size  int
+}
+
+// A request is a statement, and whether EXPLAIN may run it.
+type request struct {
+	sql     string
+	analyze bool
+}
+
+// A sentence is what was decided on a text.
+type sentence struct {
+	sql    string // what may be sent
+	spoils bool
+	err    error
+}
+
+// check decides on the statement of q, and completes q.
+func (db *DB) check(ctx context.Context, q *query) error {
+	var v sentence
+	if waive.Has(db.o.Waive, waive.AnySQL) {
+		v = sentenceFor(q.sql, q.analyze, nil)
+	} else {
+		j, err := db.current(ctx)
+		if err != nil {
+			return err
+		}
+		v = j.on(q.sql, q.analyze)
+	}
+	if v.err != nil {
+		return gateError(v.err)
+	}
+	q.sql, q.spoils = v.sql, q.spoils || v.spoils
+	return nil
+}
+
+func sentenceFor(sql string, analyze bool, s *sqlcatalog.Snapshot) sentence {
+	st, err := sqlgate.Check(sql, sqlgate.Options{AllowExplainAnalyze: analyze})
+	if err == nil && s != nil {
+		err = s.Check(st)
+	}
+	if err != nil {
+		return sentence{err: err}
+	}
+	return sentence{sql: st.SQL, spoils: spoils(st.Query)}
+}
+
+// on returns the verdict on a text, of which it remembers a number.
+func (j *judge) on(sql string, analyze bool) sentence {
+	j.mu.RLock()
+	v, ok := j.known[request{sql, analyze}]
+	j.mu.RUnlock()
+	if ok {
+		return v
+	}
+	sql = strings.Clone(sql) // a text may be a piece of a larger one
+	v = sentenceFor(sql, analyze, j.snapshot)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.size += len(sql) + 200; j.known == nil || j.size > maxSQLText {
+		j.known, j.size = map[request]sentence{}, len(sql)+200
+	}
+	j.known[request{sql, analyze}] = v
+	return v
+}
+
+// current returns the judge by the catalog as it was a moment ago.
+func (db *DB) current(ctx context.Context) (*judge, error) {
+	g := &db.gate
+	if j := g.judge.Load(); j != nil && time.Since(time.Unix(0, g.looked.Load())) < stampEvery {
+		return j, nil
+	}
+	select {
+	case g.turn <- struct{}{}:
+		defer func() { <-g.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	j := g.judge.Load()
+	if j != nil && time.Since(time.Unix(0, g.looked.Load())) < stampEvery {
+		return j, nil // another call has looked meanwhile
+	}
+	j, err := db.look(ctx, j)
+	if reported := (*pgconn.PgError)(nil); errors.As(err, &reported) {
+		return nil, &mcpsec.Error{Message: "the database's catalog cannot be read now; try again, then report it", Err: errors.New(logText(reported))}
+	}
+	if err != nil {
+		return nil, modelError(err)
+	}
+	g.judge.Store(j)
+	g.looked.Store(time.Now().UnixNano())
+	return j, nil
+}
+
+// look returns j, or a new judge if the catalog is not what it was.
+func (db *DB) look(ctx context.Context, j *judge) (*judge, error) {
+	r, err := db.query(ctx, &query{sql: sqlcatalog.StampSQL, own: true, maxRows: 1, maxBytes: 10_000})
+	if err != nil {
+		return nil, fmt.Errorf("looking whether the catalog has changed: %w", err)
+	}
+	stamp := ""
+	r.each(func(v [][]byte) bool {
+		stamp = string(v[0])
+		return false
+	})
+	age := time.Since(db.gate.loaded)
+	if j != nil && (age < loadEvery || stamp == db.gate.stamp && age < loadAfter) {
+		return j, nil
+	}
+	snapshot, err := db.load(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the catalog: %w", err)
+	}
+	db.gate.stamp, db.gate.loaded = stamp, time.Now()
+	return &judge{snapshot: snapshot}, nil
+}
+
+var errManyObjects = errors.New("the database has too many objects to keep the verdicts on them")
+
+func (db *DB) load(ctx context.Context) (*sqlcatalog.Snapshot, error) {
+	r, err := db.query(ctx, &query{sql: sqlcatalog.SQL, own: true, maxRows: maxObjects, maxBytes: 200 * maxObjects})
+	if err != nil {
+		return nil, err
+	}
+	if r.more {
+		return nil, errManyObjects
+	}
+	return sqlcatalog.New(func(yield func(sqlcatalog.Row) bool) {
+		r.each(func(v [][]byte) bool {
+			return yield(sqlcatalog.Row{
+				Kind: v[0][0], OID: parseOID(v[1]), Ref: parseOID(v[2]), Schema: string(v[3]), Name: string(v[4]), Info: string(v[5]),
+			})
+		})
+	}, db.policy()), nil
+}
+
+func (db *DB) policy() sqlcatalog.Policy {
+	return sqlcatalog.Policy{Schemas: db.o.Schemas, Allow: db.o.Allow}
+}
+
+// startGate reads the catalog for the first time.
+func (db *DB) startGate(ctx context.Context) error {
+	j, err := db.look(ctx, nil)
+	if errors.Is(err, errManyObjects) {
+		return err
+	}
+	if err != nil {
+		return errors.New(startText(err))
+	}
+	if missing := j.snapshot.Missing(db.policy()); len(missing) > 0 {
+		return fmt.Errorf("Options.Allow names what the database does not have: %s", strings.Join(missing, ", "))
+	}
+	db.gate.judge.Store(j)
+	db.gate.looked.Store(time.Now().UnixNano())
+	return nil
+}
