@@ -57,7 +57,7 @@ func (m *scanner) fixedColumn(from, to int) (masked int) {
 	name := m.s[from:to]
 	class := m.t.classify(name)
 	start := m.rowStart(from)
-	if start < 0 || strings.ToUpper(name) != name || from > start && !hasAt(m.s, from-len("  "), "  ") || to < len(m.s) && m.s[to] != '\n' && !hasAt(m.s, to, "  ") {
+	if start < 0 || hasLower(name) || from > start && !hasAt(m.s, from-len("  "), "  ") || to < len(m.s) && m.s[to] != '\n' && !hasAt(m.s, to, "  ") {
 		return 0
 	}
 	_, next := m.rowEnd(from)
@@ -145,13 +145,27 @@ func (m *scanner) lineEnd(i int) int {
 func (m *scanner) header(row string, mark byte) (list [maxColumns]secrecy, n int) {
 	for cell := range strings.SplitSeq(row, string(mark)) {
 		name := strings.Trim(cell, " ")
-		if n == maxColumns || len(name) > maxKey || !allIdent(strings.ReplaceAll(name, " ", "_")) || mark != '|' && (name == "" || name != cell) {
+		if n == maxColumns || len(name) > maxKey || !words(name) || mark != '|' && (name == "" || name != cell) {
 			return list, 0
 		}
 		list[n] = m.t.classify(name)
 		n++
 	}
 	return list, n
+}
+
+func hasLower(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return 'a' <= r && r <= 'z' })
+}
+
+// words reports whether a name is made of the bytes of key names and spaces.
+func words(name string) bool {
+	for i := range len(name) {
+		if !is(name[i], ident) && name[i] != ' ' {
+			return false
+		}
+	}
+	return true
 }
 
 // isRule reports whether a row is the line beneath the first: ---+---, |:--|--:|.
