@@ -128,7 +128,7 @@ func TestFlaws(t *testing.T) {
 			name := postgres.Database(t, healthy)
 			conn := admin(t, name)
 			if strings.Contains(f.sql, "EXTENSION") && ask[int](t, conn, "SELECT count(*) FROM pg_available_extensions WHERE name IN ('dblink', 'postgres_fdw')") < 2 {
-				t.Skip("the server does not have the extension")
+				missing(t, "the server has not both of dblink and postgres_fdw: install its contrib package")
 			}
 			cs := inspector(t, openSuper(t, name, nil))
 			if got := result[report](t, cs, f.tool, nil).about(); len(got) > 0 {

@@ -2,7 +2,6 @@ package pgsql
 
 import (
 	"context"
-	"os"
 	osexec "os/exec"
 	"strings"
 	"testing"
@@ -184,10 +183,7 @@ func TestSetupSQLWithPsql(t *testing.T) {
 	t.Parallel()
 	psql, err := osexec.LookPath("psql")
 	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("psql is not installed")
-		}
-		t.Skip("psql is not installed")
+		missing(t, "psql is not installed")
 	}
 	name := postgres.Database(t, "")
 	conn := admin(t, name)
