@@ -52,7 +52,7 @@ func (e *Error) rule() string {
 const (
 	outcomeOK        = "ok"
 	outcomeRefused   = "refused"   // by a rule, before the tool ran or by the tool
-	outcomeAsked     = "asked"     // a person, before the tool runs
+	outcomeAsked     = "asked"     // a person, before the tool runs, or by the tool, which runs again
 	outcomeFailed    = "failed"    // the handler returned an error
 	outcomePanicked  = "panicked"  // the handler or its result's marshaller
 	outcomeTimeout   = "timeout"   // the deadline passed

@@ -15,7 +15,7 @@ import (
 // Metrics returns a handler that shows what the server has counted since it was
 // made, in Prometheus' text format:
 //
-//	mcpsec_calls_total{method,name,outcome}          calls that ran, by how they ended: ok, failed, timeout, …
+//	mcpsec_calls_total{method,name,outcome}          calls that ran, by how they ended: ok, asked, refused, failed, panicked, timeout, cancelled
 //	mcpsec_call_duration_seconds{method,name}        how long those took, guards included: a histogram
 //	mcpsec_refusals_total{method,name,rule}          what was refused before it ran; name is empty where nothing was meant that exists
 //	mcpsec_results_cleaned_total{method,name,what}   results that lost a secret or hidden characters
