@@ -217,6 +217,7 @@ func replica(t *testing.T, audit io.Writer, seen <-chan struct{}) string {
 	t.Helper()
 	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "proxied", Version: "1"}, mcpsec.Options{
 		Audit: mcpsec.NewAuditLog(audit), Log: slog.DiscardHandler,
+		Limits: mcpsec.Limits{MaxMessage: 8 << 20}, // so that the proxy's limit is what refuses
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -313,8 +314,8 @@ func TestProxies(t *testing.T) {
 					t.Errorf("%s: status %d", path, res.StatusCode)
 				}
 			}
-			if res := p.post(t, "/mcp", "good", `{"x":"`+strings.Repeat("x", 3<<20)+`"}`, nil); res.StatusCode != http.StatusRequestEntityTooLarge {
-				t.Errorf("a large body: status %d", res.StatusCode)
+			if res := p.post(t, "/mcp", "good", `{"x":"`+strings.Repeat("x", 3<<20)+`"}`, nil); res.StatusCode != http.StatusRequestEntityTooLarge && res.StatusCode != http.StatusBadGateway {
+				t.Errorf("a large body: status %d", res.StatusCode) // 400: it has arrived; 502: Caddy cut it off while it passed it on
 			}
 		})
 	}
