@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/mcpsec/mcpsec-go/internal/sqlcatalog"
+	"github.com/mcpsec/mcpsec-go/internal/sqledit"
 	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
 	"github.com/mcpsec/mcpsec-go/internal/waive"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
@@ -53,6 +54,7 @@ type request struct {
 // A sentence is what was decided on a text.
 type sentence struct {
 	sql    string // what may be sent
+	edits  sqledit.Edits
 	spoils bool
 	err    error
 }
@@ -72,19 +74,21 @@ func (db *DB) check(ctx context.Context, q *query) error {
 	if v.err != nil {
 		return gateError(v.err)
 	}
+	q.given, q.edits = q.sql, v.edits
 	q.sql, q.spoils = v.sql, q.spoils || v.spoils
 	return nil
 }
 
 func sentenceFor(sql string, analyze bool, s *sqlcatalog.Snapshot) sentence {
 	st, err := sqlgate.Check(sql, sqlgate.Options{AllowExplainAnalyze: analyze})
+	var edits sqledit.Edits
 	if err == nil && s != nil {
-		err = s.Check(st)
+		edits, err = s.Check(st)
 	}
 	if err != nil {
 		return sentence{err: err}
 	}
-	return sentence{sql: st.SQL, spoils: spoils(st.Query)}
+	return sentence{sql: edits.Apply(st.SQL), edits: edits, spoils: spoils(st.Query)}
 }
 
 // on returns the verdict on a text, of which it remembers a number.

@@ -102,7 +102,7 @@ func (db *DB) answer(ctx context.Context, q *query) (*Answer, error) {
 		err = db.learn(ctx, r.fields)
 	}
 	if err != nil {
-		return nil, modelError(shifted(err, q.offset))
+		return nil, modelError(shifted(err, q))
 	}
 	return db.typed(r), nil
 }
@@ -121,10 +121,10 @@ func (db *DB) typed(r *result) *Answer {
 }
 
 // shifted makes a position in what was sent one in the caller's text.
-func shifted(err error, offset int) error {
+func shifted(err error, q *query) error {
 	var reported *pgconn.PgError
 	if errors.As(err, &reported) && reported.Position > 0 {
-		reported.Position = max(reported.Position-int32(offset), 0)
+		reported.Position = max(int32(q.edits.Origin(q.given, int(reported.Position))-q.offset), 0)
 	}
 	return err
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/mcpsec/mcpsec-go/internal/sqledit"
 )
 
 // The states of a session that a server reports when it is ready.
@@ -28,7 +30,9 @@ type query struct {
 	analyze  bool     // it may be EXPLAIN ANALYZE
 	before   string   // a statement of ours that goes before it, and returns one row
 	with     [][]byte // the arguments of before
-	offset   int      // how many characters of sql are ours, before the caller's
+	offset   int      // how many characters of given are ours, before the caller's
+	given    string   // sql before the edits
+	edits    sqledit.Edits
 	args     [][]byte
 	maxRows  int
 	maxBytes int

@@ -124,7 +124,7 @@ func (o *oracle) gate(sql string) (query string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if err := o.snapshot.Check(st); err != nil || st.Kind == sqlgate.Show {
+	if _, err := o.snapshot.Check(st); err != nil || st.Kind == sqlgate.Show {
 		return "", err
 	}
 	return st.SQL[st.Query[0].Pos:], nil

@@ -221,7 +221,7 @@ func TestFunctionList(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if err := snapshot.Check(st); err != nil {
+		if _, err := snapshot.Check(st); err != nil {
 			return nil
 		}
 		allowed++

@@ -3,23 +3,25 @@ package sqlcatalog
 import (
 	"strings"
 
+	"github.com/mcpsec/mcpsec-go/internal/sqledit"
 	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
 	"github.com/mcpsec/mcpsec-go/internal/sqllex"
 )
 
 // Check accepts a statement if every name in it is allowed as all that it can
-// be in its place. The error is a *sqlgate.Refusal, and names what is refused.
-func (s *Snapshot) Check(st sqlgate.Statement) error {
+// be in its place. The error is a *sqlgate.Refusal, and names what is refused. The
+// statement may be sent with the edits only.
+func (s *Snapshot) Check(st sqlgate.Statement) (sqledit.Edits, error) {
 	c := checker{s: s, tokens: st.Query}
 	for i := range c.tokens {
 		if f := c.token(i); f != nil {
-			return f.refusal(st.SQL)
+			return nil, f.refusal(st.SQL)
 		}
 	}
 	if f := c.finish(); f != nil {
-		return f.refusal(st.SQL)
+		return nil, f.refusal(st.SQL)
 	}
-	return nil
+	return sqledit.Sort(c.edits), nil
 }
 
 // A checker passes once over the tokens of a query.
@@ -28,6 +30,7 @@ type checker struct {
 	tokens []sqllex.Token
 
 	sealed []binding // where the query names relations with sealed columns
+	edits  []sqledit.Edit
 }
 
 func (c *checker) token(i int) *fault {

@@ -2,7 +2,7 @@
 // caller may use.
 //
 //	s, err := sqlcatalog.New(rows, sqlcatalog.Policy{Schemas: []string{"shop"}})
-//	err = s.Check(statement) // function pg_read_file is not allowed …
+//	edits, err := s.Check(statement) // function pg_read_file is not allowed …
 //
 // It protects a database from a caller who chooses the SQL, where sqlgate has
 // already seen that the text is one query: from functions that do harm in a
