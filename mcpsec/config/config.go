@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
@@ -23,10 +24,14 @@ func Load[T any](prefix string) (T, error) { return LoadFrom[T](prefix, os.Envir
 // LoadFrom is [Load] from an environment of its own, in the form of
 // os.Environ: for tests. Files that NAME_FILE variables name are read.
 func LoadFrom[T any](prefix string, environ []string) (T, error) {
+	return loadWith[T](prefix, "", environ)
+}
+
+// loadWith reads a file too, unless path is "".
+func loadWith[T any](prefix, path string, environ []string) (T, error) {
 	var cfg T
 	p := planFor(prefix, reflect.TypeFor[T]())
-	v := reflect.ValueOf(&cfg).Elem()
-	if err := p.load(v, readEnviron(environ)); err != nil {
+	if err := p.loadWith(reflect.ValueOf(&cfg).Elem(), path, environ); err != nil {
 		return *new(T), err
 	}
 	return cfg, nil
@@ -61,13 +66,12 @@ func readEnviron(environ []string) map[string]string {
 	return env
 }
 
-// load fills v, or returns all that is wrong and closes the secrets in v.
-func (p *plan) load(v reflect.Value, env map[string]string) error {
+// load fills v, or returns all that is wrong.
+func (p *plan) load(v reflect.Value, env map[string]string) (problems []error) {
 	read, set := map[string]error{}, map[string]bool{}
 	for _, f := range p.fields {
 		set[f.path], read[f.path] = f.read(v.FieldByIndex(f.index), env)
 	}
-	var problems []error
 	for _, f := range p.fields {
 		switch {
 		case read[f.path] != nil:
@@ -76,12 +80,29 @@ func (p *plan) load(v reflect.Value, env map[string]string) error {
 			problems = append(problems, p.check(f, v, set[f.path])...)
 		}
 	}
-	problems = append(problems, p.unknown(env)...)
+	return append(problems, p.unknown(env)...)
+}
+
+// loadWith fills v from the environment and the file at path, if there is one, or
+// returns all that is wrong and closes the secrets in v.
+func (p *plan) loadWith(v reflect.Value, path string, environ []string) error {
+	where := "the environment"
+	var problems []error
+	if path != "" {
+		where = "the configuration"
+		settings, err := p.readFile(path)
+		if err != nil {
+			return err
+		}
+		environ = append(slices.Clone(environ), settings.environ()...) // the first of several counts
+		problems = settings.problems
+	}
+	problems = append(problems, p.load(v, readEnviron(environ))...)
 	if len(problems) == 0 {
 		return nil
 	}
 	closeAll(v)
-	return fmt.Errorf("the environment has %s:\n%w", count(len(problems)), errors.Join(problems...))
+	return fmt.Errorf("%s has %s:\n%w", where, count(len(problems)), errors.Join(problems...))
 }
 
 func count(n int) string {

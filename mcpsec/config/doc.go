@@ -1,5 +1,5 @@
-// Package config reads a program's configuration from environment variables
-// into a struct:
+// Package config reads a program's configuration from environment variables,
+// and a file of such, into a struct:
 //
 //	type Config struct {
 //		DatabaseURL redact.Secret `env:"DATABASE_URL" validate:"required"`
@@ -38,6 +38,12 @@
 // An empty variable counts as unset, but not for a secret: there it is an
 // error. A secret NAME is also read from the file that NAME_FILE names, as
 // Docker and Kubernetes mount them: [redact.SecretFromFile].
+//
+// # Files
+//
+// [LoadFile] takes what the environment does not set from a file of NAME=value
+// lines. It reads less than others do, so that no two readers differ about a file
+// that it takes.
 //
 // # What it does not protect
 //

@@ -1,0 +1,107 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
+)
+
+// LoadFile is [Load] with a file for what the environment does not set, which wins.
+// A path of "" is no file.
+//
+// A line of the file is NAME=value with the whole name; empty lines and those that
+// begin with # count for nothing. The value is what stands there, as for docker run
+// --env-file. What other readers of such files take otherwise is refused: quotes
+// around a value, export before a name, a # behind a space, a space at either end.
+// So is a name that stands there twice, or that no field is read from, whatever it
+// begins with. The file must be fit for a secret: [redact.SecretFromFile]. What is
+// wrong in it is told by line and name, with all else.
+func LoadFile[T any](prefix, path string) (T, error) {
+	return loadWith[T](prefix, path, os.Environ())
+}
+
+// settings are the lines of a file that set something, and what is wrong with them.
+type settings struct {
+	names, values []string
+	problems      []error
+}
+
+func (s *settings) environ() []string {
+	out := make([]string, len(s.names))
+	for i, name := range s.names {
+		out[i] = name + "=" + s.values[i]
+	}
+	return out
+}
+
+// readFile returns settings that [plan.load] may judge, along with what is wrong:
+// all of it is told together.
+func (p *plan) readFile(path string) (*settings, error) {
+	content, err := redact.SecretFromFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("the file of the configuration: %w", err)
+	}
+	defer content.Close()
+	s, at, n := &settings{}, map[string]int{}, 0
+	for line := range strings.Lines(content.Reveal()) {
+		n++
+		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+		if strings.TrimSpace(line) == "" || line[0] == '#' {
+			continue
+		}
+		name, value, found := strings.Cut(line, "=")
+		if !found || !variable.MatchString(name) {
+			s.problem(n, "is not NAME=value") // without a piece of it, which may be a value
+			continue
+		}
+		ours := p.known[name] != nil || p.prefix != "" && strings.HasPrefix(name, p.prefix) // plan.unknown names those that it does not know
+		switch problem := valueProblem(value); {
+		case !ours:
+			s.problem(n, "sets what is not known"+p.fileHint()) // without the name: it may be a value, too
+			continue
+		case at[name] != 0:
+			s.problem(n, fmt.Sprintf("sets %s again, after line %d", shownName(name), at[name]))
+			continue
+		case problem != "":
+			s.problem(n, "sets "+shownName(name)+" to a value "+problem)
+		}
+		at[name] = n
+		s.names, s.values = append(s.names, name), append(s.values, value)
+	}
+	return s, nil
+}
+
+func (p *plan) fileHint() string {
+	if p.prefix == "" {
+		return ""
+	}
+	return ": names begin with " + p.prefix
+}
+
+func (s *settings) problem(line int, text string) {
+	s.problems = append(s.problems, fmt.Errorf("line %d of the file %s", line, text))
+}
+
+var (
+	edges   = regexp.MustCompile(`^\s|\s$`)
+	quoted  = regexp.MustCompile("^[\"'`]|[\"'`]$")
+	comment = regexp.MustCompile(`\s#`)
+)
+
+// valueProblem tells what readers of such files disagree about.
+func valueProblem(value string) string {
+	switch {
+	case edges.MatchString(value):
+		return "with a space at one end"
+	case quoted.MatchString(value):
+		return "in quotes: leave them out"
+	case comment.MatchString(value):
+		return "with # behind a space: give a comment a line of its own"
+	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return "with a control character"
+	}
+	return ""
+}
