@@ -266,6 +266,25 @@ func TestLoadNeverQuotes(t *testing.T) {
 	}
 }
 
+type told struct{ panicky }
+
+func (told) Kind() string { return "colour such as red" }
+
+// A type says itself what it has to be.
+func TestKind(t *testing.T) {
+	t.Parallel()
+	type painted struct {
+		C told `env:"C"`
+	}
+	_, err := config.LoadFrom[painted]("T_", []string{"T_C=" + canary})
+	if err == nil || !strings.Contains(err.Error(), "T_C must be a colour such as red") || strings.Contains(err.Error(), canary) {
+		t.Errorf("got %v", err)
+	}
+	if got := config.Usage[painted]("T_"); got != "T_C  colour such as red\n" {
+		t.Errorf("got %s", got)
+	}
+}
+
 type panicky struct{}
 
 func (*panicky) UnmarshalText(text []byte) error { panic("cannot read " + string(text)) }

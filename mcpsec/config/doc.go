@@ -33,7 +33,8 @@
 //
 // Fields are strings, booleans, numbers, durations, secrets, lists of strings
 // (separated by commas), [net/url.URL], what implements encoding.TextUnmarshaler,
-// and pointers to them, which stay nil when the variable is unset.
+// and pointers to them, which stay nil when the variable is unset. What a value of
+// a type of yours must be, errors and [Usage] tell by its method Kind() string.
 //
 // An empty variable counts as unset, but not for a secret: there it is an
 // error. A secret NAME is also read from the file that NAME_FILE names, as

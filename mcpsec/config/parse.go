@@ -178,7 +178,10 @@ func unmarshal(u encoding.TextUnmarshaler, text string) (err error) {
 // kind says what a value has to be, for "must be a ...".
 func kind(t reflect.Type) string {
 	v := reflect.New(t).Elem()
+	own, tells := v.Addr().Interface().(interface{ Kind() string })
 	switch {
+	case tells:
+		return own.Kind()
 	case t == secretType:
 		return "secret"
 	case t == durationType:
