@@ -1,7 +1,17 @@
-// Postgres serves a PostgreSQL database, read-only, over standard input and
-// output. The environment variable DATABASE_URL, or the file that
-// DATABASE_URL_FILE names, holds the URL of the database, with a role that may
-// read it and nothing else; the error for any other role says how to make one.
+// Postgres serves a PostgreSQL database to a model: read only, unless a second
+// role is named that may write to listed tables. See it work, without a database
+// or any configuration:
+//
+//	go run ./examples/postgres -demo
+//
+// For a database of yours the settings are environment variables, or lines of the
+// file that -config names; -help lists them. The least is
+//
+//	PGTOOL_DATABASE_URL=postgres://mcp_reader:PASSWORD@db.example.com/shop
+//
+// with a role that may read and nothing else. The error for any other role says how
+// to make one. It speaks over standard input and output, or HTTP if
+// PGTOOL_HTTP_ADDR is set. docs/postgres.md goes through all of it.
 package main
 
 import (
@@ -9,57 +19,82 @@ import (
 	"flag"
 	"fmt"
 	"log"
-	"os"
-	"path/filepath"
-	"time"
+	"os/signal"
+	"syscall"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
-	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
+	"github.com/mcpsec/mcpsec-go/mcpsec/config"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
 
 func main() {
-	audit := flag.String("audit", defaultAudit(), "`file` of the audit log, one for each running server")
+	file := flag.String("config", "", "`file` of NAME=value lines, for what the environment does not set")
+	demo := flag.Bool("demo", false, "serve a sample database, which is started for it and gone afterwards")
+	flag.Usage = func() {
+		fmt.Fprintln(flag.CommandLine.Output(), "Serves a PostgreSQL database to a model.")
+		flag.PrintDefaults()
+		fmt.Fprint(flag.CommandLine.Output(), "\nSettings:\n"+config.Usage[Config](prefix))
+	}
 	flag.Parse()
-	if err := run(context.Background(), *audit); err != nil {
+	start := func(ctx context.Context) error { return serveFile(ctx, *file) }
+	if *demo {
+		start = serveDemo
+	}
+	if err := start(context.Background()); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// defaultAudit names a file of this process alone: every window of a client
-// starts a server of its own, and a log has one writer.
-func defaultAudit() string {
-	dir, err := os.UserCacheDir()
+func serveFile(ctx context.Context, file string) error {
+	cfg, err := config.LoadFile[Config](prefix, file)
 	if err != nil {
-		dir = os.TempDir()
+		return err // all that is wrong, by the names of the settings
 	}
-	return filepath.Join(dir, fmt.Sprintf("mcp-postgres-%s-%d.jsonl", time.Now().UTC().Format("20060102T150405"), os.Getpid()))
+	return serve(ctx, cfg)
 }
 
-func run(ctx context.Context, auditPath string) error {
-	url, err := redact.SecretFromEnv("DATABASE_URL")
+func serve(ctx context.Context, cfg Config) error {
+	defer config.Close(&cfg)
+	web, err := cfg.HTTP.options()
 	if err != nil {
 		return err
 	}
-	audit, err := mcpsec.OpenAuditLog(auditPath, mcpsec.Secret{})
+	audit, err := mcpsec.OpenAuditLog(cfg.Audit.path(), cfg.Audit.Key)
 	if err != nil {
 		return err
 	}
 	defer audit.Close()
-	db, err := pgtool.Open(ctx, pgtool.Options{URL: url})
+	options, closeState, err := cfg.server(ctx, audit)
 	if err != nil {
 		return err
+	}
+	defer closeState()
+	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "postgres", Version: "1.0.0"}, options)
+	if err != nil {
+		return err
+	}
+	db, err := pgtool.Open(ctx, cfg.reader())
+	if err != nil {
+		return err // names every fault of the role, and the SQL that makes a fit one
 	}
 	defer db.Close()
-	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "postgres", Version: "1.0.0"}, mcpsec.Options{
-		Audit:   audit,
-		Secrets: []mcpsec.Secret{url},
-	})
-	if err != nil {
-		return err
+	srv.Add(cfg.tools(db)...)
+	srv.AddResource(pgtool.Resources(db)...)
+	srv.AddPrompt(pgtool.Prompts(db)...)
+	if cfg.Write.on() {
+		w, err := pgtool.OpenWriter(ctx, cfg.writer())
+		if err != nil {
+			return err
+		}
+		defer w.Close()
+		srv.Add(pgtool.WriteTools(w)...)
 	}
-	srv.Add(pgtool.ReadTools(db)...)
-	return srv.Run(ctx)
+	if cfg.HTTP.Addr == "" {
+		return srv.Run(ctx)
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	return srv.ListenAndServe(ctx, cfg.HTTP.Addr, web)
 }

@@ -107,18 +107,18 @@ func connectAdvice(p *printer) {
 	p.say(`Build the server over a database of your own, and give it a role that may only read:
 
   go build -o mcp-postgres ./examples/postgres
-  export DATABASE_URL='postgres://mcp_reader:PASSWORD@db.example.com/shop'
+  export PGTOOL_DATABASE_URL='postgres://mcp_reader:PASSWORD@db.example.com/shop'
 
 Claude Desktop, Cursor, Windsurf (their mcp.json):
 
-  {"mcpServers": {"shop": {"command": "/path/to/mcp-postgres", "env": {"DATABASE_URL": "postgres://…"}}}}
+  {"mcpServers": {"shop": {"command": "/path/to/mcp-postgres", "env": {"PGTOOL_DATABASE_URL": "postgres://…"}}}}
 
 VS Code (.vscode/mcp.json):
 
-  {"servers": {"shop": {"type": "stdio", "command": "/path/to/mcp-postgres", "env": {"DATABASE_URL": "postgres://…"}}}}
+  {"servers": {"shop": {"type": "stdio", "command": "/path/to/mcp-postgres", "env": {"PGTOOL_DATABASE_URL": "postgres://…"}}}}
 
-Claude Code:      claude mcp add shop -e DATABASE_URL="$DATABASE_URL" -- /path/to/mcp-postgres
-MCP Inspector:    npx @modelcontextprotocol/inspector --cli -e DATABASE_URL="$DATABASE_URL" /path/to/mcp-postgres --method tools/list
+Claude Code:      claude mcp add shop -e PGTOOL_DATABASE_URL="$PGTOOL_DATABASE_URL" -- /path/to/mcp-postgres
+MCP Inspector:    npx @modelcontextprotocol/inspector --cli -e PGTOOL_DATABASE_URL="$PGTOOL_DATABASE_URL" /path/to/mcp-postgres --method tools/list
 
 Your own tools:   examples/quickstart, then mcpsec/doc.go`)
 }

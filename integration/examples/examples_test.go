@@ -10,16 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
-
-	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
-	"github.com/mcpsec/mcpsec-go/pgtool"
 )
-
-var postgres pgtest.Shared
-
-func TestMain(m *testing.M) { os.Exit(postgres.Main(m)) }
 
 // start builds an example and connects a client to it.
 func start(t *testing.T, name string, args []string, env ...string) *mcp.ClientSession {
@@ -60,36 +52,5 @@ func TestQuickstart(t *testing.T) {
 	}
 	if text, isErr := call(t, cs, "order_lookup", `{"id":3}`); !isErr || !strings.HasPrefix(text, "there is no such order") {
 		t.Errorf("got %s", text)
-	}
-}
-
-func TestPostgres(t *testing.T) {
-	t.Parallel()
-	srv := postgres.Server(t)
-	db := postgres.Database(t, "")
-	conn, err := pgx.Connect(t.Context(), srv.URL(db, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(t.Context())
-	for _, sql := range []string{
-		"CREATE TABLE items AS SELECT 7 AS id, 'seven' AS name",
-		pgtool.SetupSQL(pgtool.SetupOptions{Database: db, Role: "example_reader"}),
-		"ALTER ROLE example_reader PASSWORD 'tern-gull-and-heron'",
-	} {
-		if _, err := conn.Exec(t.Context(), sql); err != nil {
-			t.Fatal(err)
-		}
-	}
-	audit := filepath.Join(t.TempDir(), "audit.jsonl")
-	cs := start(t, "postgres", []string{"-audit", audit}, "DATABASE_URL="+srv.URLAs(db, "example_reader", "tern-gull-and-heron"))
-	if text, isErr := call(t, cs, "pg_query", `{"sql":"SELECT name FROM items WHERE id = $1","params":[7]}`); isErr || !strings.Contains(text, `["seven"]`) {
-		t.Errorf("got %s", text)
-	}
-	if text, isErr := call(t, cs, "pg_query", `{"sql":"DROP TABLE items"}`); !isErr {
-		t.Errorf("got %s", text)
-	}
-	if text, err := os.ReadFile(audit); err != nil || strings.Count(string(text), "\n") != 4 {
-		t.Errorf("%v: the audit log is %s", err, text)
 	}
 }

@@ -1,0 +1,308 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
+	"github.com/mcpsec/mcpsec-go/pgtool"
+)
+
+// key and password are put together, so that nobody takes them for real ones.
+var (
+	key      = strings.Join([]string{"9f1c4be07ad25386", "e14b7790cc3d58aa", "61f8d02b94e7357c"}, "")
+	password = strings.Join([]string{"tern", "gull", "and", "heron"}, "-")
+)
+
+var postgres pgtest.Shared
+
+const asProgram = "POSTGRES_EXAMPLE_RUNS"
+
+// TestMain lets the test binary be the program.
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	os.Exit(postgres.Main(m))
+}
+
+// command runs the program with settings of its own and none of the tests'.
+func command(args []string, settings ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	for _, s := range os.Environ() {
+		if !strings.HasPrefix(s, "PGTOOL_") {
+			cmd.Env = append(cmd.Env, s)
+		}
+	}
+	cmd.Env = append(append(cmd.Env, settings...), asProgram+"=1")
+	return cmd
+}
+
+var impl = &mcp.Implementation{Name: "c", Version: "1"}
+
+func yes(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+	return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"confirm": true}}, nil
+}
+
+// connect runs a program and connects a client to it, which says yes when it is
+// asked.
+func connect(t *testing.T, cmd *exec.Cmd) *mcp.ClientSession {
+	t.Helper()
+	cs, err := mcp.NewClient(impl, &mcp.ClientOptions{ElicitationHandler: yes}).Connect(t.Context(), &mcp.CommandTransport{Command: cmd}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cs.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return cs
+}
+
+// bearer sends a token with each request.
+type bearer string
+
+func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+string(b))
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func call(t *testing.T, cs *mcp.ClientSession, tool, args string) (string, bool) {
+	t.Helper()
+	res, err := cs.CallTool(t.Context(), &mcp.CallToolParams{Name: tool, Arguments: json.RawMessage(args)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.Content[0].(*mcp.TextContent).Text, res.IsError
+}
+
+var itemTables = []pgtool.Table{{Schema: "public", Name: "items", Read: []string{"id", "name"}, Update: []string{"name"}}}
+
+// items makes a database with two roles, and returns their URLs.
+func items(t *testing.T) (reader, writer string, conn *pgx.Conn) {
+	t.Helper()
+	srv, db := postgres.Server(t), postgres.Database(t, "")
+	conn, err := pgx.Connect(t.Context(), srv.URL(db, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, w := db+"_r", db+"_w"
+	for _, sql := range []string{
+		"CREATE TABLE items (id int PRIMARY KEY, name text, owner text); INSERT INTO items VALUES (7, 'seven', 'ada@example.org')",
+		pgtool.SetupSQL(pgtool.SetupOptions{Database: db, Role: r}),
+		pgtool.SetupSQL(pgtool.SetupOptions{Database: db, Role: w, Tables: itemTables}),
+		"ALTER ROLE " + r + " PASSWORD '" + password + "'; ALTER ROLE " + w + " PASSWORD '" + password + "'",
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		if _, err := conn.Exec(context.Background(), "DROP OWNED BY "+r+", "+w+"; DROP ROLE "+r+", "+w); err != nil {
+			t.Error(err)
+		}
+		conn.Close(context.Background())
+	})
+	return srv.URLAs(db, r, password), srv.URLAs(db, w, password), conn
+}
+
+// Settings from the environment, over standard input and output.
+func TestPostgres(t *testing.T) {
+	t.Parallel()
+	reader, _, _ := items(t)
+	audit := filepath.Join(t.TempDir(), "audit.jsonl")
+	cmd := command(nil, "PGTOOL_DATABASE_URL="+reader, "PGTOOL_AUDIT_FILE="+audit, "PGTOOL_PERSONAL_DATA=mask")
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	cmd.Stderr = log
+	cs := connect(t, cmd)
+	if text, isErr := call(t, cs, "pg_query", `{"sql":"SELECT name, owner FROM items WHERE id = $1","params":[7]}`); isErr || !strings.Contains(text, `"seven"`) || strings.Contains(text, "ada@") {
+		t.Errorf("got %s", text)
+	}
+	if text, isErr := call(t, cs, "pg_query", `{"sql":"DROP TABLE items"}`); !isErr {
+		t.Errorf("got %s", text)
+	}
+	if text, err := os.ReadFile(audit); err != nil || strings.Count(string(text), "\n") != 4 {
+		t.Errorf("%v: the audit log is %s", err, text)
+	}
+	list, err := cs.ListTools(t.Context(), nil)
+	if err != nil || len(list.Tools) == 0 {
+		t.Fatal(err)
+	}
+	for _, tool := range list.Tools {
+		if !tool.Annotations.ReadOnlyHint {
+			t.Errorf("%s is served", tool.Name)
+		}
+	}
+	if text, err := os.ReadFile(log.Name()); err != nil || !strings.Contains(string(text), "mode=read ") || strings.Contains(string(text), password) {
+		t.Errorf("%v: the log is %s", err, text)
+	}
+}
+
+// Settings from a file, secrets from files of their own, over HTTP, with a role that
+// may write.
+func TestPostgresFile(t *testing.T) {
+	t.Parallel()
+	reader, writer, conn := items(t)
+	dir := t.TempDir()
+	put := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	tables, err := json.Marshal(itemTables)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := sha256.Sum256([]byte(key))
+	file := put("server.env", strings.Join([]string{
+		"# a server for tests",
+		"PGTOOL_DATABASE_URL_FILE=" + put("reader", reader+"\n"),
+		"PGTOOL_TOOLS=read,inspect",
+		"PGTOOL_WRITE_URL_FILE=" + put("writer", writer),
+		"PGTOOL_WRITE_TABLES=" + string(tables),
+		"PGTOOL_HTTP_ADDR=192.0.2.1:1",
+		"PGTOOL_HTTP_KEYS=ada=" + hex.EncodeToString(hash[:]),
+		"PGTOOL_HTTP_SESSIONS=true",
+		"PGTOOL_AUDIT_FILE=" + filepath.Join(dir, "audit.jsonl"),
+	}, "\n"))
+	cmd := command([]string{"-config", file}, "PGTOOL_HTTP_ADDR=127.0.0.1:0") // which wins
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines, url := bufio.NewScanner(stderr), ""
+	for url == "" && lines.Scan() {
+		if m := regexp.MustCompile(`listening address=(\S+)`).FindStringSubmatch(lines.Text()); m != nil {
+			url = "http://" + m[1] + "/mcp"
+		}
+	}
+	client := func(token string) (*mcp.ClientSession, error) {
+		return mcp.NewClient(impl, &mcp.ClientOptions{ElicitationHandler: yes}).Connect(t.Context(),
+			&mcp.StreamableClientTransport{Endpoint: url, HTTPClient: &http.Client{Transport: bearer(token)}}, nil)
+	}
+	if _, err := client("guess"); err == nil {
+		t.Error("a wrong token is taken")
+	}
+	cs, err := client(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, isErr := call(t, cs, "pg_update", `{"table":"public.items","set":{"name":"eight"},"where":[{"column":"id","op":"eq","value":7}]}`); isErr {
+		t.Errorf("got %s", text)
+	}
+	var name string
+	if err := conn.QueryRow(t.Context(), "SELECT name FROM items").Scan(&name); err != nil || name != "eight" {
+		t.Errorf("got %q, %v", name, err)
+	}
+	if text, isErr := call(t, cs, "pg_health", `{}`); isErr {
+		t.Errorf("got %s", text)
+	}
+	if err := cs.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), password) || strings.Contains(lines.Text(), key) {
+			t.Errorf("written: %s", lines.Text())
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the end: %v", err)
+	}
+}
+
+// A wrong configuration is told at once and in full, and nothing of its values.
+func TestPostgresRefuses(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "server.env")
+	if err := os.WriteFile(file, []byte("PGTOOL_WRITE_URL=postgres://u:"+password+"@h/d\nPGTOOL_LIMIT_ROWS=many-"+password+"\n"+password+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		args, env, want []string
+	}{
+		"nothing set": {nil, nil, []string{"PGTOOL_DATABASE_URL is required"}},
+		"all at once": {
+			[]string{"-config", file},
+			[]string{"PGTOOL_DATABASE_URL=" + "changeme", "PGTOOL_TOOLS=read,everything-" + password, "PGTOOL_TOOL=read", "PGTOOL_AUDIT_KEY=" + password, "PGTOOL_HTTP_TLS_CERT=" + password},
+			[]string{
+				"the configuration has 8 problems:", "line 3 of the file is not NAME=value", "PGTOOL_DATABASE_URL looks like a placeholder", "PGTOOL_TOOLS, element 2, must be one of: read inspect reset named", "PGTOOL_WRITE_TABLES is required",
+				"PGTOOL_LIMIT_ROWS must be a whole number", "PGTOOL_HTTP_TLS_KEY is required", "PGTOOL_AUDIT_KEY is guessable", "PGTOOL_TOOL is not known: did you mean PGTOOL_TOOLS?",
+			},
+		},
+		"no list of tables":        {nil, []string{"PGTOOL_WRITE_URL=postgres://u:" + password + "@h/d", "PGTOOL_DATABASE_URL=postgres://h/d", `PGTOOL_WRITE_TABLES=[{"schema":"` + password + `"}]`}, []string{"PGTOOL_WRITE_TABLES must be a JSON list of tables such as"}},
+		"an empty list of tables":  {nil, []string{"PGTOOL_WRITE_URL=postgres://u:" + password + "@h/d", "PGTOOL_DATABASE_URL=postgres://h/d", `PGTOOL_WRITE_TABLES=[]`}, []string{"PGTOOL_WRITE_TABLES must be"}},
+		"the key and not its hash": {nil, []string{"PGTOOL_DATABASE_URL=postgres://u:" + password + "@h/d", "PGTOOL_HTTP_ADDR=127.0.0.1:0", "PGTOOL_HTTP_KEYS=ada=" + password}, []string{"SHA256"}},
+		"a key without a name":     {nil, []string{"PGTOOL_DATABASE_URL=postgres://u:" + password + "@h/d", "PGTOOL_HTTP_ADDR=127.0.0.1:0", "PGTOOL_HTTP_KEYS=" + password}, []string{"PGTOOL_HTTP_KEYS must be name=hash"}},
+		"a state that is no URL":   {nil, []string{"PGTOOL_DATABASE_URL=postgres://u:" + password + "@h/d", "PGTOOL_STATE_SEAL_KEY=" + key, "PGTOOL_STATE_URL=postgres://u:" + password + "@h:port/d"}, []string{"PGTOOL_STATE_URL is no URL"}},
+		"a database without TLS":   {nil, []string{"PGTOOL_DATABASE_URL=postgres://u:" + password + "@db.example.com/d?sslmode=disable"}, []string{"sslmode"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out, err := command(c.args, append(c.env, "XDG_CACHE_HOME="+t.TempDir())...).CombinedOutput()
+			if err == nil {
+				t.Fatal("it started")
+			}
+			for _, want := range c.want {
+				if !strings.Contains(string(out), want) {
+					t.Errorf("no %q in\n%s", want, out)
+				}
+			}
+			if strings.Contains(string(out), password) || strings.Contains(string(out), key) {
+				t.Errorf("it shows a value:\n%s", out)
+			}
+		})
+	}
+}
+
+// One command and no configuration.
+func TestPostgresDemo(t *testing.T) {
+	t.Parallel()
+	postgres.Server(t) // skips without PostgreSQL
+	cs := connect(t, command([]string{"-demo"}, "PGTOOL_AUDIT_FILE="+filepath.Join(t.TempDir(), "audit.jsonl")))
+	for _, c := range []struct{ tool, args, want string }{
+		{"pg_query", `{"sql":"SELECT count(*) FROM music.tracks"}`, `"40000"`},
+		{"pg_describe", `{"schema":"sales","name":"invoices"}`, "the sum of the lines"},
+		{"customer_invoices", `{"customer":42}`, `"id":"90071992547`},
+		{"album_search", `{"title":"velvet"}`, `"title":"Velvet `},
+		{"pg_health", `{}`, ""},
+		{"pg_insert", `{"table":"sales.reviews","rows":[{"album_id":7,"stars":4,"words":"Side A, too.","written_at":"2026-01-01T00:00:00Z"}]}`, `"affected":1`},
+		{"pg_update", `{"table":"sales.invoices","set":{"status":"cancelled"},"where":[{"column":"id","op":"eq","value":"9007199254740994"}]}`, `"affected":1`},
+		{"pg_query", `{"sql":"SELECT status FROM sales.invoices WHERE id = 9007199254740994"}`, "cancelled"},
+	} {
+		if text, isErr := call(t, cs, c.tool, c.args); isErr || !strings.Contains(text, c.want) {
+			t.Errorf("%s %s: got %.300s, want %s", c.tool, c.args, text, c.want)
+		}
+	}
+	if text, isErr := call(t, cs, "pg_query", `{"sql":"DELETE FROM sales.invoices"}`); !isErr {
+		t.Errorf("got %s", text)
+	}
+}
