@@ -62,6 +62,9 @@ func TestAttacks(t *testing.T) {
 			}
 			n := row[name]
 			n[1]++
+			if a.ID == "A117" && postgres.Server(t).Version() < 15 {
+				continue // a new database says there that its statistics have just been reset
+			}
 			if s.harmed(t, a) {
 				n[0]++
 				t.Logf("%s: harm by %s (%s): %.200s", name, a.ID, a.Name, a.SQL)

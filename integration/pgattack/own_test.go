@@ -156,6 +156,9 @@ func TestOwnAttacks(t *testing.T) {
 				if foreign := ask[bool](t, s.conn, "SELECT to_regclass('public.far') IS NOT NULL"); !foreign && (strings.HasSuffix(sql, " near") || strings.HasSuffix(sql, " far")) {
 					continue
 				}
+				if strings.Contains(sql, "pg_backup_start") && postgres.Server(t).Version() < 15 {
+					continue // it has another name there
+				}
 				sql = strings.ReplaceAll(sql, "{db}", s.database)
 				text, failed := s.query(t, sql)
 				if !failed || strings.Contains(text, "SQLSTATE") {
@@ -212,7 +215,7 @@ func TestFunctionList(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := strings.Fields("array_sample array_shuffle bernoulli clock_timestamp gen_random_uuid pg_database_size pg_indexes_size pg_relation_size " +
-		"pg_table_size pg_total_relation_size random random_normal setseed system timeofday uuidv4 uuidv7 pg_is_in_recovery pg_partition_ancestors pg_partition_tree")
+		"pg_table_size pg_total_relation_size random random_normal setseed system timeofday timezone uuidv4 uuidv7 pg_is_in_recovery pg_partition_ancestors pg_partition_tree")
 	var name string
 	var volatile, internal, definer bool
 	allowed := 0

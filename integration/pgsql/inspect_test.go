@@ -125,6 +125,9 @@ func TestFlaws(t *testing.T) {
 	for _, f := range flaws {
 		t.Run(f.check, func(t *testing.T) {
 			t.Parallel()
+			if counted := "sequential_scans dead_rows stale_statistics bloated_index unused_index"; strings.Contains(counted, f.check) && postgres.Server(t).Version() < 15 {
+				t.Skip("before version 15 nobody can wait for what the server counts")
+			}
 			name := postgres.Database(t, healthy)
 			conn := admin(t, name)
 			if strings.Contains(f.sql, "EXTENSION") && ask[int](t, conn, "SELECT count(*) FROM pg_available_extensions WHERE name IN ('dblink', 'postgres_fdw')") < 2 {

@@ -9,6 +9,7 @@ CREATE ROLE billing_admin NOLOGIN;
 CREATE ROLE other_user NOLOGIN;
 GRANT billing_admin TO app_owner;
 GRANT CREATE ON DATABASE pgsql_shop TO app_owner;
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 CREATE EXTENSION dblink; CREATE EXTENSION postgres_fdw; CREATE EXTENSION file_fdw; CREATE EXTENSION adminpack;
 CREATE EXTENSION pageinspect; CREATE EXTENSION pgstattuple; CREATE EXTENSION tablefunc; CREATE EXTENSION xml2;
 CREATE EXTENSION pg_stat_statements; CREATE EXTENSION pg_prewarm; CREATE EXTENSION pg_buffercache; CREATE EXTENSION lo;
