@@ -24,8 +24,8 @@ var rawLines = []struct{ asked, line, want, why string }{
 }
 
 // rawAttacks talks to a server of its own in lines.
-func rawAttacks(ctx context.Context, p *printer, url, audit string) error {
-	cmd, err := child(ctx, url, audit, io.Discard)
+func rawAttacks(ctx context.Context, p *printer, urls []string, audit string) error {
+	cmd, err := child(ctx, urls, audit, io.Discard)
 	if err != nil {
 		return err
 	}

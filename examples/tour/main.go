@@ -1,5 +1,5 @@
 // Tour shows in a minute what a hardened MCP server does. It starts a real
-// PostgreSQL with a small shop in it, starts a server over it as a child
+// PostgreSQL with the sample database in it, starts a server over it as a child
 // process, and drives that with a real MCP client: honest calls first, then
 // attacks, each with what the server answered and recorded. It needs no
 // configuration, keeps nothing, and ends with status 1 if an attack got through.
@@ -8,7 +8,6 @@ package main
 import (
 	"bytes"
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -24,12 +23,10 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpsec/mcpsec-go/examples/embedpg"
+	"github.com/mcpsec/mcpsec-go/examples/sampledb"
 	"github.com/mcpsec/mcpsec-go/internal/pgserver"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
-
-//go:embed shop.sql
-var shopSQL string
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "serve" {
@@ -60,12 +57,12 @@ func tour(ctx context.Context, p *printer, o pgserver.Options) error {
 		return err
 	}
 	defer pg.Stop()
-	url, err := load(ctx, pg)
+	urls, err := load(ctx, pg)
 	if err != nil {
-		return fmt.Errorf("loading the shop: %w", err)
+		return err
 	}
-	p.say("PostgreSQL %d runs, with a shop of 2,000 customers and 12,000 orders.", pg.Version())
-	p.say("The server will log in as mcp_reader, a role made by the SQL that pgtool.SetupSQL prints.")
+	p.say("PostgreSQL %d runs, with a chain of record shops: 4,000 albums, 6,000 customers, 24,000 invoices.", pg.Version())
+	p.say("The server will log in as mcp_reader, and to write as mcp_writer: roles made by the SQL that pgtool.SetupSQL prints.")
 
 	dir, err := os.MkdirTemp("", "mcpsec-tour-")
 	if err != nil {
@@ -73,7 +70,7 @@ func tour(ctx context.Context, p *printer, o pgserver.Options) error {
 	}
 	defer os.RemoveAll(dir)
 	p.heading("2  A hardened MCP server over it, as a child process")
-	s, err := startServer(ctx, url, filepath.Join(dir, "audit.jsonl"))
+	s, err := startServer(ctx, urls, filepath.Join(dir, "audit.jsonl"))
 	if err != nil {
 		return err
 	}
@@ -91,7 +88,7 @@ func tour(ctx context.Context, p *printer, o pgserver.Options) error {
 	if err := s.each(ctx, p, attacks); err != nil {
 		return err
 	}
-	if err := rawAttacks(ctx, p, url, filepath.Join(dir, "raw.jsonl")); err != nil {
+	if err := rawAttacks(ctx, p, urls, filepath.Join(dir, "raw.jsonl")); err != nil {
 		return err
 	}
 	p.heading("5  Everything was recorded, and the record cannot be changed unseen")
@@ -105,28 +102,29 @@ func tour(ctx context.Context, p *printer, o pgserver.Options) error {
 // passwordPrefix makes the password easy to look for where it must not be.
 const passwordPrefix = "tour-"
 
-// load makes the shop and the role, and returns the URL that the server uses.
-func load(ctx context.Context, pg *pgserver.Server) (string, error) {
-	const database, role = "shop", "mcp_reader"
+// load makes the sample database and two roles, and returns the settings of the
+// server for them.
+func load(ctx context.Context, pg *pgserver.Server) (urls []string, err error) {
+	const database = "records"
 	if err := pg.CreateDatabase(ctx, database, ""); err != nil {
-		return "", err
+		return nil, err
 	}
 	conn, err := pgx.Connect(ctx, pg.URL(database, ""))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 	password := passwordPrefix + pg.Password()
-	for _, sql := range []string{
-		shopSQL,
-		pgtool.SetupSQL(pgtool.SetupOptions{Database: database, Role: role}),
-		"ALTER ROLE " + role + " PASSWORD '" + password + "'",
-	} {
-		if _, err := conn.Exec(ctx, sql); err != nil {
-			return "", err
-		}
+	if err := sampledb.Load(ctx, conn); err != nil {
+		return nil, err
 	}
-	return pg.URLAs(database, role, password), nil
+	_, err = conn.Exec(ctx, pgtool.SetupSQL(pgtool.SetupOptions{Database: database, Schemas: sampledb.Schemas})+
+		pgtool.SetupSQL(pgtool.SetupOptions{Database: database, Tables: written})+
+		"ALTER ROLE mcp_reader PASSWORD '"+password+"'; ALTER ROLE mcp_writer PASSWORD '"+password+"'")
+	return []string{
+		envURL + "=" + pg.URLAs(database, "mcp_reader", password),
+		envWriter + "=" + pg.URLAs(database, "mcp_writer", password),
+	}, err
 }
 
 // A server is the child process with the SDK's client on its streams.
@@ -157,22 +155,22 @@ func (l *logBuffer) String() string {
 }
 
 // child prepares this program as a server.
-func child(ctx context.Context, url, audit string, stderr io.Writer) (*exec.Cmd, error) {
+func child(ctx context.Context, urls []string, audit string, stderr io.Writer) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, self, "serve")
-	cmd.Env = append(os.Environ(), envURL+"="+url, envAudit+"="+audit)
+	cmd.Env = append(append(os.Environ(), urls...), envAudit+"="+audit)
 	cmd.Stderr = stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 3 * time.Second
 	return cmd, nil
 }
 
-func startServer(ctx context.Context, url, audit string) (*server, error) {
+func startServer(ctx context.Context, urls []string, audit string) (*server, error) {
 	s := &server{audit: audit, log: &logBuffer{}}
-	cmd, err := child(ctx, url, audit, s.log)
+	cmd, err := child(ctx, urls, audit, s.log)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/examples/sampledb"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -17,9 +18,16 @@ import (
 
 // What the tour tells its server through the environment.
 const (
-	envURL   = "TOUR_DATABASE_URL"
-	envAudit = "TOUR_AUDIT_LOG"
+	envURL    = "TOUR_DATABASE_URL"
+	envWriter = "TOUR_WRITER_URL"
+	envAudit  = "TOUR_AUDIT_LOG"
 )
+
+// written are the tables that may be written, and how.
+var written = []pgtool.Table{
+	{Schema: "sales", Name: "invoices", Read: []string{"id", "status", "version"}, Update: []string{"status", "version"}},
+	{Schema: "sales", Name: "reviews", Read: []string{"id", "album_id", "words"}, Insert: []string{"album_id", "stars", "words", "written_at"}},
+}
 
 // serve is the server of the tour: the program runs itself for it, as a client
 // would run a server of yours.
@@ -33,22 +41,50 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	defer audit.Close()
-	db, err := pgtool.Open(ctx, pgtool.Options{URL: url, Timeout: 2 * time.Second})
+	db, err := pgtool.Open(ctx, pgtool.Options{URL: url, Schemas: sampledb.Schemas, Timeout: 2 * time.Second})
 	if err != nil {
 		return err
 	}
 	defer db.Close()
+	writer, err := redact.SecretFromEnv(envWriter)
+	if err != nil {
+		return err
+	}
+	w, err := pgtool.OpenWriter(ctx, pgtool.WriteOptions{Options: pgtool.Options{URL: writer}, Tables: written})
+	if err != nil {
+		return err
+	}
+	defer w.Close()
 	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "tour", Version: "1.0.0"}, mcpsec.Options{
 		Audit:   audit,
 		Mode:    mcpsec.Destroy, // as far as a person confirms it
-		Secrets: []mcpsec.Secret{url},
+		Secrets: []mcpsec.Secret{url, writer},
 	})
 	if err != nil {
 		return err
 	}
 	srv.Add(pgtool.ReadTools(db)...)
+	srv.Add(pgtool.WriteTools(w)...)
+	srv.Add(albumSearch(db))
 	srv.Add(customTools(url)...)
 	return srv.Run(ctx)
+}
+
+type albumsIn struct {
+	Title string `json:"title" validate:"required,max=100" jsonschema:"how the title begins"`
+}
+
+type album struct {
+	Artist string `json:"artist"`
+	Title  string `json:"title"`
+	Price  string `json:"price" jsonschema:"in EUR"`
+}
+
+// albumSearch is a statement of the operator's: the model chooses a value.
+func albumSearch(db *pgtool.DB) *mcpsec.Tool {
+	return pgtool.NamedQuery[albumsIn, album](db, mcpsec.ToolSpec{Name: "album_search", Description: "Finds albums by title."},
+		pgtool.NewSQL(`SELECT ar.name AS artist, al.title, al.price FROM music.albums al JOIN music.artists ar ON ar.id = al.artist_id
+			WHERE starts_with(lower(al.title), lower(:title)) ORDER BY al.price, al.id LIMIT 3`))
 }
 
 type shippingIn struct {
