@@ -253,17 +253,24 @@ func TestPromisesNameTheirTests(t *testing.T) {
 	}, "_test.go")
 	provable := regexp.MustCompile(`^\| [A-Z]+-[0-9]+ \|.*\| (done|left to the SDK)`)
 	named := regexp.MustCompile("`((?:Test|Fuzz|Example)\\w+)`")
-	for _, doc := range []string{"SECURITY.md", "docs/threat-model.md", "docs/mcp-conformance.md"} {
+	for _, doc := range []string{"SECURITY.md", "docs/threat-model.md", "docs/mcp-conformance.md", "docs/postgres.md"} {
 		text, err := os.ReadFile(doc)
 		if err != nil {
 			t.Fatal(err)
 		}
+		section := ""
 		for i, line := range strings.Split(string(text), "\n") {
+			if strings.HasPrefix(line, "## ") {
+				section = line
+			}
+			if doc == "docs/postgres.md" && section != "## What is guaranteed" {
+				continue
+			}
 			found := named.FindAllStringSubmatch(line, -1)
 			if doc == "docs/mcp-conformance.md" && !provable.MatchString(line) {
 				continue
 			}
-			if strings.HasPrefix(line, "| ") && !strings.HasPrefix(line, "| Promise") && !strings.HasPrefix(line, "| What") && !strings.HasPrefix(line, "| ---") && len(found) == 0 {
+			if strings.HasPrefix(line, "| ") && !strings.HasPrefix(line, "| Promise") && !strings.HasPrefix(line, "| What") && !strings.HasPrefix(line, "| For |") && !strings.HasPrefix(line, "| ---") && len(found) == 0 {
 				t.Errorf("%s:%d: no test is named", doc, i+1)
 			}
 			for _, m := range found {

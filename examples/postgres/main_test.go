@@ -18,7 +18,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/docs"
 	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
+	"github.com/mcpsec/mcpsec-go/mcpsec/config"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
 
@@ -304,5 +306,29 @@ func TestPostgresDemo(t *testing.T) {
 	}
 	if text, isErr := call(t, cs, "pg_query", `{"sql":"DELETE FROM sales.invoices"}`); !isErr {
 		t.Errorf("got %s", text)
+	}
+}
+
+// docs/postgres.md names each setting, and none that does not exist.
+func TestDocsNameSettings(t *testing.T) {
+	t.Parallel()
+	setting := regexp.MustCompile(`(?m)^PGTOOL_[A-Z_]+`)
+	known, named := map[string]bool{}, map[string]bool{}
+	for _, name := range setting.FindAllString(config.Usage[Config](prefix), -1) {
+		known[name] = true
+	}
+	for _, name := range regexp.MustCompile(`PGTOOL_[A-Z_]*[A-Z]`).FindAllString(docs.Postgres, -1) {
+		if name = strings.TrimSuffix(name, "_FILE"); name == "PGTOOL_AUDIT" {
+			name += "_FILE" // which is a setting, and no file of one
+		}
+		named[name] = true
+		if !known[name] {
+			t.Errorf("there is no setting %s", name)
+		}
+	}
+	for name := range known {
+		if !named[name] {
+			t.Errorf("%s is not in docs/postgres.md", name)
+		}
 	}
 }

@@ -1,0 +1,11 @@
+// Package docs holds pages whose contents are tested in other modules: go test runs
+// a test again when a package that it imports has changed, and does not look at
+// files outside of its module. It is for tests only.
+package docs
+
+import _ "embed"
+
+// Postgres is postgres.md.
+//
+//go:embed postgres.md
+var Postgres string
