@@ -75,19 +75,5 @@ func floor(conn *pgx.Conn) mcp.ToolHandlerFor[floorIn, floorOut] {
 }
 
 func benchmark(b *testing.B, sql string, serve func(context.Context, net.Conn) error) {
-	ours, theirs := net.Pipe()
-	go serve(context.WithoutCancel(b.Context()), theirs)
-	cs, err := mcp.NewClient(impl, nil).Connect(b.Context(), &mcp.IOTransport{Reader: ours, Writer: ours}, nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer cs.Close()
-	b.ReportAllocs()
-	p := &mcp.CallToolParams{Name: "pg_query", Arguments: map[string]any{"sql": sql, "params": []any{42}}}
-	for b.Loop() {
-		res, err := cs.CallTool(b.Context(), p)
-		if err != nil || res.IsError {
-			b.Fatal(err, res.Content[0].(*mcp.TextContent).Text)
-		}
-	}
+	repeat(b, &mcp.CallToolParams{Name: "pg_query", Arguments: map[string]any{"sql": sql, "params": []any{42}}}, serve)
 }
