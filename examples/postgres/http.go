@@ -13,8 +13,8 @@ import (
 // web is HTTP, if there is an address to listen at. Without issuer and keys it serves
 // this machine only.
 type web struct {
-	Addr        string   `env:"ADDR"`
-	Resource    string   `env:"RESOURCE" validate:"omitempty,url,required_with=Issuer"` // what clients know the server by
+	Addr        string   `env:"ADDR" validate:"required_with=Resource Issuer Keys Hosts Origins TLSCert BehindProxy Sessions"`
+	Resource    string   `env:"RESOURCE" validate:"required_with=Issuer,omitempty,url"` // what clients know the server by
 	Issuer      string   `env:"ISSUER" validate:"omitempty,url"`                        // whose JSON Web Tokens are taken
 	Keys        []string `env:"KEYS"`                                                   // name=SHA-256 of a key, in hexadecimal digits
 	Hosts       []string `env:"HOSTS"`

@@ -38,6 +38,9 @@ func main() {
 		fmt.Fprint(flag.CommandLine.Output(), "\nSettings:\n"+config.Usage[Config](prefix))
 	}
 	flag.Parse()
+	if flag.NArg() > 0 || *demo && *file != "" {
+		log.Fatal("there are no arguments but -config with a file, or -demo: see -help")
+	}
 	start := func(ctx context.Context) error { return serveFile(ctx, *file) }
 	if *demo {
 		start = serveDemo

