@@ -21,6 +21,7 @@ import (
 	"github.com/mcpsec/mcpsec-go/docs"
 	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec/config"
+	"github.com/mcpsec/mcpsec-go/mcpsec/pgstate"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
 
@@ -178,6 +179,20 @@ func TestPostgresFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// What replicas share is in a schema of its own, here of the same database.
+	role := conn.Config().Database + "_s"
+	setup, err := pgstate.SetupSQL("mcpsec", role)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), "CREATE ROLE "+role+" LOGIN PASSWORD '"+password+"'; "+setup); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := conn.Exec(context.Background(), "DROP OWNED BY "+role+"; DROP ROLE "+role); err != nil {
+			t.Error(err)
+		}
+	})
 	hash := sha256.Sum256([]byte(key))
 	file := put("server.env", strings.Join([]string{
 		"# a server for tests",
@@ -185,6 +200,8 @@ func TestPostgresFile(t *testing.T) {
 		"PGTOOL_TOOLS=read,inspect",
 		"PGTOOL_WRITE_URL_FILE=" + put("writer", writer),
 		"PGTOOL_WRITE_TABLES=" + string(tables),
+		"PGTOOL_STATE_URL_FILE=" + put("state", postgres.Server(t).URLAs(conn.Config().Database, role, password)),
+		"PGTOOL_STATE_SEAL_KEY_FILE=" + put("seal", key),
 		"PGTOOL_HTTP_ADDR=192.0.2.1:1",
 		"PGTOOL_HTTP_KEYS=ada=" + hex.EncodeToString(hash[:]),
 		"PGTOOL_HTTP_SESSIONS=true",
@@ -221,6 +238,10 @@ func TestPostgresFile(t *testing.T) {
 	var name string
 	if err := conn.QueryRow(t.Context(), "SELECT name FROM items").Scan(&name); err != nil || name != "eight" {
 		t.Errorf("got %q, %v", name, err)
+	}
+	var shared int
+	if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM mcpsec.allowances").Scan(&shared); err != nil || shared == 0 {
+		t.Errorf("no rates are shared: %v", err)
 	}
 	if text, isErr := call(t, cs, "pg_health", `{}`); isErr {
 		t.Errorf("got %s", text)

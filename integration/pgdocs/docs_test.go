@@ -2,6 +2,7 @@ package pgdocs
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -68,11 +69,14 @@ func blocks(t *testing.T, languages ...string) (all []block) {
 // All languages are known: what is neither run nor compiled is named here.
 func TestLanguages(t *testing.T) {
 	t.Parallel()
-	known := blocks(t, "sql", "go", "ini", "sh")
+	known := blocks(t, "sql", "go", "json", "ini", "sh")
 	if n := strings.Count(docs.Postgres, "\n```") / 2; n != len(known) {
 		t.Errorf("%d blocks, of which %d are of a known language", n, len(known))
 	}
 	for _, b := range known {
+		if b.language == "json" && !json.Valid([]byte(b.text)) {
+			t.Errorf("%s: it is no JSON", b)
+		}
 		for _, mark := range b.marks {
 			if !slices.Contains([]string{"reader", "refused", "empty", "managed", "15"}, mark) || b.language != "sql" {
 				t.Errorf("%s: unknown mark %s", b, mark)
