@@ -5,6 +5,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
@@ -27,6 +28,7 @@ func LoadFile[T any](prefix, path string) (T, error) {
 type settings struct {
 	names, values []string
 	problems      []error
+	untold        int // problems beyond maxUnknown: the path may be that of any file
 }
 
 func (s *settings) environ() []string {
@@ -71,6 +73,9 @@ func (p *plan) readFile(path string) (*settings, error) {
 		at[name] = n
 		s.names, s.values = append(s.names, name), append(s.values, value)
 	}
+	if s.untold > 0 {
+		s.problems = append(s.problems, fmt.Errorf("and %d more lines of the file are wrong", s.untold))
+	}
 	return s, nil
 }
 
@@ -82,11 +87,14 @@ func (p *plan) fileHint() string {
 }
 
 func (s *settings) problem(line int, text string) {
+	if len(s.problems) == maxUnknown {
+		s.untold++
+		return
+	}
 	s.problems = append(s.problems, fmt.Errorf("line %d of the file %s", line, text))
 }
 
 var (
-	edges   = regexp.MustCompile(`^\s|\s$`)
 	quoted  = regexp.MustCompile("^[\"'`]|[\"'`]$")
 	comment = regexp.MustCompile(`\s#`)
 )
@@ -94,14 +102,14 @@ var (
 // valueProblem tells what readers of such files disagree about.
 func valueProblem(value string) string {
 	switch {
-	case edges.MatchString(value):
+	case strings.TrimSpace(value) != value:
 		return "with a space at one end"
 	case quoted.MatchString(value):
 		return "in quotes: leave them out"
 	case comment.MatchString(value):
 		return "with # behind a space: give a comment a line of its own"
-	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return "with a control character"
+	case strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return "with a character that is not seen"
 	}
 	return ""
 }

@@ -71,8 +71,10 @@ func TestLoadFileRefuses(t *testing.T) {
 		"T_TEXT= " + canary:                    "with a space at one end",
 		"T_TEXT=" + canary + "\t":              "with a space at one end",
 		"T_TEXT=" + canary + " # mine":         "# behind a space",
-		"T_TEXT=" + canary + "\x1b[2J":         "with a control character",
-		"T_TEXT=" + canary + "\rT_INT=1":       "with a control character",
+		"T_TEXT=" + canary + "\x1b[2J":         "with a character that is not seen",
+		"T_TEXT=" + canary + "\rT_INT=1":       "with a character that is not seen",
+		"T_TEXT=" + canary + "\u00a0":          "with a space at one end",
+		"T_TEXT=a\u200b" + canary:              "with a character that is not seen",
 		"T_TEXT=1\nT_INT=2\nT_TEXT=" + canary:  "line 3 of the file sets T_TEXT again, after line 1",
 		"T_TEXT=1\nT_TEXT=1":                   "line 2 of the file sets T_TEXT again, after line 1",
 		"T_TEXTS=" + canary:                    "T_TEXTS is not known: did you mean T_TEXT?",
@@ -115,6 +117,15 @@ T_URL is required: set it, or T_URL_FILE to the path of a file
 T_PORT must be a whole number
 T_MODE must be one of: read write`
 	if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "T_AA is not known") || !strings.Contains(err.Error(), "T_ZZ is not known") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A file that is another one is not told line by line.
+func TestLoadFileReportsSome(t *testing.T) {
+	t.Parallel()
+	_, err := config.LoadFileFrom[struct{}]("T_", file(t, strings.Repeat("a log\n", 1000)), nil)
+	if err == nil || strings.Count(err.Error(), "\n") != 21 || !strings.HasSuffix(err.Error(), "and 980 more lines of the file are wrong") {
 		t.Errorf("got %v", err)
 	}
 }
