@@ -26,6 +26,9 @@ const (
 	formatText  = "format needs a constant as its first argument, without widths over 9999 or * in it; or use || and concat"
 	inputText   = "this function needs the name of one of PostgreSQL's own types as a constant, as in 'int4'"
 	treatText   = "TREAT is not allowed; write CAST"
+
+	standardText   = "JSON_ARRAYAGG, JSON_OBJECTAGG and JSON_ARRAY of a query are not allowed; write json_agg or json_object_agg"
+	nestedHoldText = "aggregates that gather rows are not allowed within so many others; gather in sub-selects of FROM"
 )
 
 func functionText(n string) string { return "function " + shown(n) + " is not allowed; do without it" }
@@ -65,4 +68,20 @@ func shown(n string) string {
 		}
 	}
 	return n
+}
+
+const (
+	fillText   = "array_fill needs its dimensions as ARRAY[n], with at most 1000 elements"
+	padText    = "char(n) and bit(n) need an n of at most 10000; use text or varchar"
+	piecesText = "what replace, regexp_replace, array_to_string and concat_ws put in, and what jsonb_pretty shows, must not be a long constant, or made by repeat, lpad, rpad or array_fill"
+	weightText = "queries within one another name the same columns so often that a row could become very large; write fewer levels"
+	searchText = "functions, arrays and || are not allowed in a recursion with SEARCH or CYCLE; compute this where its rows are read, or write the path without SEARCH"
+)
+
+func labelText(n string) string {
+	return n + " can be called like this, and is not allowed so; give the column another name with AS"
+}
+
+func unsteadyText(n string) string {
+	return "function " + shown(n) + " is not allowed within an aggregate that gathers rows; call it in a sub-select of FROM with OFFSET 0"
 }

@@ -25,6 +25,9 @@ type argument []sqllex.Token
 func (c *checker) restricted(i int) *fault {
 	t := c.tokens[i]
 	check := restrictedCalls[t.Value]
+	if check == nil {
+		check = growing[t.Value]
+	}
 	if check == nil || c.allows(i) {
 		// in, between and others can stand before a parenthesis
 		return c.implied(i)
@@ -109,8 +112,13 @@ func bounded(a argument) bool {
 }
 
 func small(t sqllex.Token) bool {
+	n, ok := number(t)
+	return ok && n <= maxGrowth
+}
+
+func number(t sqllex.Token) (n int, ok bool) {
 	n, err := strconv.Atoi(t.Text)
-	return t.Kind == sqllex.Number && err == nil && n <= maxGrowth
+	return n, t.Kind == sqllex.Number && err == nil
 }
 
 // formatWidth demands a text without widths of five digits, or taken from an
