@@ -9,39 +9,8 @@ import (
 // growing are more functions, and types, whose arguments decide: those that make
 // much of little. They cannot be called as t.f, for want of a second argument.
 var growing = map[string]func(c *checker, args []argument) string{
-	"array_fill": fill,
-	"char":       padded, "character": padded, "nchar": padded, "bpchar": padded, "bit": padded,
+	"char": padded, "character": padded, "nchar": padded, "bpchar": padded, "bit": padded,
 	"replace": pieces(2), "regexp_replace": pieces(2), "array_to_string": pieces(1), "concat_ws": pieces(0), "jsonb_pretty": pieces(0),
-}
-
-const maxElements = 1_000
-
-// fill demands ARRAY[n, …] of few elements.
-func fill(_ *checker, args []argument) string {
-	if len(args) < 2 {
-		return fillText
-	}
-	a := args[1]
-	if len(a) < 4 || a[0].Kind != sqllex.Word || a[0].Value != "array" || !a[1].Is("[") || !a[len(a)-1].Is("]") {
-		return fillText
-	}
-	elements := 1
-	for i, t := range a[2 : len(a)-1] {
-		if i%2 == 1 {
-			if !t.Is(",") {
-				return fillText
-			}
-			continue
-		}
-		if !small(t) {
-			return fillText
-		}
-		n, _ := number(t)
-		if elements *= n; elements > maxElements {
-			return fillText
-		}
-	}
-	return ""
 }
 
 // padded demands a small length, which is the only argument of a type, or the
@@ -71,7 +40,7 @@ func pieces(n int) func(*checker, []argument) string {
 
 func lengthens(t sqllex.Token) bool {
 	switch t.Value {
-	case "repeat", "lpad", "rpad", "array_fill":
+	case "repeat", "lpad", "rpad":
 		return named(t)
 	}
 	return t.Kind == sqllex.String && len(t.Value) > maxPiece

@@ -28,8 +28,8 @@ const (
 // types; a function of a user could fit better than one that takes any. The second set_config fails by what it sets: a constant
 // would fail when the statement is planned.
 func budget(bytes string) string {
-	return fmt.Sprintf("(pg_catalog.set_config('%s', (pg_catalog.current_setting('%[1]s')::int8 + %s)::text, true)::int8 < %d"+
-		" OR pg_catalog.set_config('%[1]s', '%s', true)::bool)", HeldSetting, bytes, MaxHeld, HeldMark)
+	return fmt.Sprintf("(pg_catalog.set_config('%[1]s', (pg_catalog.current_setting('%[1]s')::int8 + %[2]s)::text, true)::int8 < %[3]d"+
+		" OR pg_catalog.set_config('%[1]s', '%[4]s', true)::bool)", HeldSetting, bytes, MaxHeld, HeldMark)
 }
 
 // A holder says what one row costs that an aggregate is given. The arguments are
@@ -151,13 +151,14 @@ func (c *checker) editHolds(sql string) *fault {
 }
 
 // editArray puts the query of ARRAY(SELECT …) into another one, which counts. It
-// may have columns that are too many, which the server refuses as before.
+// may have too many columns, which the server refuses as before. OFFSET 0 keeps the
+// condition from being applied to the tables of the query, before they are joined.
 func (c *checker) editArray(h hold) {
 	if !c.startsQuery(h.open + 1) {
 		return // the server refuses it
 	}
-	c.insert(c.tokens[h.open].End(), "SELECT * FROM (")
-	c.insert(c.tokens[h.end].Pos, ") AS mcpsec(held) WHERE "+budget(inArray([]string{"mcpsec.held"})))
+	c.insert(c.tokens[h.open].End(), "SELECT * FROM (SELECT * FROM (")
+	c.insert(c.tokens[h.end].Pos, ") AS mcpsec OFFSET 0) AS mcpsec(held) WHERE "+budget(inArray([]string{"mcpsec.held"})))
 }
 
 // editCall adds a FILTER to a call, or a condition to the one that it has.

@@ -1,6 +1,8 @@
 package sqlcatalog
 
 import (
+	"fmt"
+
 	"github.com/mcpsec/mcpsec-go/internal/sqllex"
 )
 
@@ -61,17 +63,23 @@ func (c *checker) editRecursion() *fault {
 			}
 			continue // the server would not take the edit
 		}
-		bytes := "3::int8 * pg_catalog.pg_column_size(mcpsec)"
+		times := 3
 		if w := c.word(union + 1); w == "all" || w == "distinct" {
 			union++
 			if w == "all" {
-				bytes = "pg_catalog.pg_column_size(mcpsec)"
+				times = 1
 			}
 		}
-		c.insert(c.tokens[union].End(), " (SELECT * FROM (")
-		c.insert(c.tokens[to-1].End(), ") AS mcpsec WHERE "+budget(bytes)+")")
+		c.insert(c.tokens[union].End(), " (SELECT * FROM (SELECT * FROM (")
+		c.insert(c.tokens[to-1].End(), ") AS mcpsec OFFSET 0) AS mcpsec WHERE "+budget(inRecursion(times))+")")
 	}
 	return nil
+}
+
+// inRecursion counts a row several times if it is long: of what doubles, the next
+// one and all that is made of it are longer still.
+func inRecursion(times int) string {
+	return fmt.Sprintf("(pg_catalog.pg_column_size(mcpsec)::int8 * (%d + pg_catalog.pg_column_size(mcpsec) / 65536))", times)
 }
 
 // lastUnion returns the UNION that parts a query between two tokens, or -1. One

@@ -71,10 +71,10 @@ func shown(n string) string {
 }
 
 const (
-	fillText   = "array_fill needs its dimensions as ARRAY[n], with at most 1000 elements"
 	padText    = "char(n) and bit(n) need an n of at most 10000; use text or varchar"
-	piecesText = "what replace, regexp_replace, array_to_string and concat_ws put in, and what jsonb_pretty shows, must not be a long constant, or made by repeat, lpad, rpad or array_fill"
+	piecesText = "what replace, regexp_replace, array_to_string and concat_ws put in, and what jsonb_pretty shows, must not be a long constant, or made by repeat, lpad or rpad"
 	weightText = "queries within one another name the same columns so often that a row could become very large; write fewer levels"
+	joinsText  = "more than 40 tables are joined; ask with several statements"
 	searchText = "functions, arrays and || are not allowed in a recursion with SEARCH or CYCLE; compute this where its rows are read, or write the path without SEARCH"
 )
 

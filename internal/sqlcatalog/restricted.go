@@ -112,13 +112,8 @@ func bounded(a argument) bool {
 }
 
 func small(t sqllex.Token) bool {
-	n, ok := number(t)
-	return ok && n <= maxGrowth
-}
-
-func number(t sqllex.Token) (n int, ok bool) {
 	n, err := strconv.Atoi(t.Text)
-	return n, t.Kind == sqllex.Number && err == nil
+	return t.Kind == sqllex.Number && err == nil && n <= maxGrowth
 }
 
 // formatWidth demands a text without widths of five digits, or taken from an

@@ -12,7 +12,10 @@ import (
 // SELECT a||a AS a FROM (SELECT a||a AS a FROM …). Where the server writes one
 // query into the other, the expression grows by as much while it is planned, which
 // no limit of time or memory stops.
-const maxWeight = 1_000
+const maxWeight = 250
+
+// maxJoins is how many tables may be joined: planning does not look for a cancel.
+const maxJoins = 40
 
 // A common is a query that WITH has given a name.
 type common struct {
@@ -26,8 +29,15 @@ func (c *checker) weigh() *fault {
 	for _, q := range c.commons {
 		w.named[c.tokens[q.name].Value] = append(w.named[c.tokens[q.name].Value], q)
 	}
-	if len(c.tokens) > 0 && w.query(0, len(c.tokens)) > maxWeight {
+	if len(c.tokens) == 0 {
+		return nil
+	}
+	weight := w.query(0, len(c.tokens))
+	switch {
+	case weight > maxWeight:
 		return &fault{weightText, c.tokens[0].Pos}
+	case w.joins > maxJoins:
+		return &fault{joinsText, c.tokens[0].Pos}
 	}
 	return nil
 }
@@ -36,6 +46,7 @@ type weigher struct {
 	c     *checker
 	named map[string][]common
 	known map[int]float64 // by the first token; 1 while it is computed
+	joins int
 }
 
 // query returns by how much the rows of a query, which stands between two tokens,
@@ -89,6 +100,7 @@ type part struct {
 	stars  int
 	quoted []int // where the calls that double and stand around a token end
 	depth  int   // the most of them
+	number int   // where a call ends that makes a number of whatever stands in it
 
 	within  float64 // of queries that are values
 	sources float64
@@ -128,6 +140,9 @@ func (p *part) add(w *weigher, i, depth int) {
 	call := named(t) && c.is(i+1, "(")
 	switch p.clause {
 	case "from":
+		if depth == 0 && t.Is(",") || c.word(i) == "join" {
+			w.joins++
+		}
 		if call && depth == 0 && !beforeGroup[c.word(i)] {
 			p.lateral *= c.call(i)
 		} else if named(t) && !call && !c.is(i+1, ".") {
@@ -151,6 +166,9 @@ func (c *checker) call(i int) float64 {
 func (p *part) name(c *checker, i int) {
 	t, call := c.tokens[i], c.is(i+1, "(")
 	switch {
+	case i < p.number:
+	case call && numbers[t.Value]:
+		p.number = c.closing(i + 1)
 	case call && doubling[t.Value]:
 		p.quoted = slices.DeleteFunc(p.quoted, func(end int) bool { return end < i })
 		p.quoted = append(p.quoted, c.closing(i+1))
@@ -169,6 +187,10 @@ func (p *part) weight() float64 {
 	}
 	return (math.Ldexp(float64(most), p.depth) + p.within) * math.Max(p.sources, 1) * p.lateral
 }
+
+// numbers are aggregates that make a number of what they are given, and which the
+// server does not write into another query.
+var numbers = set("sum count avg")
 
 // doubling are functions that write quotes and backslashes twice.
 var doubling = set("quote_literal quote_nullable quote_ident to_json to_jsonb array_to_json row_to_json format")
