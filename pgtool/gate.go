@@ -59,6 +59,7 @@ type sentence struct {
 	runs   string // as in query, and so are the next two
 	spills bool
 	sorts  bool
+	noHash bool // it is to be planned without the hash tables of INTERSECT and EXCEPT, which have no limit
 	err    error
 }
 
@@ -80,6 +81,9 @@ func (db *DB) check(ctx context.Context, q *query) error {
 	q.given, q.edits = q.sql, v.edits
 	q.sql, q.spoils = v.sql, q.spoils || v.spoils
 	q.runs, q.spills, q.sorts = v.runs, v.spills, v.sorts
+	if v.noHash && q.before == "" {
+		q.before = "SELECT set_config('enable_hashagg', 'off', true)"
+	}
 	return nil
 }
 
@@ -96,6 +100,7 @@ func sentenceFor(sql string, analyze bool, s *sqlcatalog.Snapshot) sentence {
 	if s != nil && (st.Kind == sqlgate.Query || st.Kind == sqlgate.Explain && analyze) {
 		v.runs = v.sql[st.Query[0].Pos:] // nothing is put in before
 		v.spills, v.sorts = canSpill(st.Query)
+		v.noHash = sqlcatalog.Sorts(st.Query)
 	}
 	return v
 }

@@ -67,7 +67,18 @@ var takers = []string{
 	chained(" c%[1]d(a, b) AS (SELECT b, a||b FROM (SELECT a, a AS b FROM c%[2]d) s)", 26),
 	"SELECT length(z.a) FROM (SELECT repeat('x', 10000) AS a) s0" + lateral(" CROSS JOIN LATERAL (SELECT s%[2]d.a||s%[2]d.a AS a) s%[1]d", 14) + ", LATERAL (SELECT s14.a) z",
 	"SELECT length(s14.a) FROM (SELECT repeat('x', 10000) AS a) s0" + lateral(", concat(s%[2]d.a, s%[2]d.a) s%[1]d(a)", 14),
+	// hash tables
+	"SELECT count(*) FROM shop.big WHERE (pad||id IN (SELECT repeat('y', 1000)||g FROM generate_series(1, (SELECT 1000000)) g)) IS NOT TRUE",
+	"SELECT count(*) FROM shop.big WHERE pad||id NOT IN (SELECT repeat('y', 1000)||g FROM generate_series(1, (SELECT 1000000)) g)",
+	"SELECT count(*) FROM shop.big WHERE NOT pad||id = ANY (SELECT repeat('y', 1000)||g FROM generate_series(1, (SELECT 1000000)) g)",
+	"SELECT count(*) FROM shop.big WHERE id = 0 OR pad||id IN (SELECT repeat('y', 1000)||g FROM generate_series(1, (SELECT 1000000)) g)",
+	"SELECT count(*) FROM (SELECT pad||id IN (SELECT repeat('y', 1000)||g FROM generate_series(1, (SELECT 1000000)) g) FROM shop.big OFFSET 0) s",
+	"SELECT count(*) FROM shop.big WHERE (pad||id IN (SELECT repeat('y', 1000)||g FROM generate_series(1, (SELECT 1000000)) g)) = (id > 0)",
+	"SELECT count(*) FROM shop.big GROUP BY pad||id IN (SELECT repeat('y', 1000)||g FROM generate_series(1, (SELECT 1000000)) g)",
+	"SELECT count(*) FROM (SELECT repeat('y', 1000)||g FROM generate_series(1, (SELECT 1000000)) g INTERSECT SELECT repeat('y', 1000)||g FROM generate_series(1, (SELECT 1000000)) g) s",
+	"SELECT count(*) FROM (SELECT repeat('y', 1000)||g FROM generate_series(1, (SELECT 1000000)) g EXCEPT ALL SELECT 'x') s",
 	// calls
+	"SELECT length(" + strings.Repeat("format('%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s', ", 4) + "repeat('x', 10000))" + "))))",
 
 	"SELECT length(replace(repeat('x', 10000), 'x', repeat('y', 10000)))", "SELECT length(regexp_replace(repeat('x', 10000), 'x', repeat('y', 10000), 'g'))",
 	"SELECT length(concat('x'::char(10000000), 'x'::char(10000000), 'x'::char(10000000), 'x'::char(10000000), 'x'::char(10000000), 'x'::char(10000000), 'x'::char(10000000)))",
@@ -133,6 +144,8 @@ var gatherers = []string{
 	"WITH RECURSIVE t AS (SELECT id, manager_id FROM shop.employees WHERE id = 31 UNION SELECT e.id, e.manager_id FROM shop.employees e JOIN t ON t.manager_id = e.id) CYCLE id SET again USING path SELECT * FROM t ORDER BY id",
 	"WITH RECURSIVE n AS (SELECT 1 AS a), m AS (SELECT a FROM n UNION ALL SELECT a FROM n ORDER BY 1 LIMIT 1) SELECT * FROM m", "WITH RECURSIVE a(x) AS ((SELECT 1) UNION ALL (SELECT x + 1 FROM a WHERE x < 5 LIMIT 1)), b AS (SELECT x FROM a UNION SELECT -x FROM a) SELECT * FROM b ORDER BY 1",
 	"SELECT json_agg(json_build_object('n', relname, 'size', pg_total_relation_size(oid), 'id', pg_catalog.gen_random_uuid() IS NULL) ORDER BY oid) FROM pg_class WHERE relname = 'customers'",
+	"SELECT count(*) FROM shop.orders WHERE customer_id NOT IN (SELECT id FROM shop.customers WHERE country = 'DE')", "SELECT id, id IN (SELECT customer_id FROM shop.orders) FROM shop.customers ORDER BY id", "SELECT id FROM shop.customers WHERE (id, country) NOT IN (SELECT 1, 'DE') ORDER BY id",
+	"SELECT id FROM shop.customers c WHERE id = ANY (SELECT o.customer_id FROM shop.orders o WHERE o.id = c.id) OR id = 3 ORDER BY 1", "SELECT 1 WHERE NOT 1 IN (VALUES (2), (3)) AND 1 <> ALL (SELECT 2)",
 	"SELECT 'a'::char(3), B'1'::bit(4), 'a'::character(2), char 'x', replace(name, 'a', country), concat_ws(', ', name, country), array_to_string(ARRAY[name, country], '; ') FROM shop.customers ORDER BY id LIMIT 1",
 }
 

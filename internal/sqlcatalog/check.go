@@ -36,7 +36,8 @@ func (c *checker) bound(st sqlgate.Statement) *fault {
 	if f := c.editRecursion(); f != nil {
 		return f
 	}
-	if f := c.editHolds(st.SQL); f != nil { // it copies what the recursions within have become
+	c.editHashed()
+	if f := c.editHolds(st.SQL); f != nil { // it copies what stands within, edited
 		return f
 	}
 	if plans := strings.ToLower(st.SQL[:st.Query[0].Pos]); st.Kind == sqlgate.Explain && !strings.Contains(plans, "analy") {
@@ -53,7 +54,8 @@ type checker struct {
 	sealed    []binding // where the query names relations with sealed columns
 	holds     []hold
 	commons   []common
-	recursive bool // the word has been seen
+	hashed    []int // parentheses
+	recursive bool  // the word has been seen
 
 	edits []sqledit.Edit
 }
@@ -61,6 +63,7 @@ type checker struct {
 func (c *checker) token(i int) *fault {
 	c.recursive = c.recursive || c.word(i) == "recursive"
 	c.noteCommon(i)
+	c.noteHashed(i)
 	switch t := c.tokens[i]; t.Kind {
 	case sqllex.Word, sqllex.QuotedWord:
 		check := c.first

@@ -23,7 +23,7 @@ const (
 	settingText = "current_setting is not allowed but for settings that SHOW may ask for, named by a constant"
 	growthText  = "repeat, lpad and rpad need a length that is a number up to 10000; write least(n, 10000) for one that is computed"
 	nestedText  = "repeat, lpad and rpad are not allowed within the first argument of one another"
-	formatText  = "format needs a constant as its first argument, without widths over 9999 or * in it; or use || and concat"
+	formatText  = "format needs a constant as its first argument, without widths over 9999, * or many n$ in it; or use || and concat"
 	inputText   = "this function needs the name of one of PostgreSQL's own types as a constant, as in 'int4'"
 	treatText   = "TREAT is not allowed; write CAST"
 

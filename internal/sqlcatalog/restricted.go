@@ -122,6 +122,9 @@ func formatWidth(_ *checker, args []argument) string {
 	if len(args) < 1 || len(args[0]) != 1 || args[0][0].Kind != sqllex.String {
 		return formatText
 	}
+	if strings.Count(args[0][0].Value, "$") > 2*len(args) {
+		return formatText // the same argument again and again
+	}
 	digits := 0
 	for _, r := range args[0][0].Value {
 		if digits++; r < '0' || r > '9' {
