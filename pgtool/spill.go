@@ -12,6 +12,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/mcpsec/mcpsec-go/internal/sqllex"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
@@ -100,10 +103,13 @@ func (db *DB) plan(ctx context.Context, q *query) error {
 	const explain = "EXPLAIN (FORMAT JSON) "
 	e := *q
 	e.sql, e.maxRows, e.maxBytes = explain+q.runs, 1, maxCatalog
-	e.offset += len(explain) - (len(q.sql) - len(q.runs))
 	r, err := db.query(ctx, &e)
+	if reported := (*pgconn.PgError)(nil); errors.As(err, &reported) && reported.Position > 0 {
+		before := strings.TrimSuffix(q.sql, q.runs) // EXPLAIN (ANALYZE), if it is one
+		reported.Position += int32(utf8.RuneCountInString(before) - len(explain))
+	}
 	if err != nil {
-		return modelError(shifted(err, &e))
+		return modelError(shifted(err, q))
 	}
 	var text []byte
 	for v := range r.each {
