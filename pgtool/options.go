@@ -58,7 +58,7 @@ type Options struct {
 const (
 	maxConns   = 1_000
 	maxRows    = 10_000
-	maxBytes   = 16 << 20
+	maxBytes   = 4 << 20 // an answer is copied a dozen times on its way
 	maxTimeout = 10 * time.Minute
 	maxSchemas = 100
 	maxAllow   = 1_000

@@ -17,7 +17,7 @@ var fillers = []string{
 	"SELECT max(length(p)) FROM (SELECT lag(pad, 400000) OVER () AS p FROM shop.big, generate_series(1, 8)) s", "SELECT count(*) FROM generate_series(1, 20000000)",
 	"SELECT count(*) FROM shop.big a JOIN (SELECT pad||g AS pad FROM shop.big, generate_series(1, 8) g) b USING (pad)", "SELECT count(*) FROM (SELECT pad||g FROM shop.big, generate_series(1, 8) g UNION SELECT '') s",
 	"WITH m AS MATERIALIZED (SELECT pad, g FROM shop.big, generate_series(1, 12) g) SELECT count(*) FROM m WHERE g > (SELECT min(g) FROM m)", "SELECT count(*) FROM (SELECT pad||g FROM shop.big, generate_series(1, 8) g INTERSECT SELECT pad||g FROM shop.big, generate_series(1, 8) g) s",
-	"SELECT pad||g, count(*) FROM shop.big, generate_series(1, 8) g GROUP BY GROUPING SETS ((1), ()) OFFSET 400000",
+	"SELECT pad||id||g, count(*) FROM shop.big, generate_series(1, 8) g GROUP BY GROUPING SETS ((1), ()) OFFSET 400000",
 }
 
 func TestDisk(t *testing.T) {
