@@ -104,7 +104,7 @@ func TestHashed(t *testing.T) {
 	const counted = "(SELECT * FROM (SELECT * FROM (SELECT y FROM u) AS mcpsec OFFSET 0) AS mcpsec WHERE H{})"
 	for _, sql := range []string{
 		"SELECT 1 FROM t WHERE x NOT IN #", "SELECT 1 FROM t WHERE NOT (x = 1 AND x IN #)", "SELECT 1 FROM t WHERE x IN # OR x = 1", "SELECT 1 FROM t WHERE a = 1 OR b = 2 AND x IN #", "SELECT x = ANY # FROM t",
-		"SELECT 1 FROM t WHERE (x = SOME #) IS NULL", "SELECT 1 FROM t WHERE x IN # = y", "SELECT 1 FROM t WHERE x IN # IS NOT TRUE", "SELECT 1 FROM t GROUP BY x IN #", "SELECT 1 FROM t WHERE CASE WHEN x IN # THEN a END", "SELECT 1 FROM t WHERE f(x IN #)",
+		"SELECT 1 FROM t WHERE (x = SOME #) IS NULL", "SELECT 1 FROM t WHERE x IN # = y", "SELECT 1 FROM t WHERE x IN # IS NOT TRUE", "SELECT 1 FROM t GROUP BY x IN #", "SELECT 1 FROM t WHERE CASE WHEN x IN # THEN a END", "SELECT 1 FROM t WHERE f(x IN #)", "SELECT (SELECT 1 FROM t WHERE b) = f(x IN #)",
 		"SELECT 1 FROM t ORDER BY x IN #", "SELECT 1 FROM t WHERE (x IN #) = a", "SELECT 1 FROM t WHERE a GROUP BY b HAVING x IN #",
 	} {
 		becomes(t, strings.ReplaceAll(sql, "#", "(SELECT y FROM u)"), strings.ReplaceAll(sql, "#", counted))
@@ -131,7 +131,7 @@ func TestWeight(t *testing.T) {
 	deny(t, plain, "very large", levels("a || a AS a", one, 9), levels("concat(a, a, a, a) AS a", one, 5), levels("*, a", one, 9), levels("a, a AS b", one, 9), levels("(SELECT a || a) AS a", one, 9), levels("to_json(a::text) AS a", one, 9),
 		levels("a", "(%s) s, LATERAL (SELECT a || a AS a) v%d", 9), levels("a", "(%s) s, LATERAL concat(a, a) v%d", 9), levels("$1 || $1 || a AS a", one, 9),
 		"SELECT "+strings.Repeat("quote_literal(", 9)+"a"+strings.Repeat(")", 9), "WITH a AS (SELECT x || x || x || x || x || x || x AS x FROM t), b AS (SELECT x || x || x || x || x || x || x AS x FROM a) SELECT p.x || p.x, q.x || q.x || q.x FROM b p, b q",
-		"SELECT 1 UNION ALL ("+levels("a || a AS a", one, 9)+")", "SELECT 1 WHERE EXISTS ("+levels("a || a AS a", one, 9)+")")
+		"SELECT 1 UNION ALL ("+levels("a || a AS a", one, 9)+")", levels("a || a AS a", one, 9)+" UNION ALL SELECT 1", "SELECT 1 WHERE EXISTS ("+levels("a || a AS a", one, 9)+")")
 	allow(t, plain, levels("a || a AS a", one, 7), levels("a, b, c, upper(d) AS d, count(*)", one, 20), levels("sum(CASE WHEN a = 1 THEN b END), sum(CASE WHEN a = 2 THEN b END), sum(a * a * a)", one, 9), levels("a::int, b::int, CAST(c AS int)", one, 20),
 		"SELECT "+strings.Repeat("a, ", 200)+"b FROM t", "SELECT 1 FROM t"+strings.Repeat(" JOIN t USING (id)", 40), "SELECT * FROM t WHERE "+strings.Repeat("a = 1 OR ", 900)+"b")
 	deny(t, plain, "more than 40 tables", "SELECT 1 FROM t"+strings.Repeat(" CROSS JOIN t", 41), "SELECT 1 FROM t"+strings.Repeat(", t", 41), "SELECT 1 FROM t WHERE EXISTS (SELECT 1 FROM t"+strings.Repeat(" JOIN (u JOIN v ON true) ON true", 21)+")")

@@ -143,7 +143,7 @@ func (p *part) add(w *weigher, i, depth int) {
 		if depth == 0 && t.Is(",") || c.word(i) == "join" {
 			w.joins++
 		}
-		if call && depth == 0 && !beforeGroup[c.word(i)] {
+		if call && depth == 0 && !beforeGroup[c.word(i)] && c.word(i) != "lateral" {
 			p.lateral *= c.call(i)
 		} else if named(t) && !call && !c.is(i+1, ".") {
 			p.sources += w.common(t.Value)
