@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/mcpsec/mcpsec-go/internal/sqlcatalog"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -20,6 +21,8 @@ func modelError(err error) error {
 	var lost *lostError
 	var large *pgproto3.ExceededMaxBodyLenErr
 	switch {
+	case errors.As(err, &reported) && heldTooMuch(reported):
+		return &mcpsec.Error{Message: heldText, Err: errors.New(logText(reported))}
 	case errors.As(err, &reported):
 		return &mcpsec.Error{Message: stateText(reported), Err: errors.New(logText(reported))}
 	case errors.Is(err, errClosed):
@@ -31,6 +34,15 @@ func modelError(err error) error {
 	}
 	return err // the end of the call's context, for the pipeline
 }
+
+// heldTooMuch reports whether it is our own condition that has failed. Whoever makes
+// a statement fail with these words gets a hint that is wrong, and no more.
+func heldTooMuch(e *pgconn.PgError) bool {
+	return e.Code == "22P02" && strings.Contains(e.Message, sqlcatalog.HeldMark)
+}
+
+var heldText = fmt.Sprintf("aggregates, arrays and recursion of this statement hold more than %d MB: gather fewer or smaller values, "+
+	"json_agg instead of jsonb_agg, or sum or count them", sqlcatalog.MaxHeld>>20)
 
 func stateText(e *pgconn.PgError) string {
 	var parts []string

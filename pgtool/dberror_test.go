@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/mcpsec/mcpsec-go/internal/sqlcatalog"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -69,6 +70,23 @@ func TestModelError(t *testing.T) {
 		var e *mcpsec.Error
 		if got := modelError(err); errors.As(got, &e) || !errors.Is(got, err) {
 			t.Errorf("%v: got %v, which the pipeline would not take for an ended call", err, got)
+		}
+	}
+}
+
+func TestHeldTooMuch(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		code, message string
+		want          string
+	}{
+		{"22P02", `invalid input syntax for type boolean: "` + sqlcatalog.HeldMark + `"`, "hold more than 32 MB"},
+		{"22P02", "ungültige Eingabe: »" + sqlcatalog.HeldMark + "«", "hold more than 32 MB"},
+		{"22P02", `invalid input syntax for type boolean: "x"`, "a value cannot be read"},
+		{"P0001", sqlcatalog.HeldMark, "a function failed"},
+	} {
+		if err := modelError(&pgconn.PgError{Code: test.code, Message: test.message}); !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s %s: got %v, want %s", test.code, test.message, err, test.want)
 		}
 	}
 }

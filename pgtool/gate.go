@@ -56,6 +56,10 @@ type sentence struct {
 	sql    string // what may be sent
 	edits  sqledit.Edits
 	spoils bool
+	runs   string // as in query, and so are the next two
+	spills bool
+	sorts  bool
+	noHash bool // it is to be planned without the hash tables of INTERSECT and EXCEPT, which have no limit
 	err    error
 }
 
@@ -76,6 +80,10 @@ func (db *DB) check(ctx context.Context, q *query) error {
 	}
 	q.given, q.edits = q.sql, v.edits
 	q.sql, q.spoils = v.sql, q.spoils || v.spoils
+	q.runs, q.spills, q.sorts = v.runs, v.spills, v.sorts
+	if v.noHash && q.before == "" {
+		q.before = "SELECT set_config('enable_hashagg', 'off', true)"
+	}
 	return nil
 }
 
@@ -88,7 +96,13 @@ func sentenceFor(sql string, analyze bool, s *sqlcatalog.Snapshot) sentence {
 	if err != nil {
 		return sentence{err: err}
 	}
-	return sentence{sql: edits.Apply(st.SQL), edits: edits, spoils: spoils(st.Query)}
+	v := sentence{sql: edits.Apply(st.SQL), edits: edits, spoils: spoils(st.Query)}
+	if s != nil && (st.Kind == sqlgate.Query || st.Kind == sqlgate.Explain && analyze) {
+		v.runs = v.sql[st.Query[0].Pos:] // nothing is put in before
+		v.spills, v.sorts = canSpill(st.Query)
+		v.noHash = sqlcatalog.Sorts(st.Query)
+	}
+	return v
 }
 
 // on returns the verdict on a text, of which it remembers a number.

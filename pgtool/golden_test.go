@@ -148,6 +148,7 @@ func TestOptions(t *testing.T) {
 		"MaxConns": func(o *Options) { o.MaxConns = -1 },
 		"MaxRows":  func(o *Options) { o.MaxRows = maxRows + 1 },
 		"MaxBytes": func(o *Options) { o.MaxBytes = 5 },
+		"more":     func(o *Options) { o.MaxBytes = 4<<20 + 1 }, // see TestLargestAnswer
 		"Timeout":  func(o *Options) { o.Timeout = -1 },
 		"Schemas":  func(o *Options) { o.Schemas = []string{"pg_catalog"} },
 	} {

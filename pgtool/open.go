@@ -21,8 +21,10 @@ type DB struct {
 	pool  *pool
 	types types
 
-	gate   gate
-	vetted atomic.Bool // the role was, and new connections have to be of the same kind
+	gate     gate
+	plans    plans
+	diskOpen bool        // the role has no temp_file_limit
+	vetted   atomic.Bool // the role was, and new connections have to be of the same kind
 }
 
 // Open connects to a database and checks that its role can do nothing but read.
@@ -60,6 +62,9 @@ func (db *DB) checkConn(ctx context.Context, c *conn) error {
 // start makes the first trips: what is wrong shows now and not at a call.
 func (db *DB) start(ctx context.Context, c *pgconn.Config) error {
 	faults, err := db.faults(ctx)
+	if err == nil {
+		err = db.lookAtDisk(ctx)
+	}
 	if err != nil {
 		return errors.New(startText(err))
 	}

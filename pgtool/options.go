@@ -30,6 +30,10 @@ type Options struct {
 	MaxBytes int
 	// Timeout is how long one statement may run. Defaults to 10 seconds.
 	Timeout time.Duration
+	// MaxCost is the cost, as the planner estimates it, over which a caller's
+	// statement is refused. Each is then planned before it is sent. Defaults to 0,
+	// no limit.
+	MaxCost float64
 	// Schemas are the schemas that the catalog tools show, and the search_path
 	// behind pg_catalog. Defaults to all that the role may use, and to a
 	// search_path of public.
@@ -54,7 +58,7 @@ type Options struct {
 const (
 	maxConns   = 1_000
 	maxRows    = 10_000
-	maxBytes   = 16 << 20
+	maxBytes   = 4 << 20 // an answer is copied a dozen times on its way
 	maxTimeout = 10 * time.Minute
 	maxSchemas = 100
 	maxAllow   = 1_000
@@ -79,6 +83,8 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("Options.MaxBytes must be 1024 to %d", maxBytes)
 	case o.Timeout < time.Millisecond || o.Timeout > maxTimeout:
 		return o, fmt.Errorf("Options.Timeout must be 1ms to %s", maxTimeout)
+	case !(o.MaxCost >= 0):
+		return o, errors.New("Options.MaxCost must not be negative")
 	case len(o.Schemas) > maxSchemas:
 		return o, fmt.Errorf("Options.Schemas must not be more than %d", maxSchemas)
 	case len(o.Allow) > maxAllow:

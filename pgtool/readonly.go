@@ -55,6 +55,9 @@ func (db *DB) readOnly(ctx context.Context, q *query) (*Answer, error) {
 	if err := db.check(ctx, q); err != nil {
 		return nil, err
 	}
+	if err := db.affordable(ctx, q); err != nil {
+		return nil, err
+	}
 	return db.answer(ctx, q)
 }
 

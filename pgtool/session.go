@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/mcpsec/mcpsec-go/internal/sqlcatalog"
 )
 
 // oldest is the oldest server that is supported by its makers.
@@ -31,9 +33,11 @@ func (o Options) limits(searchPath string) []setting {
 		{"idle_in_transaction_session_timeout", later, 0},
 		{"transaction_timeout", later, 17},
 		{"work_mem", "16MB", 0},
+		{"hash_mem_multiplier", "1", 0},             // what is hashed takes work_mem as well
 		{"max_parallel_workers_per_gather", "0", 0}, // a portal that is read in part has none in any case
 		{"geqo_effort", "1", 0},                     // planning dozens of joins does not look for a cancel
 		{"row_security", "on", 0},                   // policies filter; off would raise an error instead
+		{sqlcatalog.HeldSetting, "0", oldest},       // of each transaction; a pooler need not know it
 	}
 }
 

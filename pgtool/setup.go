@@ -149,7 +149,7 @@ ALTER ROLE {role} SET lock_timeout = '2s';
 ALTER ROLE {role} SET idle_in_transaction_session_timeout = '15s';
 ALTER ROLE {role} SET search_path = pg_catalog, {schemas}, pg_temp;
 -- Only a superuser can set this one, and it holds: how much disk a statement may fill.
-ALTER ROLE {role} SET temp_file_limit = '256MB';
+ALTER ROLE {role} SET temp_file_limit = '64MB';
 
 -- What everybody may do on a new server, the role included. Grant it to the
 -- roles that need it before you take it from PUBLIC.

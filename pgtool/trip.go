@@ -33,6 +33,9 @@ type query struct {
 	offset   int      // how many characters of given are ours, before the caller's
 	given    string   // sql before the edits
 	edits    sqledit.Edits
+	runs     string // what is run of sql, if it is a query or EXPLAIN ANALYZE of one
+	spills   bool   // it could fill the disk
+	sorts    bool   // its aggregates could sort
 	args     [][]byte
 	maxRows  int
 	maxBytes int

@@ -43,9 +43,9 @@ func attacks(t testing.TB) []attack {
 // superuser can set, nor the disk of one sort; and what the role may read is for
 // the role to say, so that in front of a superuser nothing is secret.
 var open = map[string][]string{
-	"superuser": {"A159", "A160", "A161", "A173", "A174", "A200", "A201", "A204", "A205", "A207"},
-	"reader":    {"A159", "A160", "A161", "A173", "A174"},
-	"hardened":  {"A159", "A160", "A161"},
+	"superuser": {"A200", "A201", "A204", "A205", "A207"},
+	"reader":    {},
+	"hardened":  {},
 }
 
 // TestAttacks tries the corpus on every stage.

@@ -207,6 +207,14 @@ func (s *stage) harden(t testing.TB) {
 
 func client(t testing.TB, db *pgtool.DB) *mcp.ClientSession {
 	t.Helper()
+	cs, end := pipe(t, db)
+	t.Cleanup(end)
+	return cs
+}
+
+// pipe serves the tools of a database to a client, until end.
+func pipe(t testing.TB, db *pgtool.DB) (cs *mcp.ClientSession, end func()) {
+	t.Helper()
 	impl := &mcp.Implementation{Name: "test", Version: "1.0.0"}
 	srv, err := mcpsec.NewServer(impl, mcpsec.Options{
 		Audit: mcpsec.NewAuditLog(discard{}), Limits: mcpsec.Limits{CallsPerSecond: 1e6},
@@ -217,12 +225,11 @@ func client(t testing.TB, db *pgtool.DB) *mcp.ClientSession {
 	srv.Add(pgtool.ReadTools(db)...)
 	ours, theirs := net.Pipe()
 	go srv.ServeStream(context.WithoutCancel(t.Context()), theirs, theirs)
-	cs, err := mcp.NewClient(impl, nil).Connect(t.Context(), &mcp.IOTransport{Reader: ours, Writer: ours}, nil)
+	cs, err = mcp.NewClient(impl, nil).Connect(t.Context(), &mcp.IOTransport{Reader: ours, Writer: ours}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cs.Close() })
-	return cs
+	return cs, func() { cs.Close() }
 }
 
 type discard struct{}

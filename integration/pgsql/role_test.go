@@ -165,7 +165,7 @@ func TestSetupSQL(t *testing.T) {
 	if got := row(t, db, "SELECT a FROM t"); got != "[7]" {
 		t.Errorf("got %s", got)
 	}
-	if got := row(t, db, "SELECT current_setting('temp_file_limit')"); got != `["256MB"]` {
+	if got := row(t, db, "SELECT current_setting('temp_file_limit')"); got != `["64MB"]` {
 		t.Errorf("temp_file_limit: %s", got)
 	}
 	for _, sql := range []string{

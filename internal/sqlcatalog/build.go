@@ -28,7 +28,7 @@ func newBuilder(p Policy) *builder {
 	s := &Snapshot{
 		schemas: map[string]bool{}, listed: map[name]bool{}, path: []string{"pg_catalog"},
 		calls: map[string]bool{}, one: map[string]bool{}, full: map[name]bool{}, relations: map[name]verdict{}, types: map[name]bool{},
-		operators: map[name]bool{}, clouded: map[string]bool{}, has: map[name]bool{},
+		unsteady: map[string]bool{}, operators: map[name]bool{}, clouded: map[string]bool{}, has: map[name]bool{},
 	}
 	for _, entry := range p.Allow {
 		s.listed[split(entry)] = true
@@ -90,6 +90,9 @@ func (b *builder) function(n name, r Row) {
 	}
 	if !inner {
 		b.bad[r.OID] = true
+	}
+	if fine && r.Info[0] == 'v' && !steady[n.name] {
+		b.s.unsteady[n.name] = true
 	}
 	also := func(old, known bool) bool { return fine && (old || !known) }
 	old, known := b.s.full[n]

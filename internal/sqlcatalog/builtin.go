@@ -56,6 +56,13 @@ var extensions = set(`
 // volatileNames are functions of extensions that are allowed although VOLATILE.
 var volatileNames = set("uuid_generate_v1 uuid_generate_v1mc uuid_generate_v4 system_rows system_time")
 
+// steady are functions that are VOLATILE, and yet no statement can foresee whether
+// they return another value the next time: those that are random for secrets, and
+// what only other sessions change.
+var steady = set(`
+	gen_random_uuid uuidv4 uuid_generate_v4 pg_database_size pg_indexes_size pg_relation_size pg_table_size pg_total_relation_size pg_is_in_recovery
+	pg_partition_ancestors pg_partition_tree`)
+
 // innerDenied are functions that are not VOLATILE, and yet are not allowed even
 // in a view.
 var innerDenied = []string{"query_to_xml", "table_to_xml", "schema_to_xml", "database_to_xml", "cursor_to_xml", "ts_stat", "ts_rewrite",

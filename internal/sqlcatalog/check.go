@@ -21,7 +21,29 @@ func (s *Snapshot) Check(st sqlgate.Statement) (sqledit.Edits, error) {
 	if f := c.finish(); f != nil {
 		return nil, f.refusal(st.SQL)
 	}
+	if f := c.bound(st); f != nil {
+		return nil, f.refusal(st.SQL)
+	}
 	return sqledit.Sort(c.edits), nil
+}
+
+// bound sees to it that the query takes no more memory than it may, as far as its
+// text tells, and makes the edits that see to it when it runs.
+func (c *checker) bound(st sqlgate.Statement) *fault {
+	if f := c.weigh(); f != nil || st.Kind == sqlgate.Show {
+		return f
+	}
+	if f := c.editRecursion(); f != nil {
+		return f
+	}
+	c.editHashed()
+	if f := c.editHolds(st.SQL); f != nil { // it copies what stands within, edited
+		return f
+	}
+	if plans := strings.ToLower(st.SQL[:st.Query[0].Pos]); st.Kind == sqlgate.Explain && !strings.Contains(plans, "analy") {
+		c.edits = nil // it is not run, and the plan is to be that of the caller's text
+	}
+	return nil
 }
 
 // A checker passes once over the tokens of a query.
@@ -29,17 +51,29 @@ type checker struct {
 	s      *Snapshot
 	tokens []sqllex.Token
 
-	sealed []binding // where the query names relations with sealed columns
-	edits  []sqledit.Edit
+	sealed    []binding // where the query names relations with sealed columns
+	holds     []hold
+	commons   []common
+	hashed    []int // parentheses
+	recursive bool  // the word has been seen
+
+	edits []sqledit.Edit
 }
 
 func (c *checker) token(i int) *fault {
+	c.recursive = c.recursive || c.word(i) == "recursive"
+	c.noteCommon(i)
+	c.noteHashed(i)
 	switch t := c.tokens[i]; t.Kind {
 	case sqllex.Word, sqllex.QuotedWord:
+		check := c.first
 		if c.is(i-1, ".") {
-			return c.part(i)
+			check = c.part
 		}
-		return c.first(i)
+		if f := check(i); f != nil {
+			return f
+		}
+		return c.noteHold(i)
 	case sqllex.UnicodeWord:
 		return &fault{notClear, t.Pos} // sqlgate refuses them
 	case sqllex.Operator:

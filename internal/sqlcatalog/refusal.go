@@ -23,9 +23,12 @@ const (
 	settingText = "current_setting is not allowed but for settings that SHOW may ask for, named by a constant"
 	growthText  = "repeat, lpad and rpad need a length that is a number up to 10000; write least(n, 10000) for one that is computed"
 	nestedText  = "repeat, lpad and rpad are not allowed within the first argument of one another"
-	formatText  = "format needs a constant as its first argument, without widths over 9999 or * in it; or use || and concat"
+	formatText  = "format needs a constant as its first argument, without widths over 9999, * or many n$ in it; or use || and concat"
 	inputText   = "this function needs the name of one of PostgreSQL's own types as a constant, as in 'int4'"
 	treatText   = "TREAT is not allowed; write CAST"
+
+	standardText   = "JSON_ARRAYAGG, JSON_OBJECTAGG and JSON_ARRAY of a query are not allowed; write json_agg or json_object_agg"
+	nestedHoldText = "aggregates that gather rows are not allowed within so many others; gather in sub-selects of FROM"
 )
 
 func functionText(n string) string { return "function " + shown(n) + " is not allowed; do without it" }
@@ -65,4 +68,20 @@ func shown(n string) string {
 		}
 	}
 	return n
+}
+
+const (
+	padText    = "char(n) and bit(n) need an n of at most 10000; use text or varchar"
+	piecesText = "what replace, regexp_replace, array_to_string and concat_ws put in, and what jsonb_pretty shows, must not be a long constant, or made by repeat, lpad or rpad"
+	weightText = "queries within one another name the same columns so often that a row could become very large; write fewer levels"
+	joinsText  = "more than 40 tables are joined; ask with several statements"
+	searchText = "functions, arrays and || are not allowed in a recursion with SEARCH or CYCLE; compute this where its rows are read, or write the path without SEARCH"
+)
+
+func labelText(n string) string {
+	return n + " can be called like this, and is not allowed so; give the column another name with AS"
+}
+
+func unsteadyText(n string) string {
+	return "function " + shown(n) + " is not allowed within an aggregate that gathers rows; call it in a sub-select of FROM with OFFSET 0"
 }

@@ -25,6 +25,9 @@ type argument []sqllex.Token
 func (c *checker) restricted(i int) *fault {
 	t := c.tokens[i]
 	check := restrictedCalls[t.Value]
+	if check == nil {
+		check = growing[t.Value]
+	}
 	if check == nil || c.allows(i) {
 		// in, between and others can stand before a parenthesis
 		return c.implied(i)
@@ -118,6 +121,9 @@ func small(t sqllex.Token) bool {
 func formatWidth(_ *checker, args []argument) string {
 	if len(args) < 1 || len(args[0]) != 1 || args[0][0].Kind != sqllex.String {
 		return formatText
+	}
+	if strings.Count(args[0][0].Value, "$") > 2*len(args) {
+		return formatText // the same argument again and again
 	}
 	digits := 0
 	for _, r := range args[0][0].Value {

@@ -52,12 +52,12 @@ func (c *checker) wholeRow(i int, b binding) bool {
 	if !named(t) || t.Value != b.n.name && t.Value != c.tokens[b.alias].Value {
 		return false
 	}
-	return i != b.at && i != b.alias && !c.is(i-1, ".") && !c.is(i+1, ".") && !c.bound(i)
+	return i != b.at && i != b.alias && !c.is(i-1, ".") && !c.is(i+1, ".") && !c.isBound(i)
 }
 
-// bound reports whether the token is where a relation with sealed columns, maybe
+// isBound reports whether the token is where a relation with sealed columns, maybe
 // another one, is bound.
-func (c *checker) bound(i int) bool {
+func (c *checker) isBound(i int) bool {
 	return slices.ContainsFunc(c.sealed, func(b binding) bool { return b.at == i && c.bind(&b) == nil })
 }
 

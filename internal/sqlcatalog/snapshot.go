@@ -38,6 +38,8 @@ type Snapshot struct {
 	one   map[string]bool // names of functions in the path that are not, and take one argument
 	full  map[name]bool   // of functions by schema: whether all of the name are allowed
 
+	unsteady map[string]bool // names of allowed functions that return another value each time, which a statement could foresee
+
 	relations map[name]verdict
 	types     map[name]bool   // those that lead to functions that are not allowed
 	operators map[name]bool   // not PostgreSQL's own: whether all of the symbol are allowed

@@ -7,7 +7,7 @@ ALTER ROLE "mcp_reader" SET lock_timeout = '2s';
 ALTER ROLE "mcp_reader" SET idle_in_transaction_session_timeout = '15s';
 ALTER ROLE "mcp_reader" SET search_path = pg_catalog, "public", pg_temp;
 -- Only a superuser can set this one, and it holds: how much disk a statement may fill.
-ALTER ROLE "mcp_reader" SET temp_file_limit = '256MB';
+ALTER ROLE "mcp_reader" SET temp_file_limit = '64MB';
 
 -- What everybody may do on a new server, the role included. Grant it to the
 -- roles that need it before you take it from PUBLIC.
@@ -48,7 +48,7 @@ ALTER ROLE "r" SET lock_timeout = '2s';
 ALTER ROLE "r" SET idle_in_transaction_session_timeout = '15s';
 ALTER ROLE "r" SET search_path = pg_catalog, "a", "public", "b""; DROP", pg_temp;
 -- Only a superuser can set this one, and it holds: how much disk a statement may fill.
-ALTER ROLE "r" SET temp_file_limit = '256MB';
+ALTER ROLE "r" SET temp_file_limit = '64MB';
 
 -- What everybody may do on a new server, the role included. Grant it to the
 -- roles that need it before you take it from PUBLIC.

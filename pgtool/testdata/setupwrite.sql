@@ -7,7 +7,7 @@ ALTER ROLE "mcp_writer" SET lock_timeout = '2s';
 ALTER ROLE "mcp_writer" SET idle_in_transaction_session_timeout = '15s';
 ALTER ROLE "mcp_writer" SET search_path = pg_catalog, "shop", "o'd""d$$", pg_temp;
 -- Only a superuser can set this one, and it holds: how much disk a statement may fill.
-ALTER ROLE "mcp_writer" SET temp_file_limit = '256MB';
+ALTER ROLE "mcp_writer" SET temp_file_limit = '64MB';
 
 -- What everybody may do on a new server, the role included. Grant it to the
 -- roles that need it before you take it from PUBLIC.

@@ -1,0 +1,94 @@
+package sqlcatalog
+
+import "github.com/mcpsec/mcpsec-go/internal/sqllex"
+
+// noteHashed notes the query of IN (SELECT …) if token i is its parenthesis, and
+// the server could keep its rows in memory, without a limit: where it cannot make
+// a join of it, as below NOT or OR, or outside a WHERE.
+func (c *checker) noteHashed(i int) {
+	w := c.word(i - 1)
+	if !c.is(i, "(") || w != "in" && w != "any" && w != "some" || !c.startsQuery(i+1) {
+		return
+	}
+	if end := c.closing(i); end < len(c.tokens) && !c.joinable(i, end) {
+		c.hashed = append(c.hashed, i)
+	}
+}
+
+// joinable reports whether the condition that ends with the query between open and
+// end is one of those that AND connects in a WHERE or ON clause.
+func (c *checker) joinable(open, end int) bool {
+	if next := c.word(end + 1); end+1 < len(c.tokens) && !afterCondition[next] && !c.is(end+1, ")") && !c.is(end+1, ",") {
+		return false // the condition is a value: (x IN (…)) = y
+	}
+	depth := 0
+	for i := end + 1; i < len(c.tokens) && depth >= 0; i++ {
+		if depth == 0 && !c.connects(i) {
+			return false
+		}
+		if depth == 0 && afterWhere[c.word(i)] {
+			break
+		}
+		depth += c.step(i)
+	}
+	depth = 0
+	for i := open - 1; i >= 0; i-- {
+		if depth == 0 {
+			switch w := c.word(i); {
+			case w == "where" || w == "on":
+				return true
+			case !c.connects(i) || c.is(i, "(") || afterWhere[w]:
+				return false
+			}
+		}
+		depth -= c.step(i)
+	}
+	return false
+}
+
+// connects reports whether a token can stand beside a condition that is joined by
+// AND to all others.
+func (c *checker) connects(i int) bool {
+	switch c.word(i) {
+	case "or", "not", "case", "is", "isnull", "notnull":
+		return false
+	}
+	return true
+}
+
+// step is by how much a token changes the depth of parentheses.
+func (c *checker) step(i int) int {
+	switch t := c.tokens[i]; {
+	case t.Is("(") || t.Is("["):
+		return 1
+	case t.Is(")") || t.Is("]"):
+		return -1
+	}
+	return 0
+}
+
+var (
+	afterCondition = set("and group order having limit offset fetch window union intersect except join left right inner full cross natural where for")
+	afterWhere     = set("group order having limit offset fetch window union intersect except join left right inner full cross natural where for select from")
+)
+
+// editHashed makes these queries count their rows among what the statement holds.
+// A row of a few small columns counts little: where the query is run for each row of
+// another one, nothing is kept.
+func (c *checker) editHashed() {
+	for _, open := range c.hashed {
+		c.insert(c.tokens[open].End(), "SELECT * FROM (SELECT * FROM (")
+		c.insert(c.tokens[c.closing(open)].Pos, ") AS mcpsec OFFSET 0) AS mcpsec WHERE "+budget("(pg_catalog.pg_column_size(mcpsec) - 20)"))
+	}
+}
+
+// Sorts reports whether a statement is to be planned without hash tables: those of
+// INTERSECT and EXCEPT have no limit.
+func Sorts(tokens []sqllex.Token) bool {
+	for _, t := range tokens {
+		if t.Kind == sqllex.Word && (t.Value == "intersect" || t.Value == "except") {
+			return true
+		}
+	}
+	return false
+}
