@@ -45,10 +45,11 @@ type judge struct {
 	size  int
 }
 
-// A request is a statement, and whether EXPLAIN may run it.
+// A request is a statement, and whether EXPLAIN may run it, or the operator has
+// written it.
 type request struct {
-	sql     string
-	analyze bool
+	sql          string
+	analyze, own bool
 }
 
 // A sentence is what was decided on a text.
@@ -63,14 +64,19 @@ type sentence struct {
 func (db *DB) check(ctx context.Context, q *query) error {
 	var v sentence
 	if waive.Has(db.o.Waive, waive.AnySQL) {
-		v = sentenceFor(q.sql, q.analyze, nil)
+		v = sentenceFor(request{sql: q.sql, analyze: q.analyze}, nil)
 	} else {
 		j, err := db.current(ctx)
 		if err != nil {
 			return err
 		}
-		v = j.on(q.sql, q.analyze)
+		v = j.on(request{sql: q.sql, analyze: q.analyze})
 	}
+	return q.take(v)
+}
+
+// take makes q what was decided on it.
+func (q *query) take(v sentence) error {
 	if v.err != nil {
 		return gateError(v.err)
 	}
@@ -79,10 +85,14 @@ func (db *DB) check(ctx context.Context, q *query) error {
 	return nil
 }
 
-func sentenceFor(sql string, analyze bool, s *sqlcatalog.Snapshot) sentence {
-	st, err := sqlgate.Check(sql, sqlgate.Options{AllowExplainAnalyze: analyze})
+func sentenceFor(r request, s *sqlcatalog.Snapshot) sentence {
+	st, err := sqlgate.Check(r.sql, sqlgate.Options{AllowExplainAnalyze: r.analyze})
 	var edits sqledit.Edits
-	if err == nil && s != nil {
+	switch {
+	case err != nil || s == nil:
+	case r.own:
+		edits, err = s.Mask(st)
+	default:
 		edits, err = s.Check(st)
 	}
 	if err != nil {
@@ -92,21 +102,25 @@ func sentenceFor(sql string, analyze bool, s *sqlcatalog.Snapshot) sentence {
 }
 
 // on returns the verdict on a text, of which it remembers a number.
-func (j *judge) on(sql string, analyze bool) sentence {
+func (j *judge) on(r request) sentence {
 	j.mu.RLock()
-	v, ok := j.known[request{sql, analyze}]
+	v, ok := j.known[r]
 	j.mu.RUnlock()
 	if ok {
 		return v
 	}
-	sql = strings.Clone(sql) // a text may be a piece of a larger one
-	v = sentenceFor(sql, analyze, j.snapshot)
+	r.sql = strings.Clone(r.sql) // a text may be a piece of a larger one
+	v = sentenceFor(r, j.snapshot)
+	size := len(r.sql) + 200
+	if v.edits != nil {
+		size += 2 * len(v.sql)
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.size += len(sql) + 200; j.known == nil || j.size > maxSQLText {
-		j.known, j.size = map[request]sentence{}, len(sql)+200
+	if j.size += size; j.known == nil || j.size > maxSQLText {
+		j.known, j.size = map[request]sentence{}, size
 	}
-	j.known[request{sql, analyze}] = v
+	j.known[r] = v
 	return v
 }
 
@@ -164,7 +178,12 @@ func (db *DB) look(ctx context.Context, j *judge) (*judge, error) {
 var errManyObjects = errors.New("the database has too many objects to keep the verdicts on them")
 
 func (db *DB) load(ctx context.Context) (*sqlcatalog.Snapshot, error) {
-	r, err := db.query(ctx, &query{sql: sqlcatalog.SQL, own: true, maxRows: maxObjects, maxBytes: 200 * maxObjects})
+	q := &query{sql: sqlcatalog.SQL, own: true, maxRows: maxObjects, maxBytes: 200 * maxObjects}
+	if len(db.o.Mask) > 0 {
+		q.sql = sqlcatalog.MaskSQL
+		q.args, _ = db.o.maskPatterns()
+	}
+	r, err := db.query(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -195,6 +214,9 @@ func (db *DB) startGate(ctx context.Context) error {
 	}
 	if missing := j.snapshot.Missing(db.policy()); len(missing) > 0 {
 		return fmt.Errorf("Options.Allow names what the database does not have: %s", strings.Join(missing, ", "))
+	}
+	if idle := db.o.idleMask(j.snapshot); idle != "" {
+		return fmt.Errorf("Options.Mask names what the database does not have: %s", idle)
 	}
 	db.gate.judge.Store(j)
 	db.gate.looked.Store(time.Now().UnixNano())

@@ -53,7 +53,11 @@ func NamedQuery[In, Out any](db *DB, spec mcpsec.ToolSpec, statement SQL) *mcpse
 		if err != nil {
 			return out, err
 		}
-		r, err := db.query(ctx, &query{sql: n.sql, args: args, spoils: n.spoils, maxRows: db.o.MaxRows, maxBytes: db.o.MaxBytes})
+		q := &query{sql: n.sql, args: args, spoils: n.spoils, maxRows: db.o.MaxRows, maxBytes: db.o.MaxBytes}
+		if err := db.mask(ctx, q); err != nil {
+			return out, err
+		}
+		r, err := db.query(ctx, q)
 		if err != nil {
 			return out, modelError(err)
 		}

@@ -38,6 +38,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, fmt.Errorf("pgtool: %w", err)
 	}
 	o.startup(config)
+	o.hashKey(config.RuntimeParams)
 	db := &DB{o: o, gate: gate{turn: make(chan struct{}, 1)}}
 	db.pool = newPool(config, o.MaxConns, db.checkConn)
 	if err := db.start(ctx, config); err != nil {

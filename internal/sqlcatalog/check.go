@@ -21,6 +21,9 @@ func (s *Snapshot) Check(st sqlgate.Statement) (sqledit.Edits, error) {
 	if f := c.finish(); f != nil {
 		return nil, f.refusal(st.SQL)
 	}
+	if f := c.mask(); f != nil {
+		return nil, f.refusal(st.SQL)
+	}
 	return sqledit.Sort(c.edits), nil
 }
 

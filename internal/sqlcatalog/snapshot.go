@@ -43,6 +43,10 @@ type Snapshot struct {
 	operators map[name]bool   // not PostgreSQL's own: whether all of the symbol are allowed
 	clouded   map[string]bool // symbols that the path has with a function that is not allowed
 	has       map[name]bool   // what Missing is about
+
+	masks   map[name]*maskedRelation
+	tainted map[name]bool // views that show what is masked
+	found   map[int]bool  // patterns of masks that are about something
 }
 
 // A verdict says why a name is refused, or what is to be seen to.
@@ -63,6 +67,7 @@ func New(rows iter.Seq[Row], p Policy) *Snapshot {
 	b.judgeTypes()
 	b.judgeRelations()
 	b.judgeOperators()
+	b.judgeMasks()
 	return b.s
 }
 
