@@ -31,6 +31,7 @@ type gate struct {
 	turn   chan struct{} // one call looks at the catalog at a time
 	judge  atomic.Pointer[judge]
 	looked atomic.Int64 // when, in Unix nanoseconds
+	stale  atomic.Bool  // a guard has seen that the catalog is another one
 
 	stamp  string // of the catalog that was loaded; whoever has turn
 	loaded time.Time
@@ -57,6 +58,7 @@ type sentence struct {
 	sql    string // what may be sent
 	edits  sqledit.Edits
 	spoils bool
+	guard  [][]byte
 	err    error
 }
 
@@ -72,16 +74,19 @@ func (db *DB) check(ctx context.Context, q *query) error {
 		}
 		v = j.on(request{sql: q.sql, analyze: q.analyze})
 	}
-	return q.take(v)
+	return db.take(q, v)
 }
 
 // take makes q what was decided on it.
-func (q *query) take(v sentence) error {
+func (db *DB) take(q *query, v sentence) error {
 	if v.err != nil {
 		return gateError(v.err)
 	}
 	q.given, q.edits = q.sql, v.edits
 	q.sql, q.spoils = v.sql, q.spoils || v.spoils
+	if v.guard != nil {
+		q.guard = append(v.guard[:2:2], db.maskPatterns)
+	}
 	return nil
 }
 
@@ -98,7 +103,7 @@ func sentenceFor(r request, s *sqlcatalog.Snapshot) sentence {
 	if err != nil {
 		return sentence{err: err}
 	}
-	return sentence{sql: edits.Apply(st.SQL), edits: edits, spoils: spoils(st.Query)}
+	return sentence{sql: edits.Apply(st.SQL), edits: edits, spoils: spoils(st.Query), guard: guardFor(st.Query, s)}
 }
 
 // on returns the verdict on a text, of which it remembers a number.
@@ -127,7 +132,7 @@ func (j *judge) on(r request) sentence {
 // current returns the judge by the catalog as it was a moment ago.
 func (db *DB) current(ctx context.Context) (*judge, error) {
 	g := &db.gate
-	if j := g.judge.Load(); j != nil && time.Since(time.Unix(0, g.looked.Load())) < stampEvery {
+	if j := g.judge.Load(); j != nil && !g.stale.Load() && time.Since(time.Unix(0, g.looked.Load())) < stampEvery {
 		return j, nil
 	}
 	select {
@@ -137,7 +142,7 @@ func (db *DB) current(ctx context.Context) (*judge, error) {
 		return nil, context.Cause(ctx)
 	}
 	j := g.judge.Load()
-	if j != nil && time.Since(time.Unix(0, g.looked.Load())) < stampEvery {
+	if j != nil && !g.stale.Load() && time.Since(time.Unix(0, g.looked.Load())) < stampEvery {
 		return j, nil // another call has looked meanwhile
 	}
 	j, err := db.look(ctx, j)
@@ -164,9 +169,11 @@ func (db *DB) look(ctx context.Context, j *judge) (*judge, error) {
 		return false
 	})
 	age := time.Since(db.gate.loaded)
-	if j != nil && (age < loadEvery || stamp == db.gate.stamp && age < loadAfter) {
+	stale := db.gate.stale.Load() && age > stampEvery
+	if j != nil && !stale && (age < loadEvery || stamp == db.gate.stamp && age < loadAfter) {
 		return j, nil
 	}
+	db.gate.stale.Store(false)
 	snapshot, err := db.load(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the catalog: %w", err)
@@ -200,7 +207,7 @@ func (db *DB) load(ctx context.Context) (*sqlcatalog.Snapshot, error) {
 }
 
 func (db *DB) policy() sqlcatalog.Policy {
-	return sqlcatalog.Policy{Schemas: db.o.Schemas, Allow: db.o.Allow}
+	return sqlcatalog.Policy{Schemas: db.o.Schemas, Allow: db.o.Allow, Masks: len(db.o.Mask) > 0}
 }
 
 // startGate reads the catalog for the first time.

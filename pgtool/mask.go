@@ -10,10 +10,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mcpsec/mcpsec-go/internal/sqlcatalog"
+	"github.com/mcpsec/mcpsec-go/internal/sqllex"
 	"github.com/mcpsec/mcpsec-go/internal/waive"
+	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
 // A Mask says what a caller sees of a column in Options.Mask. Everything in a
@@ -84,6 +87,39 @@ func (o Options) maskPatterns() (args [][]byte, entries []string) {
 	return args, entries
 }
 
+// guardPatterns returns the last argument of sqlcatalog.GuardSQL.
+func (o Options) guardPatterns() []byte {
+	var patterns []string
+	for entry := range o.Mask {
+		parts := strings.Split(likePattern.Replace(entry), ".")
+		for len(parts) < 3 {
+			parts = slices.Insert(parts, 0, "%")
+		}
+		patterns = append(patterns, strings.Join(parts, "\x01"))
+	}
+	return textArray(patterns)
+}
+
+// guardFor returns the other arguments for a statement.
+func guardFor(tokens []sqllex.Token, s *sqlcatalog.Snapshot) [][]byte {
+	if s == nil {
+		return nil
+	}
+	names, known := s.Guard(tokens)
+	if names == nil {
+		return nil
+	}
+	oids := make([]string, len(known))
+	for i, oid := range known {
+		oids[i] = strconv.FormatUint(uint64(oid), 10)
+	}
+	return [][]byte{textArray(names), []byte("{" + strings.Join(oids, ",") + "}")}
+}
+
+// errStale means that a table may have masked columns that the catalog did not have
+// when it was read.
+var errStale = &mcpsec.Error{Message: "tables have changed a moment ago, and the catalog must be read anew; try again"}
+
 var likePattern = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`, `*`, `%`)
 
 // idleMask returns the first mask that names one column, which there is not, or "".
@@ -133,7 +169,7 @@ func (db *DB) mask(ctx context.Context, q *query) error {
 	if err != nil {
 		return err
 	}
-	return q.take(j.on(request{sql: q.sql, own: true}))
+	return db.take(q, j.on(request{sql: q.sql, own: true}))
 }
 
 // markMasked says in a description which columns are masked, and leaves out what

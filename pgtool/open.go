@@ -21,7 +21,9 @@ type DB struct {
 	pool  *pool
 	types types
 
-	gate   gate
+	gate         gate
+	maskPatterns []byte // for sqlcatalog.GuardSQL
+
 	vetted atomic.Bool // the role was, and new connections have to be of the same kind
 }
 
@@ -39,7 +41,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	o.startup(config)
 	o.hashKey(config.RuntimeParams)
-	db := &DB{o: o, gate: gate{turn: make(chan struct{}, 1)}}
+	db := &DB{o: o, maskPatterns: o.guardPatterns(), gate: gate{turn: make(chan struct{}, 1)}}
 	db.pool = newPool(config, o.MaxConns, db.checkConn)
 	if err := db.start(ctx, config); err != nil {
 		db.Close()
@@ -85,7 +87,11 @@ func (db *DB) Close() { db.pool.close() }
 
 // query runs one query under the limits of the Options.
 func (db *DB) query(ctx context.Context, q *query) (*result, error) {
-	return db.pool.query(ctx, q, db.o.Timeout+grace+time.Second)
+	r, err := db.pool.query(ctx, q, db.o.Timeout+grace+time.Second)
+	if err == errStale {
+		db.gate.stale.Store(true)
+	}
+	return r, err
 }
 
 // startText says why there is no connection, in words that hold no piece of the

@@ -31,8 +31,9 @@ func newBuilder(p Policy) *builder {
 		schemas: map[string]bool{}, listed: map[name]bool{}, path: []string{"pg_catalog"},
 		calls: map[string]bool{}, one: map[string]bool{}, full: map[name]bool{}, relations: map[name]verdict{}, types: map[name]bool{},
 		operators: map[name]bool{}, clouded: map[string]bool{}, has: map[name]bool{},
-		masks: map[name]*maskedRelation{}, tainted: map[name]bool{}, found: map[int]bool{},
+		masks: map[name]*maskedRelation{}, maskedAs: map[string][]uint32{}, tainted: map[name]bool{}, found: map[int]bool{},
 	}
+	s.guarded = p.Masks
 	for _, entry := range p.Allow {
 		s.listed[split(entry)] = true
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/mcpsec/mcpsec-go/internal/sqledit"
 	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
+	"github.com/mcpsec/mcpsec-go/internal/sqllex"
 )
 
 // Mask returns the edits by which a statement reads masked columns as a caller may
@@ -42,6 +43,33 @@ func (s *Snapshot) MaskOf(schema, relation string) map[string]byte {
 		}
 	}
 	return out
+}
+
+// GuardSQL returns a row if there is a relation with masked columns that a snapshot
+// does not have as such: because the table, or the column, was made or got its name
+// since. Its arguments are what Guard returns, and patterns of LIKE as for MaskSQL,
+// in one text with U+0001 between schema, relation and column.
+const GuardSQL = `
+SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relname = ANY ($1::name[]) AND c.oid <> ALL ($2::oid[]) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+	AND EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+		AND pg_catalog.concat_ws(E'\x01', n.nspname, c.relname, a.attname) ILIKE ANY ($3::text[]))
+LIMIT 1`
+
+// Guard returns the names that a statement could call relations by, and those with
+// masked columns that the snapshot has of these names.
+func (s *Snapshot) Guard(tokens []sqllex.Token) (names []string, known []uint32) {
+	if !s.guarded {
+		return nil, nil
+	}
+	seen := map[string]bool{}
+	for _, t := range tokens {
+		if named(t) && !seen[t.Value] {
+			seen[t.Value] = true
+			names, known = append(names, t.Value), append(known, s.maskedAs[t.Value]...)
+		}
+	}
+	return names, known
 }
 
 // A maskQuery is a WITH query of ours.

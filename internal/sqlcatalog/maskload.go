@@ -101,7 +101,7 @@ func (b *builder) maskRow(r Row) {
 // judgeMasks finds what a query has to read in the place of a relation, and the
 // views that show what is masked.
 func (b *builder) judgeMasks() {
-	for _, m := range b.masked {
+	for oid, m := range b.masked {
 		slices.SortFunc(m.columns, func(a, b maskedColumn) int { return cmp.Compare(a.num, b.num) })
 		texts := make([]string, len(m.columns))
 		for i, c := range m.columns {
@@ -109,6 +109,7 @@ func (b *builder) judgeMasks() {
 		}
 		m.query = "SELECT " + strings.Join(texts, ", ") + " FROM " + quote(m.n.schema) + "." + quote(m.n.name)
 		b.s.masks[m.n] = m
+		b.s.maskedAs[m.n.name] = append(b.s.maskedAs[m.n.name], oid)
 	}
 	names := map[uint32]name{}
 	for _, r := range b.relations {
