@@ -225,13 +225,15 @@ func markColumn(raw json.RawMessage, masks map[string]byte) (json.RawMessage, er
 	return json.Marshal(c)
 }
 
-// maskedEntry returns the mask that matches a column by its names alone, or "".
-func (o Options) maskedEntry(schema, table, column string) string {
-	for _, entry := range slices.Sorted(maps.Keys(o.Mask)) {
-		parts := strings.Split(entry, ".")
-		names := []string{schema, table, column}[3-len(parts):]
-		if matchAll(parts, names) {
-			return entry
+// maskedColumn returns a column that callers of a Writer could read although a mask
+// has its name, or "".
+func (o Options) maskedColumn(t Table) string {
+	for _, column := range slices.Concat(t.Read, t.Key) {
+		for entry := range o.Mask {
+			parts := strings.Split(entry, ".")
+			if matchAll(parts, []string{t.Schema, t.Name, column}[3-len(parts):]) {
+				return column
+			}
 		}
 	}
 	return ""
