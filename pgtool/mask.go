@@ -105,15 +105,22 @@ func guardFor(tokens []sqllex.Token, s *sqlcatalog.Snapshot) [][]byte {
 	if s == nil {
 		return nil
 	}
-	names, known := s.Guard(tokens)
+	names, known, masked := s.Guard(tokens)
 	if names == nil {
 		return nil
 	}
-	oids := make([]string, len(known))
-	for i, oid := range known {
-		oids[i] = strconv.FormatUint(uint64(oid), 10)
+	return [][]byte{textArray(names), oidArray(known), oidArray(masked)}
+}
+
+func oidArray(oids []uint32) []byte {
+	b := []byte{'{'}
+	for i, oid := range oids {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendUint(b, uint64(oid), 10)
 	}
-	return [][]byte{textArray(names), []byte("{" + strings.Join(oids, ",") + "}")}
+	return append(b, '}')
 }
 
 // errStale means that a table may have masked columns that the catalog did not have

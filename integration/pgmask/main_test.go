@@ -34,6 +34,9 @@ func TestMain(m *testing.M) { os.Exit(postgres.Main(m)) }
 // The databases of a pair, which differ in their secrets only.
 var templates = [2]string{"pgmask_a", "pgmask_b"}
 
+// original is as the first of them, to be copied: nobody connects to it.
+const original = "pgmask_c"
+
 // The secrets of a database. None of them, nor four letters in a row of one, occurs
 // in anything else.
 var secrets = [2]map[string]string{
@@ -53,12 +56,12 @@ func setup(ctx context.Context, s *pgserver.Server) error {
 	if err := run(ctx, s, "postgres", "CREATE ROLE "+reader+" LOGIN PASSWORD '"+s.Password()+"';"); err != nil {
 		return err
 	}
-	for i, database := range templates {
+	for i, database := range append(templates[:], original) {
 		if err := s.CreateDatabase(ctx, database, ""); err != nil {
 			return err
 		}
 		var pairs []string
-		for k, v := range secrets[i] {
+		for k, v := range secrets[i%2] {
 			pairs = append(pairs, k, v)
 		}
 		if err := run(ctx, s, database, strings.NewReplacer(pairs...).Replace(string(text))); err != nil {

@@ -74,7 +74,7 @@ var refused = map[string][]string{
 	"system":     {"SELECT ctid FROM people", "SELECT p.xmin FROM people p", "SELECT tableoid FROM base", "SELECT tableoid::regclass FROM lab.events"},
 	"own names":  {"WITH people AS (SELECT * FROM people) SELECT * FROM people", "WITH people AS (SELECT * FROM lab.people) SELECT ssn FROM people", "WITH people(a) AS NOT MATERIALIZED (SELECT 1) SELECT * FROM people", "SELECT * FROM (WITH people AS (SELECT 1) SELECT * FROM people) x, people p"},
 	"the key":    {"SELECT current_setting('mcpsec.mask_inner')", "SELECT current_setting('mcpsec.' || 'mask_outer', true)", "SHOW mcpsec.mask_inner", `SHOW "mcpsec.mask_outer"`, "SELECT setting FROM pg_settings WHERE name LIKE 'mcpsec%'", "SELECT * FROM pg_show_all_settings()", "SELECT set_config('mcpsec.mask_inner', '00', true)", "SELECT set_config('mcpsec.mask_inner', '00', true), email FROM people"},
-	"statistics": {"SELECT most_common_vals FROM pg_stats", "SELECT stavalues1 FROM pg_statistic", "SELECT * FROM pg_stats_ext", "SELECT * FROM pg_statistic_ext_data", "SELECT query_to_xml('SELECT ssn FROM lab.people', true, true, '')", "SELECT table_to_xml('lab.people', true, true, '')", "SELECT * FROM ts_stat('SELECT ssn::tsvector FROM lab.people')"},
+	"statistics": {"SELECT most_common_vals FROM pg_stats", "SELECT attmissingval FROM pg_attribute", "SELECT * FROM pg_attribute", "SELECT a FROM pg_attribute a", "SELECT stavalues1 FROM pg_statistic", "SELECT * FROM pg_stats_ext", "SELECT * FROM pg_statistic_ext_data", "SELECT query_to_xml('SELECT ssn FROM lab.people', true, true, '')", "SELECT table_to_xml('lab.people', true, true, '')", "SELECT * FROM ts_stat('SELECT ssn::tsvector FROM lab.people')"},
 }
 
 // mayFail are those of ways that PostgreSQL itself does not take.

@@ -94,6 +94,28 @@ func TestNames(t *testing.T) {
 	answers(t, db, "SELECT p.name, q.ssn FROM lab.people p JOIN annex.people q USING (id)", `["ada","open-ssn"]`)
 }
 
+// TestPath has tables before the masked one in the path that the server passes over,
+// or that are gone a moment later.
+func TestPath(t *testing.T) {
+	t.Parallel()
+	server := postgres.Server(t)
+	database := postgres.Database(t, original)
+	conn := admin(t, database)
+	exec(t, conn, "CREATE SCHEMA vault; CREATE TABLE vault.people (id int, ssn text); CREATE TABLE annex.many (id int); GRANT SELECT ON annex.many TO "+reader)
+	db, err := pgtool.Open(t.Context(), pgtool.Options{URL: redact.NewSecret(server.URL(database, reader)), Mask: masks(), MaskKey: key(), Schemas: []string{"vault", "annex", "lab"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	answers(t, db, "SELECT * FROM many", "")
+	exec(t, conn, "DROP TABLE annex.many; DROP TABLE annex.people")
+	for _, sql := range []string{"SELECT id, ssn FROM people", "SELECT * FROM many LIMIT 1", "SELECT ssn FROM many LIMIT 1"} {
+		if text, _ := ask(t.Context(), db, sql); leaked(0, text) != "" || strings.Contains(text, "qzjx1") {
+			t.Errorf("%s: shows %s", sql, text)
+		}
+	}
+}
+
 // TestIndexes wants the indexes of other columns to be used as before.
 func TestIndexes(t *testing.T) {
 	t.Parallel()
@@ -114,7 +136,7 @@ func TestIndexes(t *testing.T) {
 func TestChanges(t *testing.T) {
 	t.Parallel()
 	server := postgres.Server(t)
-	database := postgres.Database(t, templates[0])
+	database := postgres.Database(t, original)
 	conn := admin(t, database)
 	db, err := pgtool.Open(t.Context(), pgtool.Options{
 		URL: redact.NewSecret(server.URL(database, reader)), Mask: map[string]pgtool.Mask{"*.email": pgtool.Hidden, "lab.base.secret": pgtool.Hidden, "lab.*.pin": pgtool.Hidden}, Schemas: []string{"lab", "annex"},
@@ -127,6 +149,8 @@ func TestChanges(t *testing.T) {
 		"ALTER TABLE annex.plain ADD COLUMN \"Email\" text DEFAULT 'kqzvxjnew'":                                            {"SELECT * FROM annex.plain", "SELECT p::text FROM annex.plain p"},
 		"CREATE TABLE lab.fresh AS SELECT 'kqzvxjfresh' AS email":                                                          {"SELECT * FROM fresh", "SELECT email FROM lab.fresh", "TABLE lab . fresh"},
 		"ALTER TABLE lab.card_log ADD COLUMN x text DEFAULT 'kqzvxj'; ALTER TABLE lab.card_log RENAME COLUMN x TO email":   {"SELECT * FROM card_log", "SELECT to_jsonb(c) FROM card_log c"},
+		"CREATE TABLE lab.kid () INHERITS (lab.base); INSERT INTO lab.kid (secret) VALUES ('kqzvxjkid')":                         {"SELECT * FROM kid", "SELECT secret FROM lab.kid"},
+		"CREATE VIEW annex.renamed_view AS SELECT email AS e FROM lab.people":                                              {"SELECT * FROM annex.renamed_view"},
 		"CREATE VIEW annex.fresh_view AS SELECT email FROM lab.people":                                                     {"SELECT * FROM annex.fresh_view"},
 		"ALTER TABLE lab.people RENAME COLUMN email TO mail; ALTER TABLE lab.people RENAME COLUMN note TO email":           {"SELECT email FROM people", "SELECT * FROM people"},
 		"CREATE TABLE annex.moved AS SELECT 'kqzvxjmoved'::text AS pin; ALTER TABLE annex.moved SET SCHEMA lab":            {"SELECT pin FROM lab.moved", "SELECT * FROM moved"},
@@ -158,7 +182,7 @@ func TestChanges(t *testing.T) {
 func TestKey(t *testing.T) {
 	t.Parallel()
 	server := postgres.Server(t)
-	database := postgres.Database(t, templates[0])
+	database := postgres.Database(t, original)
 	conn := admin(t, database)
 	exec(t, conn, "CREATE EXTENSION pg_stat_statements")
 	exec(t, conn, "CREATE ROLE mcp_logged LOGIN IN ROLE "+reader+" INHERIT PASSWORD '"+server.Password()+"'")

@@ -31,7 +31,7 @@ func newBuilder(p Policy) *builder {
 		schemas: map[string]bool{}, listed: map[name]bool{}, path: []string{"pg_catalog"},
 		calls: map[string]bool{}, one: map[string]bool{}, full: map[name]bool{}, relations: map[name]verdict{}, types: map[name]bool{},
 		operators: map[name]bool{}, clouded: map[string]bool{}, has: map[name]bool{},
-		masks: map[name]*maskedRelation{}, maskedAs: map[string][]uint32{}, tainted: map[name]bool{}, found: map[int]bool{},
+		masks: map[name]*maskedRelation{}, maskedAs: map[string][]uint32{}, tainted: map[name]bool{}, unusable: map[string]bool{}, oids: map[string][]uint32{}, found: map[int]bool{},
 	}
 	s.guarded = p.Masks
 	for _, entry := range p.Allow {
@@ -65,6 +65,7 @@ func (b *builder) add(r Row) {
 		b.checks[r.OID] = append(b.checks[r.OID], r.Ref)
 	case 'r':
 		b.s.has[n] = true
+		b.s.oids[r.Name] = append(b.s.oids[r.Name], r.OID)
 		b.relations = append(b.relations, r)
 	case 'v':
 		b.uses[r.OID] = append(b.uses[r.OID], r)
@@ -74,6 +75,8 @@ func (b *builder) add(r Row) {
 		b.s.found[int(r.Ref)-1] = true
 	case 'k':
 		b.maskRow(r)
+	case 'u':
+		b.s.unusable[r.Schema] = true
 	case 'w':
 		b.reads[r.OID] = append(b.reads[r.OID], r)
 	}
@@ -95,6 +98,9 @@ func (b *builder) schemaAllowed(schema string) bool {
 // are: which of them a call means depends on types.
 func (b *builder) function(n name, r Row) {
 	fine, inner := judge(n, r.Info)
+	if b.s.guarded && unmasked[n.name] {
+		fine = false
+	}
 	if b.s.listed[n] {
 		fine, inner = true, true
 	}

@@ -45,31 +45,33 @@ func (s *Snapshot) MaskOf(schema, relation string) map[string]byte {
 	return out
 }
 
-// GuardSQL returns a row if there is a relation with masked columns that a snapshot
-// does not have as such: because the table, or the column, was made or got its name
-// since. Its arguments are what Guard returns, and patterns of LIKE as for MaskSQL,
-// in one text with U+0001 between schema, relation and column.
+// GuardSQL returns a row if there is a relation that a snapshot does not have, or one
+// with masked columns that it does not have as such: because the table, or the
+// column, was made or got its name since. Its arguments are what Guard returns, and
+// patterns of LIKE as for MaskSQL, in one text with U+0001 between schema, relation
+// and column.
 const GuardSQL = `
 SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relname = ANY ($1::name[]) AND c.oid <> ALL ($2::oid[]) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-	AND EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-		AND pg_catalog.concat_ws(E'\x01', n.nspname, c.relname, a.attname) ILIKE ANY ($3::text[]))
+WHERE c.relname = ANY ($1::name[]) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+	AND (c.oid <> ALL ($2::oid[]) OR c.oid <> ALL ($3::oid[]) AND EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0
+		AND NOT a.attisdropped AND pg_catalog.concat_ws(E'\x01', n.nspname, c.relname, a.attname) ILIKE ANY ($4::text[])))
 LIMIT 1`
 
-// Guard returns the names that a statement could call relations by, and those with
-// masked columns that the snapshot has of these names.
-func (s *Snapshot) Guard(tokens []sqllex.Token) (names []string, known []uint32) {
+// Guard returns the names that a statement could call relations by, and of these
+// names the relations that the snapshot has, and those of them with masked columns.
+func (s *Snapshot) Guard(tokens []sqllex.Token) (names []string, known, masked []uint32) {
 	if !s.guarded {
-		return nil, nil
+		return nil, nil, nil
 	}
 	seen := map[string]bool{}
 	for _, t := range tokens {
 		if named(t) && !seen[t.Value] {
 			seen[t.Value] = true
-			names, known = append(names, t.Value), append(known, s.maskedAs[t.Value]...)
+			names = append(names, t.Value)
+			known, masked = append(known, s.oids[t.Value]...), append(masked, s.maskedAs[t.Value]...)
 		}
 	}
-	return names, known
+	return names, known, masked
 }
 
 // A maskQuery is a WITH query of ours.
@@ -92,7 +94,7 @@ func (c *checker) mask() *fault {
 		if c.s.tainted[n] {
 			return &fault{taintedText(n.name), t.Pos}
 		}
-		m := c.s.masks[n]
+		m := c.s.relationFor(n, start == i)
 		if m == nil {
 			continue
 		}
@@ -115,13 +117,39 @@ func (c *checker) mayMean(i int) (n name, start int, ok bool) {
 		return n, i, false
 	}
 	if !c.is(i-1, ".") {
-		_, schema, ok := visible(c.s, c.s.relations, t.Value)
+		schema, ok := c.s.resolve(t.Value)
 		return name{schema, t.Value}, i, ok
 	}
 	if i < 2 || !named(c.tokens[i-2]) {
 		return n, i, false
 	}
 	return name{c.tokens[i-2].Value, t.Value}, i - 2, true
+}
+
+// resolve returns the schema in the path that a relation without one is in. The
+// server passes over those that the session may not use.
+func (s *Snapshot) resolve(n string) (schema string, ok bool) {
+	for _, schema := range s.path {
+		if _, ok := s.relations[name{schema, n}]; ok && !s.unusable[schema] {
+			return schema, true
+		}
+	}
+	return "", false
+}
+
+// relationFor returns what has to be read in the place of a relation, or nil for the
+// relation itself. If one with masked columns lies behind it in the path, it is named
+// with its schema: else the other one would be read as soon as it is gone.
+func (s *Snapshot) relationFor(n name, bare bool) *maskedRelation {
+	if m := s.masks[n]; m != nil || !bare {
+		return m
+	}
+	for _, schema := range s.path {
+		if s.masks[name{schema, n.name}] != nil {
+			return &maskedRelation{n: n, query: "SELECT * FROM " + quote(n.schema) + "." + quote(n.name)}
+		}
+	}
+	return nil
 }
 
 // maskable refuses what a WITH query cannot stand for.
@@ -180,10 +208,10 @@ func (c *checker) closing(i int) int {
 // relation's own, unless that means something else in the statement.
 func (c *checker) queryName(queries *[]maskQuery, m *maskedRelation) string {
 	own := m.n.name
-	_, schema, ok := visible(c.s, c.s.relations, own)
+	schema, ok := c.s.resolve(own)
 	taken := ok && schema != m.n.schema || c.defines(own)
 	for _, q := range *queries {
-		if q.m == m {
+		if q.m.n == m.n {
 			return q.name
 		}
 		taken = taken || q.name == own

@@ -123,6 +123,17 @@ func TestMaskQuery(t *testing.T) {
 	}
 }
 
+// TestMaskDenies refuses what shows values, or statistics of them, beside tables.
+func TestMaskDenies(t *testing.T) {
+	t.Parallel()
+	const catalog = "f 30000 0 shop st_estimatedextent s---postgis\nf 30001 0 shop st_area i---postgis\nr 1249 0 pg_catalog pg_attribute rp\n"
+	with, without := New(rows(private+catalog), Policy{Schemas: []string{"shop"}, Masks: true}), New(rows(private+catalog), Policy{Schemas: []string{"shop"}})
+	statements := []string{"SELECT st_estimatedextent('shop', 'people', 'place')", "SELECT attmissingval FROM pg_attribute", "SELECT * FROM pg_attribute", "SELECT a::text FROM pg_attribute a"}
+	deny(t, with, "not allowed", statements...)
+	allow(t, without, statements...)
+	allow(t, with, "SELECT attname FROM pg_attribute", "SELECT st_area(id) FROM orders")
+}
+
 // TestMaskInCheck masks what the gate allows, beside what it refuses anyway.
 func TestMaskInCheck(t *testing.T) {
 	t.Parallel()
@@ -143,13 +154,13 @@ func TestGuard(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names, known := masked.Guard(tokens)
-	slices.Sort(known)
-	if !slices.Equal(names, []string{"select", "a", "x", "from", "people", "orders"}) || !slices.Equal(known, []uint32{20000, 20001}) {
-		t.Errorf("got %v, %v", names, known)
+	names, known, hidden := masked.Guard(tokens)
+	slices.Sort(hidden)
+	if !slices.Equal(names, []string{"select", "a", "x", "from", "people", "orders"}) || !slices.Equal(known, []uint32{20000, 20001, 20007}) || !slices.Equal(hidden, []uint32{20000, 20001}) {
+		t.Errorf("got %v, %v, %v", names, known, hidden)
 	}
-	if names, known := plain.Guard(tokens); names != nil || known != nil {
-		t.Errorf("without masks: %v, %v", names, known)
+	if names, known, hidden := plain.Guard(tokens); names != nil || known != nil || hidden != nil {
+		t.Errorf("without masks: %v, %v, %v", names, known, hidden)
 	}
 }
 
