@@ -63,7 +63,7 @@
 // show: then a mask is for a column of the view by that one's name. Refused are also
 // ONLY before a table with others below it, TABLESAMPLE, ctid and its like, and a
 // WITH query that is called like the table. Indexes of other columns are used as
-// before.
+// before; a condition on a masked one reads the whole table.
 //
 // A column that a pattern is about is masked from its first moment on, as is a table:
 // a statement about one that the catalog does not have yet is to be tried again. A
@@ -73,9 +73,9 @@
 // The key of Hashed is with the server as settings of the session, which no
 // statement holds and no caller can ask for. Digests tell which values are equal, and
 // how often each occurs; who can write a value into the table can look for its digest.
-// Masks do not know of copies that triggers, applications or documents hold. Names,
-// definitions and sizes stay readable: defaults, checks, bounds of partitions,
-// conditions of indexes, and how many values the planner expects.
+// Masks do not know of copies that triggers, functions, applications or documents have
+// made. Names, definitions and sizes stay readable: defaults, checks, bounds of
+// partitions, conditions of indexes, and how many values the planner expects.
 //
 // # Named queries
 //

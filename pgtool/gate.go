@@ -85,7 +85,7 @@ func (db *DB) take(q *query, v sentence) error {
 	q.given, q.edits = q.sql, v.edits
 	q.sql, q.spoils = v.sql, q.spoils || v.spoils
 	if v.guard != nil {
-		q.guard = append(v.guard[:3:3], db.maskPatterns)
+		q.guard = append(v.guard[:3:3], db.maskGuard)
 	}
 	return nil
 }

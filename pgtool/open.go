@@ -21,8 +21,8 @@ type DB struct {
 	pool  *pool
 	types types
 
-	gate         gate
-	maskPatterns []byte // for sqlcatalog.GuardSQL
+	gate      gate
+	maskGuard []byte // for sqlcatalog.GuardSQL
 
 	vetted atomic.Bool // the role was, and new connections have to be of the same kind
 }
@@ -41,7 +41,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	o.startup(config)
 	o.hashKey(config.RuntimeParams)
-	db := &DB{o: o, maskPatterns: o.guardPatterns(), gate: gate{turn: make(chan struct{}, 1)}}
+	db := &DB{o: o, maskGuard: o.guardPatterns(), gate: gate{turn: make(chan struct{}, 1)}}
 	db.pool = newPool(config, o.MaxConns, db.checkConn)
 	if err := db.start(ctx, config); err != nil {
 		db.Close()

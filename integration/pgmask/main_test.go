@@ -96,7 +96,7 @@ func run(ctx context.Context, s *pgserver.Server, database, text string) error {
 
 func masks() map[string]pgtool.Mask {
 	return map[string]pgtool.Mask{
-		"lab.people.ssn": pgtool.Hidden, "lab.people.pin": pgtool.Hidden, "lab.people.born": pgtool.Hidden, "lab.people.mood": pgtool.Hidden,
+		"lab.people.ssn": pgtool.Hidden, "lab.people.ss*": pgtool.Partial, "lab.people.pin": pgtool.Hidden, "lab.people.born": pgtool.Hidden, "lab.people.mood": pgtool.Hidden,
 		"lab.people.tags": pgtool.Hidden, "*.email": pgtool.Hashed, "lab.people.card": pgtool.Partial, "lab.base.secret": pgtool.Hidden,
 		"lab.events_eu.ssn_eu": pgtool.Hidden, "*_token": pgtool.Hashed, "lab.typed.door_code": pgtool.Hidden, "lab.typed.blob": pgtool.Hidden,
 		"lab.typed.doc": pgtool.Hidden, "lab.many.ssn": pgtool.Hidden, "lab.partly.ssn": pgtool.Hidden,

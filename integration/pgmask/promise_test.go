@@ -149,7 +149,7 @@ func TestChanges(t *testing.T) {
 		"ALTER TABLE annex.plain ADD COLUMN \"Email\" text DEFAULT 'kqzvxjnew'":                                            {"SELECT * FROM annex.plain", "SELECT p::text FROM annex.plain p"},
 		"CREATE TABLE lab.fresh AS SELECT 'kqzvxjfresh' AS email":                                                          {"SELECT * FROM fresh", "SELECT email FROM lab.fresh", "TABLE lab . fresh"},
 		"ALTER TABLE lab.card_log ADD COLUMN x text DEFAULT 'kqzvxj'; ALTER TABLE lab.card_log RENAME COLUMN x TO email":   {"SELECT * FROM card_log", "SELECT to_jsonb(c) FROM card_log c"},
-		"CREATE TABLE lab.kid () INHERITS (lab.base); INSERT INTO lab.kid (secret) VALUES ('kqzvxjkid')":                         {"SELECT * FROM kid", "SELECT secret FROM lab.kid"},
+		"CREATE TABLE lab.kid () INHERITS (lab.base); INSERT INTO lab.kid (secret) VALUES ('kqzvxjkid')":                   {"SELECT * FROM kid", "SELECT secret FROM lab.kid"},
 		"CREATE VIEW annex.renamed_view AS SELECT email AS e FROM lab.people":                                              {"SELECT * FROM annex.renamed_view"},
 		"CREATE VIEW annex.fresh_view AS SELECT email FROM lab.people":                                                     {"SELECT * FROM annex.fresh_view"},
 		"ALTER TABLE lab.people RENAME COLUMN email TO mail; ALTER TABLE lab.people RENAME COLUMN note TO email":           {"SELECT email FROM people", "SELECT * FROM people"},

@@ -34,6 +34,8 @@ type checker struct {
 
 	sealed []binding // where the query names relations with sealed columns
 	edits  []sqledit.Edit
+
+	defined map[string]bool // names of WITH queries, as far as they were asked for
 }
 
 func (c *checker) token(i int) *fault {

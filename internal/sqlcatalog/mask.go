@@ -134,7 +134,8 @@ func (s *Snapshot) resolve(n string) (schema string, ok bool) {
 			return schema, true
 		}
 	}
-	return "", false
+	_, schema, ok = visible(s, s.relations, n) // another role may use it
+	return schema, ok
 }
 
 // relationFor returns what has to be read in the place of a relation, or nil for the
@@ -171,6 +172,18 @@ func (c *checker) maskable(m *maskedRelation, i, start int) *fault {
 
 // defines reports whether the statement has a WITH query of this name.
 func (c *checker) defines(n string) bool {
+	found, ok := c.defined[n]
+	if !ok {
+		if c.defined == nil {
+			c.defined = map[string]bool{}
+		}
+		found = c.hasWith(n)
+		c.defined[n] = found
+	}
+	return found
+}
+
+func (c *checker) hasWith(n string) bool {
 	for i, t := range c.tokens {
 		if !named(t) || t.Value != n {
 			continue
@@ -246,6 +259,9 @@ func (c *checker) with(queries []maskQuery) *fault {
 		texts[i] = quote(q.name) + " AS NOT MATERIALIZED (" + q.m.query + ")"
 	}
 	list := strings.Join(texts, ", ")
+	if len(list) > maxMaskText {
+		return &fault{manyMasked, c.tokens[0].Pos}
+	}
 	first := 0
 	for c.is(first, "(") {
 		first++
@@ -264,6 +280,11 @@ func (c *checker) with(queries []maskQuery) *fault {
 	c.edits = append([]sqledit.Edit{edit}, c.edits...)
 	return nil
 }
+
+// maxMaskText is how many bytes of ours a statement may get.
+const maxMaskText = 1 << 20
+
+const manyMasked = "the statement names too many tables with masked columns; ask about fewer"
 
 func maskedText(n string) string {
 	return "table " + shown(n) + " has masked columns, and cannot be named like this"

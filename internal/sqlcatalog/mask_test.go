@@ -1,6 +1,7 @@
 package sqlcatalog
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -132,6 +133,20 @@ func TestMaskDenies(t *testing.T) {
 	deny(t, with, "not allowed", statements...)
 	allow(t, without, statements...)
 	allow(t, with, "SELECT attname FROM pg_attribute", "SELECT st_area(id) FROM orders")
+}
+
+// TestMaskBounds keeps the text and the time of what is put in front in bounds.
+func TestMaskBounds(t *testing.T) {
+	t.Parallel()
+	var catalog, sql strings.Builder
+	catalog.WriteString(private)
+	for i := range 3000 {
+		fmt.Fprintf(&catalog, "r %d 0 shop t%d r-\nk %d 0 shop t%d -\nk %d 1 pg_catalog c ktext\n", 40000+i, i, 40000+i, i, 40000+i)
+		fmt.Fprintf(&sql, ", t%d", i)
+	}
+	s := New(rows(catalog.String()), Policy{Schemas: []string{"shop"}, Masks: true})
+	deny(t, s, "too many tables", "SELECT 1"+sql.String())
+	allow(t, s, "SELECT t1, t2, t3 FROM t4", "SELECT 1"+strings.Repeat(", people(people)", 2500))
 }
 
 // TestMaskInCheck masks what the gate allows, beside what it refuses anyway.
