@@ -95,6 +95,7 @@ func (o Options) guardPatterns() []byte {
 		for len(parts) < 3 {
 			parts = slices.Insert(parts, 0, "%")
 		}
+		parts[0] = strings.ReplaceAll(parts[0], `"`, "")
 		patterns = append(patterns, strings.Join(parts, "\x01"))
 	}
 	return textArray(patterns)
