@@ -54,6 +54,8 @@ func (o Options) checkMasks() error {
 		return fmt.Errorf("Options.MaskKey must have at least %d bytes", minKey)
 	case len(o.Mask) > 0 && waive.Has(o.Waive, waive.AnySQL):
 		return errors.New("Options.Mask needs the gate on SQL: it cannot go with insecure.AnySQL")
+	case slices.Contains(o.Allow, "pg_catalog.current_setting") && o.hashes():
+		return errors.New("Options.Allow must not have pg_catalog.current_setting beside pgtool.Hashed: it shows the key")
 	}
 	for entry, mask := range o.Mask {
 		parts := strings.Split(entry, ".")
@@ -142,11 +144,15 @@ func (o Options) idleMask(s *sqlcatalog.Snapshot) string {
 	return ""
 }
 
+func (o Options) hashes() bool {
+	return slices.Contains(slices.Collect(maps.Values(o.Mask)), Hashed)
+}
+
 // hashKey puts the key into the settings with which a session begins. They are in
 // no statement, so that they get into no log and no statistics, and callers may ask
 // for listed settings only.
 func (o Options) hashKey(settings map[string]string) {
-	if !slices.Contains(slices.Collect(maps.Values(o.Mask)), Hashed) {
+	if !o.hashes() {
 		return
 	}
 	key := []byte(o.MaskKey.Reveal())

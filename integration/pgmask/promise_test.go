@@ -335,6 +335,7 @@ func TestOpen(t *testing.T) {
 		"needs the gate":                {Mask: map[string]pgtool.Mask{"*.ssn": pgtool.Hidden}, Waive: []mcpsec.Waiver{insecure.AnySQL("a test")}},
 		"must be for schema":            {Mask: map[string]pgtool.Mask{"a.b.c.d": pgtool.Hidden}},
 		"must hold":                     {Mask: map[string]pgtool.Mask{"*.ssn": 7}},
+		"shows the key":                 {Mask: map[string]pgtool.Mask{"*.ssn": pgtool.Hashed}, Allow: []string{"pg_catalog.current_setting"}},
 		"at least 16 bytes":             {Mask: map[string]pgtool.Mask{"*.ssn": pgtool.Hashed}, MaskKey: redact.NewSecret("short")},
 	} {
 		o.URL = url

@@ -31,7 +31,7 @@ func newBuilder(p Policy) *builder {
 		schemas: map[string]bool{}, listed: map[name]bool{}, path: []string{"pg_catalog"},
 		calls: map[string]bool{}, one: map[string]bool{}, full: map[name]bool{}, relations: map[name]verdict{}, types: map[name]bool{},
 		operators: map[name]bool{}, clouded: map[string]bool{}, has: map[name]bool{},
-		masks: map[name]*maskedRelation{}, maskedAs: map[string][]uint32{}, tainted: map[name]bool{}, unusable: map[string]bool{}, oids: map[string][]uint32{}, found: map[int]bool{},
+		masks: map[name]*maskedRelation{}, maskedAs: map[string][]uint32{}, tainted: map[name]bool{}, oids: map[string][]uint32{}, found: map[int]bool{},
 	}
 	s.guarded = p.Masks
 	for _, entry := range p.Allow {
@@ -75,8 +75,6 @@ func (b *builder) add(r Row) {
 		b.s.found[int(r.Ref)-1] = true
 	case 'k':
 		b.maskRow(r)
-	case 'u':
-		b.s.unusable[r.Schema] = true
 	case 'w':
 		b.reads[r.OID] = append(b.reads[r.OID], r)
 	}

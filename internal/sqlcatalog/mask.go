@@ -118,7 +118,7 @@ func (c *checker) mayMean(i int) (n name, start int, ok bool) {
 		return n, i, false
 	}
 	if !c.is(i-1, ".") {
-		schema, ok := c.s.resolve(t.Value)
+		_, schema, ok := visible(c.s, c.s.relations, t.Value)
 		return name{schema, t.Value}, i, ok
 	}
 	if i < 2 || !named(c.tokens[i-2]) {
@@ -127,21 +127,10 @@ func (c *checker) mayMean(i int) (n name, start int, ok bool) {
 	return name{c.tokens[i-2].Value, t.Value}, i - 2, true
 }
 
-// resolve returns the schema in the path that a relation without one is in. The
-// server passes over those that the session may not use.
-func (s *Snapshot) resolve(n string) (schema string, ok bool) {
-	for _, schema := range s.path {
-		if _, ok := s.relations[name{schema, n}]; ok && !s.unusable[schema] {
-			return schema, true
-		}
-	}
-	_, schema, ok = visible(s, s.relations, n) // another role may use it
-	return schema, ok
-}
-
 // relationFor returns what has to be read in the place of a relation, or nil for the
 // relation itself. If one with masked columns lies behind it in the path, it is named
-// with its schema: else the other one would be read as soon as it is gone.
+// with its schema: else the server would read the other one if this is gone, or in a
+// schema that the role may not use.
 func (s *Snapshot) relationFor(n name, bare bool) *maskedRelation {
 	if m := s.masks[n]; m != nil || !bare {
 		return m
@@ -222,7 +211,7 @@ func (c *checker) closing(i int) int {
 // relation's own, unless that means something else in the statement.
 func (c *checker) queryName(queries *[]maskQuery, m *maskedRelation) string {
 	own := m.n.name
-	schema, ok := c.s.resolve(own)
+	_, schema, ok := visible(c.s, c.s.relations, own)
 	taken := ok && schema != m.n.schema || c.defines(own)
 	for _, q := range *queries {
 		if q.m.n == m.n {

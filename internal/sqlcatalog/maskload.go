@@ -18,7 +18,6 @@ const (
 // regard to case, and the masks as letters. It has these rows more:
 //
 //	a  the pattern with the number of the other OID, from 1, has found something
-//	u  schema that the session may not use
 //	k  relation with masked columns: detail is c if tables hang below it
 //	k  column, with its number in the place of the other OID, that the session may
 //	   read of such a relation: schema of its type, name, its mask or -, its type
@@ -58,7 +57,6 @@ WITH RECURSIVE pattern AS (
 )
 SELECT * FROM (` + SQL + `) other
 UNION ALL SELECT DISTINCT 'a', 0::oid, i::int8::oid, '', '', '' FROM found
-UNION ALL SELECT 'u', oid, 0, nspname, '', '' FROM pg_namespace WHERE NOT has_schema_privilege(oid, 'USAGE')
 UNION ALL SELECT 'k', c.oid, 0, n.nspname, c.relname, CASE WHEN EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhparent = c.oid) THEN 'c' ELSE '' END
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind <> 'c' AND c.oid IN (SELECT rel FROM masked)
 UNION ALL SELECT 'k', a.attrelid, a.attnum::int4::oid, n.nspname, a.attname, coalesce(m.mask, '-') || t.typname

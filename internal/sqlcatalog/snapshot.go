@@ -51,7 +51,6 @@ type Snapshot struct {
 	maskedAs map[string][]uint32 // OIDs of them by name
 	oids     map[string][]uint32 // of all relations by name
 	tainted  map[name]bool       // views that show what is masked
-	unusable map[string]bool     // schemas that the server passes over in the path
 	found    map[int]bool        // patterns of masks that are about something
 }
 
