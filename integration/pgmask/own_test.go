@@ -1,6 +1,15 @@
 package pgmask
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"github.com/mcpsec/mcpsec-go/internal/pgserver"
+	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/insecure"
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
+	"github.com/mcpsec/mcpsec-go/pgtool"
+)
 
 // ways are statements by which a caller can reach a column. Each has to show nothing
 // of what is masked, and to be answered unless it is among those that are refused.
@@ -85,7 +94,29 @@ var mayFail = map[string]bool{
 
 func TestWays(t *testing.T) {
 	t.Parallel()
-	p := opened(t, nil)
+	for name, change := range roles {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := opened(t, change)
+			if text, _ := ask(t.Context(), p[0], "SELECT current_user"); strings.Contains(text, reader) != (name == "reader") {
+				t.Fatalf("the role is not the one that was meant: %s", text)
+			}
+			tryWays(t, p)
+		})
+	}
+}
+
+// roles are the reader, and a superuser, behind whom nothing else stands.
+var roles = map[string]func(*pgtool.Options){
+	"reader": nil,
+	"superuser": func(o *pgtool.Options) {
+		o.URL = redact.NewSecret(strings.Replace(o.URL.Reveal(), "//"+reader+":", "//"+pgserver.Admin+":", 1))
+		o.Waive = []mcpsec.Waiver{insecure.OverprivilegedRole("the masks alone are under test")}
+	},
+}
+
+func tryWays(t *testing.T, p pair) {
+	t.Helper()
 	n := 0
 	for kind, all := range ways {
 		for _, sql := range all {
