@@ -75,7 +75,8 @@
 // how often each occurs; who can write a value into the table can look for its digest.
 // Masks do not know of copies that triggers, functions, applications or documents have
 // made. Names, definitions and sizes stay readable: defaults, checks, bounds of
-// partitions, conditions of indexes, and how many values the planner expects.
+// partitions, conditions of indexes, last values of sequences, and how many values
+// the planner expects.
 //
 // # Named queries
 //

@@ -154,7 +154,7 @@ func (m maker) statement() string {
 // TestGenerated sends composed statements.
 func TestGenerated(t *testing.T) {
 	t.Parallel()
-	const count = 6000
+	const count = 3000
 	for name, change := range map[string]func(*pgtool.Options){
 		"in the path":  nil,
 		"out of it":    func(o *pgtool.Options) { o.Schemas = nil },

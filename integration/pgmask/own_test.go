@@ -27,7 +27,7 @@ var ways = map[string][]string{
 	"whole row": {
 		"SELECT people FROM people", "SELECT p FROM people p", "SELECT p::text FROM people p", "SELECT to_jsonb(p) FROM people p", "SELECT to_jsonb(people) FROM people", "SELECT row_to_json(p) FROM lab.people p", "SELECT json_agg(p) FROM people p", "SELECT array_agg(p) FROM people p",
 		"SELECT (p).ssn FROM people p", "SELECT (p.*).ssn FROM people p", "SELECT ROW(p.*) FROM people p", "SELECT (lab.people.*)::text FROM lab.people", "SELECT jsonb_object_keys(to_jsonb(p)) FROM people p", "SELECT to_jsonb(p) ->> 'ssn' FROM people p", "SELECT row(p) FROM people p",
-		"SELECT hstore FROM people hstore", "SELECT x.v FROM people p, jsonb_each(to_jsonb(p)) AS x(k, v)", "SELECT count(p), min(p::text) FROM people p", "SELECT md5(p::text) FROM people p", "SELECT p = p FROM people p", "SELECT lab.people FROM lab.people", "SELECT xmlforest(p) FROM people p",
+		"SELECT hstore FROM people hstore", "SELECT ssn(p), email(p), name(p) FROM people p", "SELECT ssn(people) FROM lab.people", "SELECT (ROW(p.*)::text) FROM people p", "SELECT x.v FROM people p, jsonb_each(to_jsonb(p)) AS x(k, v)", "SELECT count(p), min(p::text) FROM people p", "SELECT md5(p::text) FROM people p", "SELECT p = p FROM people p", "SELECT lab.people FROM lab.people", "SELECT xmlforest(p) FROM people p",
 		"SELECT old FROM history", "SELECT (old).ssn FROM history", "SELECT (h.old).pin FROM history h", "SELECT olds[1] FROM history", "SELECT (olds[1]).ssn FROM history", "SELECT to_jsonb(h) FROM history h", "SELECT u.ssn FROM history h, unnest(h.olds) u",
 	},
 	"WITH": {
