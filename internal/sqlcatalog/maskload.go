@@ -33,40 +33,42 @@ WITH RECURSIVE pattern AS (
 	SELECT a.attrelid, a.attnum, p.mask, p.i FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
 		JOIN pattern p ON n.nspname::text ILIKE p.schema AND c.relname::text ILIKE p.relation AND a.attname::text ILIKE p.col
 	WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND a.attnum > 0 AND NOT a.attisdropped AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+), edge(rel, num, to_rel, to_num, mask, from_own, own) AS MATERIALIZED (
+	SELECT i.inhparent, a.attnum, i.inhrelid, b.attnum, NULL, true, true FROM pg_inherits i
+		JOIN pg_attribute a ON a.attrelid = i.inhparent AND a.attnum > 0 JOIN pg_attribute b ON b.attrelid = i.inhrelid AND b.attname = a.attname AND NOT b.attisdropped
+	UNION ALL SELECT i.inhrelid, a.attnum, i.inhparent, b.attnum, NULL, false, false FROM pg_inherits i
+		JOIN pg_attribute a ON a.attrelid = i.inhrelid AND a.attnum > 0 JOIN pg_attribute b ON b.attrelid = i.inhparent AND b.attname = a.attname AND NOT b.attisdropped
+	UNION ALL SELECT k.confrelid, f.ref, k.conrelid, f.num, NULL, true, true FROM pg_constraint k, unnest(k.conkey, k.confkey) f(num, ref) WHERE k.contype = 'f'
+	UNION ALL SELECT d.refobjid, d.refobjsubid, g.attrelid, g.attnum, NULL, false, NULL FROM pg_attribute g JOIN pg_attrdef e ON e.adrelid = g.attrelid AND e.adnum = g.attnum
+		JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = e.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = g.attrelid AND d.refobjsubid <> g.attnum
+		WHERE g.attgenerated <> ''
+	UNION ALL SELECT t.typrelid, 0, b.attrelid, b.attnum, 'h', false, true FROM pg_type t JOIN pg_type u ON u.oid = t.oid OR u.oid = t.typarray JOIN pg_attribute b ON b.atttypid = u.oid
+		WHERE t.typtype = 'c' AND t.oid >= 16384 AND b.attnum > 0 AND NOT b.attisdropped
 ), reached(rel, num, mask, own) AS (
 	SELECT attrelid, attnum, mask, true FROM found
 	UNION
-	SELECT x.* FROM reached m JOIN pg_attribute a ON a.attrelid = m.rel AND a.attnum = m.num, LATERAL (
-		SELECT i.inhrelid, b.attnum, m.mask, true FROM pg_inherits i JOIN pg_attribute b ON b.attrelid = i.inhrelid AND b.attname = a.attname
-			WHERE m.own AND i.inhparent = m.rel AND NOT b.attisdropped
-		UNION ALL SELECT i.inhparent, b.attnum, m.mask, false FROM pg_inherits i JOIN pg_attribute b ON b.attrelid = i.inhparent AND b.attname = a.attname
-			WHERE i.inhrelid = m.rel AND NOT b.attisdropped
-		UNION ALL SELECT k.conrelid, f.num, m.mask, true FROM pg_constraint k, unnest(k.conkey, k.confkey) f(num, ref)
-			WHERE m.own AND k.contype = 'f' AND k.confrelid = m.rel AND f.ref = m.num
-		UNION ALL SELECT m.rel, g.attnum, m.mask, m.own FROM pg_attrdef e JOIN pg_attribute g ON g.attrelid = e.adrelid AND g.attnum = e.adnum AND g.attgenerated <> ''
-				JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = e.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = m.rel AND d.refobjsubid = m.num
-			WHERE e.adrelid = m.rel AND e.adnum <> m.num
-		UNION ALL SELECT b.attrelid, b.attnum, 'h', true FROM pg_type t JOIN pg_attribute b ON b.atttypid IN (t.oid, t.typarray)
-			WHERE t.typrelid = m.rel AND t.typtype = 'c' AND b.attnum > 0 AND NOT b.attisdropped
-	) x
+	SELECT e.to_rel, e.to_num, coalesce(e.mask, m.mask), coalesce(e.own, m.own)
+		FROM reached m JOIN edge e ON e.rel = m.rel AND (e.num = m.num OR e.num = 0) WHERE m.own OR NOT e.from_own
 ), masked AS MATERIALIZED (
 	SELECT rel, num, min(mask) AS mask FROM reached GROUP BY rel, num
+), relation AS MATERIALIZED (
+	SELECT c.oid, c.relname, n.nspname, has_table_privilege(c.oid, 'SELECT') AS whole FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+	WHERE c.relkind <> 'c' AND c.oid IN (SELECT rel FROM masked)
 ), base(oid, base) AS (
 	SELECT oid, oid FROM pg_type WHERE typtype <> 'd'
 	UNION ALL SELECT t.oid, b.base FROM base b JOIN pg_type t ON t.typbasetype = b.oid AND t.typtype = 'd'
 )
 SELECT * FROM (` + SQL + `) other
 UNION ALL SELECT DISTINCT 'a', 0::oid, i::int8::oid, '', '', '' FROM found
-UNION ALL SELECT 'k', c.oid, 0, n.nspname, c.relname, CASE WHEN EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhparent = c.oid) THEN 'c' ELSE '' END
-	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind <> 'c' AND c.oid IN (SELECT rel FROM masked)
+UNION ALL SELECT 'k', r.oid, 0, r.nspname, r.relname, CASE WHEN EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhparent = r.oid) THEN 'c' ELSE '' END FROM relation r
 UNION ALL SELECT 'k', a.attrelid, a.attnum::int4::oid, n.nspname, a.attname, coalesce(m.mask, '-') || t.typname
-	FROM pg_attribute a JOIN base b ON b.oid = a.atttypid JOIN pg_type t ON t.oid = b.base JOIN pg_namespace n ON n.oid = t.typnamespace
+	FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid JOIN base b ON b.oid = a.atttypid JOIN pg_type t ON t.oid = b.base JOIN pg_namespace n ON n.oid = t.typnamespace
 	LEFT JOIN masked m ON m.rel = a.attrelid AND m.num = a.attnum
-	WHERE a.attrelid IN (SELECT rel FROM masked) AND a.attnum > 0 AND NOT a.attisdropped AND has_column_privilege(a.attrelid, a.attnum, 'SELECT')
-UNION ALL SELECT DISTINCT 'w', w.ev_class, d.refobjid, '', '', CASE WHEN EXISTS (SELECT 1 FROM masked m WHERE m.rel = d.refobjid
-		AND (m.num = d.refobjsubid OR w.ev_action::text LIKE '%:varattno 0 %')) THEN 'm' ELSE '' END
+	WHERE a.attnum > 0 AND NOT a.attisdropped AND (r.whole OR has_column_privilege(a.attrelid, a.attnum, 'SELECT'))
+UNION ALL SELECT DISTINCT 'w', w.ev_class, d.refobjid, '', '', CASE WHEN m.rel IS NOT NULL OR r.oid IS NOT NULL AND w.ev_action::text LIKE '%:varattno 0 %' THEN 'm' ELSE '' END
 	FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class AND c.relkind IN ('v', 'm')
 		JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> w.ev_class
+		LEFT JOIN masked m ON m.rel = d.refobjid AND m.num = d.refobjsubid LEFT JOIN relation r ON r.oid = d.refobjid
 	WHERE c.oid >= 16384`
 
 // A maskedRelation is one with columns that a caller does not see in clear.
