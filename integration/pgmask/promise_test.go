@@ -232,8 +232,8 @@ func TestKey(t *testing.T) {
 	}
 }
 
-// client calls the tools of a DB.
-func client(t testing.TB, tools ...*mcpsec.Tool) *mcp.ClientSession {
+// client calls the tools and reads the resources of a DB.
+func client(t testing.TB, db *pgtool.DB, tools ...*mcpsec.Tool) *mcp.ClientSession {
 	t.Helper()
 	impl := &mcp.Implementation{Name: "test", Version: "1.0.0"}
 	srv, err := mcpsec.NewServer(impl, mcpsec.Options{Audit: mcpsec.NewAuditLog(discard{}), Limits: mcpsec.Limits{CallsPerSecond: 1e6}})
@@ -241,6 +241,7 @@ func client(t testing.TB, tools ...*mcpsec.Tool) *mcp.ClientSession {
 		t.Fatal(err)
 	}
 	srv.Add(tools...)
+	srv.AddResource(pgtool.Resources(db)...)
 	ours, theirs := net.Pipe()
 	go srv.ServeStream(context.WithoutCancel(t.Context()), theirs, theirs)
 	cs, err := mcp.NewClient(impl, nil).Connect(t.Context(), &mcp.IOTransport{Reader: ours, Writer: ours}, nil)
@@ -286,7 +287,7 @@ func TestTools(t *testing.T) {
 	tools = append(tools, pgtool.NamedQuery[personIn, personOut](db, mcpsec.ToolSpec{Name: "person", Description: "A person."},
 		pgtool.NewSQL("SELECT name, ssn, email FROM lab.people WHERE id = :id")),
 		pgtool.NamedQuery[personIn, numberOut](db, mcpsec.ToolSpec{Name: "number", Description: "A number."}, pgtool.NewSQL("SELECT number FROM lab.v_ssn WHERE id = :id")))
-	cs := client(t, tools...)
+	cs := client(t, db, tools...)
 	for _, c := range []struct {
 		tool   string
 		args   map[string]any
@@ -318,6 +319,10 @@ func TestTools(t *testing.T) {
 		if text, _ := call(t, cs, tool, args); leaked(0, text) != "" {
 			t.Errorf("%s: shows %s: %s", tool, leaked(0, text), text)
 		}
+	}
+	res, err := cs.ReadResource(t.Context(), &mcp.ReadResourceParams{URI: "pg://schema/lab/people"})
+	if err != nil || !strings.Contains(res.Contents[0].Text, `"masked":"partial"`) || leaked(0, res.Contents[0].Text) != "" {
+		t.Errorf("the resource: %v, %v", res, err)
 	}
 	text, _ := call(t, cs, "pg_describe", map[string]any{"schema": "lab", "name": "events_eu"})
 	var d struct{ About map[string]any }
