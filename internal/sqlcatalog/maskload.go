@@ -25,7 +25,10 @@ const (
 //
 // A column is masked if a pattern is about it, and with it all that holds the same
 // values: the column in tables below and above, foreign keys that point to it,
-// columns generated from it, and columns that have a row of its table in them.
+// columns generated from it, and columns that have a row of its table in them. An edge
+// leads from a column, or with number 0 from any of its relation, to one that holds
+// the same. A table above one with the column shows its values, but has no own:
+// other tables below it are as they were.
 const MaskSQL = `
 WITH RECURSIVE pattern AS (
 	SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS p(schema, relation, col, mask, i)
@@ -42,7 +45,7 @@ WITH RECURSIVE pattern AS (
 	UNION ALL SELECT d.refobjid, d.refobjsubid, g.attrelid, g.attnum, NULL, false, NULL FROM pg_attribute g JOIN pg_attrdef e ON e.adrelid = g.attrelid AND e.adnum = g.attnum
 		JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = e.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = g.attrelid AND d.refobjsubid <> g.attnum
 		WHERE g.attgenerated <> ''
-	UNION ALL SELECT t.typrelid, 0, b.attrelid, b.attnum, 'h', false, true FROM pg_type t JOIN pg_type u ON u.oid = t.oid OR u.oid = t.typarray JOIN pg_attribute b ON b.atttypid = u.oid
+	UNION ALL SELECT t.typrelid, 0, b.attrelid, b.attnum, 'h', false, true FROM pg_type t JOIN pg_type u ON u.oid = t.oid OR u.oid = t.typarray OR u.typbasetype = t.oid JOIN pg_attribute b ON b.atttypid = u.oid
 		WHERE t.typtype = 'c' AND t.oid >= 16384 AND b.attnum > 0 AND NOT b.attisdropped
 ), reached(rel, num, mask, own) AS (
 	SELECT attrelid, attnum, mask, true FROM found
