@@ -42,6 +42,8 @@ func (db *DB) describe(ctx context.Context, in describeIn) (out describeOut, err
 	if in.After != nil {
 		after = *in.After
 	}
-	err = db.catalog(ctx, &out, describeSQL, in.Schema, in.Name, after)
+	if err = db.catalog(ctx, &out, describeSQL, in.Schema, in.Name, after); err == nil {
+		err = db.markMasked(ctx, &out)
+	}
 	return out, err
 }

@@ -42,6 +42,42 @@
 // another session, and say what they could not see. The SQL that they advise is
 // for a person. [Resources] and [Prompts] go with both sets.
 //
+// # Masking
+//
+// Options.Mask holds columns that a caller never sees in clear, by name or by
+// pattern:
+//
+//	Mask: map[string]pgtool.Mask{
+//		"*.ssn":                pgtool.Hidden,  // NULL
+//		"*_token":              pgtool.Hashed,  // a keyed digest, the same for the same value
+//		"shop.customers.phone": pgtool.Partial, // ****4711
+//	},
+//
+// A statement reads the masked values wherever it names such a column, in a
+// condition, a join or an order just as in its answer, by the whole row, a star or
+// another name: nothing can be found out by comparing. It holds for pg_query,
+// pg_explain, [DB.ReadOnly] and [NamedQuery]. With a column all are masked that hold
+// the same values: in partitions and tables above or below, foreign keys that point
+// to it, columns generated from it, and columns that have rows of its table in
+// them. Views that use it are refused, unless Options.Allow has them, with what they
+// show: then a mask is for a column of the view by that one's name. Refused are also
+// ONLY before a table with others below it, TABLESAMPLE, ctid and its like, and a
+// WITH query that is called like the table. Indexes of other columns are used as
+// before; a condition on a masked one reads the whole table.
+//
+// A column that a pattern is about is masked from its first moment on, as is a table:
+// a statement about one that the catalog does not have yet is to be tried again. A
+// foreign key, an inheritance or another view of the same name that is made
+// meanwhile is noticed within seconds.
+//
+// The key of Hashed is with the server as settings of the session, which no
+// statement holds and no caller can ask for. Digests tell which values are equal, and
+// how often each occurs; who can write a value into the table can look for its digest.
+// Masks do not know of copies that triggers, functions, applications or documents have
+// made. Names, definitions and sizes stay readable: defaults, checks, bounds of
+// partitions, conditions of indexes, last values of sequences, and how many values
+// the planner expects.
+//
 // # Named queries
 //
 // [NamedQuery] makes a typed tool of one statement of the operator's, whose values

@@ -1,12 +1,29 @@
 package pgtool_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log"
 
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
+
+// Columns are masked by name or by pattern. A key that could be guessed is refused.
+func ExampleMask() {
+	_, err := pgtool.Open(context.Background(), pgtool.Options{
+		URL: redact.NewSecret("postgres://mcp_reader@db.example.com/shop"),
+		Mask: map[string]pgtool.Mask{
+			"*.ssn":                pgtool.Hidden,
+			"*_token":              pgtool.Hashed,
+			"shop.customers.phone": pgtool.Partial,
+		},
+		MaskKey: redact.NewSecret("too short"),
+	})
+	fmt.Println(err)
+	// Output: pgtool: Options.MaskKey must have at least 16 bytes
+}
 
 // A condition that came from outside becomes a part of a statement and its
 // arguments, for any driver.

@@ -31,6 +31,7 @@ type gate struct {
 	turn   chan struct{} // one call looks at the catalog at a time
 	judge  atomic.Pointer[judge]
 	looked atomic.Int64 // when, in Unix nanoseconds
+	stale  atomic.Bool  // a guard has seen that the catalog is another one
 
 	stamp  string // of the catalog that was loaded; whoever has turn
 	loaded time.Time
@@ -45,10 +46,11 @@ type judge struct {
 	size  int
 }
 
-// A request is a statement, and whether EXPLAIN may run it.
+// A request is a statement, and whether EXPLAIN may run it, or the operator has
+// written it.
 type request struct {
-	sql     string
-	analyze bool
+	sql          string
+	analyze, own bool
 }
 
 // A sentence is what was decided on a text.
@@ -60,6 +62,7 @@ type sentence struct {
 	spills bool
 	sorts  bool
 	noHash bool // it is to be planned without the hash tables of INTERSECT and EXCEPT, which have no limit
+	guard  [][]byte
 	err    error
 }
 
@@ -67,14 +70,19 @@ type sentence struct {
 func (db *DB) check(ctx context.Context, q *query) error {
 	var v sentence
 	if waive.Has(db.o.Waive, waive.AnySQL) {
-		v = sentenceFor(q.sql, q.analyze, nil)
+		v = sentenceFor(request{sql: q.sql, analyze: q.analyze}, nil)
 	} else {
 		j, err := db.current(ctx)
 		if err != nil {
 			return err
 		}
-		v = j.on(q.sql, q.analyze)
+		v = j.on(request{sql: q.sql, analyze: q.analyze})
 	}
+	return db.take(q, v)
+}
+
+// take makes q what was decided on it.
+func (db *DB) take(q *query, v sentence) error {
 	if v.err != nil {
 		return gateError(v.err)
 	}
@@ -84,20 +92,27 @@ func (db *DB) check(ctx context.Context, q *query) error {
 	if v.noHash && q.before == "" {
 		q.before = "SELECT set_config('enable_hashagg', 'off', true)"
 	}
+	if v.guard != nil {
+		q.guard = append(v.guard[:3:3], db.maskGuard)
+	}
 	return nil
 }
 
-func sentenceFor(sql string, analyze bool, s *sqlcatalog.Snapshot) sentence {
-	st, err := sqlgate.Check(sql, sqlgate.Options{AllowExplainAnalyze: analyze})
+func sentenceFor(r request, s *sqlcatalog.Snapshot) sentence {
+	st, err := sqlgate.Check(r.sql, sqlgate.Options{AllowExplainAnalyze: r.analyze})
 	var edits sqledit.Edits
-	if err == nil && s != nil {
+	switch {
+	case err != nil || s == nil:
+	case r.own:
+		edits, err = s.Mask(st)
+	default:
 		edits, err = s.Check(st)
 	}
 	if err != nil {
 		return sentence{err: err}
 	}
-	v := sentence{sql: edits.Apply(st.SQL), edits: edits, spoils: spoils(st.Query)}
-	if s != nil && (st.Kind == sqlgate.Query || st.Kind == sqlgate.Explain && analyze) {
+	v := sentence{sql: edits.Apply(st.SQL), edits: edits, spoils: spoils(st.Query), guard: guardFor(st.Query, s)}
+	if s != nil && !r.own && (st.Kind == sqlgate.Query || st.Kind == sqlgate.Explain && r.analyze) {
 		v.runs = v.sql[st.Query[0].Pos:] // nothing is put in before
 		v.spills, v.sorts = canSpill(st.Query)
 		v.noHash = sqlcatalog.Sorts(st.Query)
@@ -106,28 +121,32 @@ func sentenceFor(sql string, analyze bool, s *sqlcatalog.Snapshot) sentence {
 }
 
 // on returns the verdict on a text, of which it remembers a number.
-func (j *judge) on(sql string, analyze bool) sentence {
+func (j *judge) on(r request) sentence {
 	j.mu.RLock()
-	v, ok := j.known[request{sql, analyze}]
+	v, ok := j.known[r]
 	j.mu.RUnlock()
 	if ok {
 		return v
 	}
-	sql = strings.Clone(sql) // a text may be a piece of a larger one
-	v = sentenceFor(sql, analyze, j.snapshot)
+	r.sql = strings.Clone(r.sql) // a text may be a piece of a larger one
+	v = sentenceFor(r, j.snapshot)
+	size := len(r.sql) + 200
+	if v.edits != nil {
+		size += 2 * len(v.sql)
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.size += len(sql) + 200; j.known == nil || j.size > maxSQLText {
-		j.known, j.size = map[request]sentence{}, len(sql)+200
+	if j.size += size; j.known == nil || j.size > maxSQLText {
+		j.known, j.size = map[request]sentence{}, size
 	}
-	j.known[request{sql, analyze}] = v
+	j.known[r] = v
 	return v
 }
 
 // current returns the judge by the catalog as it was a moment ago.
 func (db *DB) current(ctx context.Context) (*judge, error) {
 	g := &db.gate
-	if j := g.judge.Load(); j != nil && time.Since(time.Unix(0, g.looked.Load())) < stampEvery {
+	if j := g.judge.Load(); j != nil && !g.stale.Load() && time.Since(time.Unix(0, g.looked.Load())) < stampEvery {
 		return j, nil
 	}
 	select {
@@ -137,7 +156,7 @@ func (db *DB) current(ctx context.Context) (*judge, error) {
 		return nil, context.Cause(ctx)
 	}
 	j := g.judge.Load()
-	if j != nil && time.Since(time.Unix(0, g.looked.Load())) < stampEvery {
+	if j != nil && !g.stale.Load() && time.Since(time.Unix(0, g.looked.Load())) < stampEvery {
 		return j, nil // another call has looked meanwhile
 	}
 	j, err := db.look(ctx, j)
@@ -164,9 +183,11 @@ func (db *DB) look(ctx context.Context, j *judge) (*judge, error) {
 		return false
 	})
 	age := time.Since(db.gate.loaded)
-	if j != nil && (age < loadEvery || stamp == db.gate.stamp && age < loadAfter) {
+	stale := db.gate.stale.Load() && age > stampEvery
+	if j != nil && !stale && (age < loadEvery || stamp == db.gate.stamp && age < loadAfter) {
 		return j, nil
 	}
+	db.gate.stale.Store(false)
 	snapshot, err := db.load(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the catalog: %w", err)
@@ -178,7 +199,12 @@ func (db *DB) look(ctx context.Context, j *judge) (*judge, error) {
 var errManyObjects = errors.New("the database has too many objects to keep the verdicts on them")
 
 func (db *DB) load(ctx context.Context) (*sqlcatalog.Snapshot, error) {
-	r, err := db.query(ctx, &query{sql: sqlcatalog.SQL, own: true, maxRows: maxObjects, maxBytes: 200 * maxObjects})
+	q := &query{sql: sqlcatalog.SQL, own: true, maxRows: maxObjects, maxBytes: 200 * maxObjects}
+	if len(db.o.Mask) > 0 {
+		q.sql = sqlcatalog.MaskSQL
+		q.args, _ = db.o.maskPatterns()
+	}
+	r, err := db.query(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +221,7 @@ func (db *DB) load(ctx context.Context) (*sqlcatalog.Snapshot, error) {
 }
 
 func (db *DB) policy() sqlcatalog.Policy {
-	return sqlcatalog.Policy{Schemas: db.o.Schemas, Allow: db.o.Allow}
+	return sqlcatalog.Policy{Schemas: db.o.Schemas, Allow: db.o.Allow, Masks: len(db.o.Mask) > 0}
 }
 
 // startGate reads the catalog for the first time.
@@ -209,6 +235,9 @@ func (db *DB) startGate(ctx context.Context) error {
 	}
 	if missing := j.snapshot.Missing(db.policy()); len(missing) > 0 {
 		return fmt.Errorf("Options.Allow names what the database does not have: %s", strings.Join(missing, ", "))
+	}
+	if idle := db.o.idleMask(j.snapshot); idle != "" {
+		return fmt.Errorf("Options.Mask names what the database does not have: %s", idle)
 	}
 	db.gate.judge.Store(j)
 	db.gate.looked.Store(time.Now().UnixNano())

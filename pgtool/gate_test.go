@@ -20,14 +20,14 @@ func TestJudge(t *testing.T) {
 	t.Parallel()
 	j := catalogOf()
 	for range 2 { // the second time from memory
-		if v := j.on("SELECT 1; ", false); v.err != nil || v.sql != "SELECT 1" || v.spoils {
+		if v := j.on(request{sql: "SELECT 1; "}); v.err != nil || v.sql != "SELECT 1" || v.spoils {
 			t.Errorf("got %+v", v)
 		}
-		if v := j.on("SELECT setseed(1)", false); v.err != nil || !v.spoils {
+		if v := j.on(request{sql: "SELECT setseed(1)"}); v.err != nil || !v.spoils {
 			t.Errorf("got %+v, want that it spoils", v)
 		}
 		for _, sql := range []string{"SELECT pg_sleep(1)", "DELETE FROM t", "SELECT 'x"} {
-			if v := j.on(sql, false); v.err == nil {
+			if v := j.on(request{sql: sql}); v.err == nil {
 				t.Errorf("%s: was allowed", sql)
 			}
 		}
@@ -44,7 +44,7 @@ func TestJudgeForgets(t *testing.T) {
 	for g := range 4 {
 		all.Go(func() {
 			for i := range 2 * most {
-				j.on(fmt.Sprint(long, g, i), false)
+				j.on(request{sql: fmt.Sprint(long, g, i)})
 				j.mu.RLock()
 				if len(j.known) > most {
 					t.Errorf("%d statements are kept, want at most %d", len(j.known), most)
@@ -65,7 +65,7 @@ func BenchmarkGate(b *testing.B) {
 		j := catalogOf()
 		b.ReportAllocs()
 		for b.Loop() {
-			if v := j.on(usual, false); v.err != nil {
+			if v := j.on(request{sql: usual}); v.err != nil {
 				b.Fatal(v.err)
 			}
 		}
@@ -74,7 +74,7 @@ func BenchmarkGate(b *testing.B) {
 		j := catalogOf()
 		b.ReportAllocs()
 		for b.Loop() {
-			if v := sentenceFor(usual, false, j.snapshot); v.err != nil {
+			if v := sentenceFor(request{sql: usual}, j.snapshot); v.err != nil {
 				b.Fatal(v.err)
 			}
 		}

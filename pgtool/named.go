@@ -33,6 +33,10 @@ type namedOut[Out any] struct {
 // that may be NULL needs a pointer. A value that does not fit is an internal
 // error.
 //
+// Options.Mask holds for it as for a caller's own statement, though for nothing else
+// in it anything is refused: a masked column cannot get out by a query of another
+// hand.
+//
 // The spec's Effect defaults to Read, and its Labels are Private and Untrusted in
 // any case. Rows, bytes and time are bounded by the Options. NamedQuery panics,
 // naming the tool, if the statement does not only ask, or does not use just the
@@ -53,7 +57,11 @@ func NamedQuery[In, Out any](db *DB, spec mcpsec.ToolSpec, statement SQL) *mcpse
 		if err != nil {
 			return out, err
 		}
-		r, err := db.query(ctx, &query{sql: n.sql, args: args, spoils: n.spoils, maxRows: db.o.MaxRows, maxBytes: db.o.MaxBytes})
+		q := &query{sql: n.sql, args: args, spoils: n.spoils, maxRows: db.o.MaxRows, maxBytes: db.o.MaxBytes}
+		if err := db.mask(ctx, q); err != nil {
+			return out, err
+		}
+		r, err := db.query(ctx, q)
 		if err != nil {
 			return out, modelError(err)
 		}

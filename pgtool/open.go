@@ -21,8 +21,10 @@ type DB struct {
 	pool  *pool
 	types types
 
-	gate     gate
-	plans    plans
+	gate      gate
+	plans     plans
+	maskGuard []byte // for sqlcatalog.GuardSQL
+
 	diskOpen bool        // the role has no temp_file_limit
 	vetted   atomic.Bool // the role was, and new connections have to be of the same kind
 }
@@ -40,7 +42,8 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, fmt.Errorf("pgtool: %w", err)
 	}
 	o.startup(config)
-	db := &DB{o: o, gate: gate{turn: make(chan struct{}, 1)}}
+	o.hashKey(config.RuntimeParams)
+	db := &DB{o: o, maskGuard: o.guardPatterns(), gate: gate{turn: make(chan struct{}, 1)}}
 	db.pool = newPool(config, o.MaxConns, db.checkConn)
 	if err := db.start(ctx, config); err != nil {
 		db.Close()
@@ -89,7 +92,11 @@ func (db *DB) Close() { db.pool.close() }
 
 // query runs one query under the limits of the Options.
 func (db *DB) query(ctx context.Context, q *query) (*result, error) {
-	return db.pool.query(ctx, q, db.o.Timeout+grace+time.Second)
+	r, err := db.pool.query(ctx, q, db.o.Timeout+grace+time.Second)
+	if err == errStale {
+		db.gate.stale.Store(true)
+	}
+	return r, err
 }
 
 // startText says why there is no connection, in words that hold no piece of the

@@ -3,6 +3,7 @@ package pgtool
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +49,15 @@ type Options struct {
 	// or catalogs of PostgreSQL's own. All functions of that name are allowed,
 	// with whatever they do, and with all arguments. Defaults to none.
 	Allow []string
+	// Mask holds columns that a caller never sees in clear: "shop.customers.email",
+	// or patterns for all tables, "*.ssn" and "*_token", in which * stands for any
+	// characters. A column without a table means the same. Capitals make no
+	// difference. The doc of the package says what it holds for. Defaults to none.
+	Mask map[string]Mask
+	// MaskKey is the key of Hashed, of at least 16 random bytes: with the same one
+	// a value has the same digest in every DB, and for as long as it is kept.
+	// Defaults to a key that Open draws.
+	MaskKey mcpsec.Secret
 	// Waive switches protections off: insecure.PlaintextDatabase,
 	// insecure.OverprivilegedRole and insecure.AnySQL apply here, others go on
 	// to the tools.
@@ -74,6 +84,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.MaxBytes = or(o.MaxBytes, 128<<10)
 	o.Timeout = or(o.Timeout, 10*time.Second)
 	o.Schemas, o.Allow, o.Waive = slices.Clone(o.Schemas), slices.Clone(o.Allow), slices.Clone(o.Waive)
+	o.Mask = maps.Clone(o.Mask)
 	switch {
 	case o.MaxConns < 1 || o.MaxConns > maxConns:
 		return o, fmt.Errorf("Options.MaxConns must be 1 to %d", maxConns)
@@ -100,7 +111,7 @@ func (o Options) withDefaults() (Options, error) {
 			return o, errors.New("Options.Schemas must be names of schemas that are not PostgreSQL's own")
 		}
 	}
-	return o, nil
+	return o, o.checkMasks()
 }
 
 func or[T int | time.Duration](v, d T) T {

@@ -41,12 +41,15 @@ func Resources(db *DB) []*mcpsec.Resource {
 			return mcpsec.Content{Text: string(out)}, err
 		}),
 		mcpsec.NewResource(table, func(ctx context.Context, in tableIn) (mcpsec.Content, error) {
-			var out json.RawMessage
-			err := db.catalog(ctx, &out, describeSQL, in.Schema, in.Table, 0)
+			out, err := db.describe(ctx, describeIn{Schema: in.Schema, Name: in.Table})
 			if errors.Is(err, errNoObject) {
 				err = fs.ErrNotExist
 			}
-			return mcpsec.Content{Text: string(out)}, err
+			if err != nil {
+				return mcpsec.Content{}, err
+			}
+			text, err := json.Marshal(out)
+			return mcpsec.Content{Text: string(text)}, err
 		}),
 	}
 }

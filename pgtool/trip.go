@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/mcpsec/mcpsec-go/internal/sqlcatalog"
 	"github.com/mcpsec/mcpsec-go/internal/sqledit"
 )
 
@@ -30,6 +31,7 @@ type query struct {
 	analyze  bool     // it may be EXPLAIN ANALYZE
 	before   string   // a statement of ours that goes before it, and returns one row
 	with     [][]byte // the arguments of before
+	guard    [][]byte // arguments of sqlcatalog.GuardSQL, which goes before it
 	offset   int      // how many characters of given are ours, before the caller's
 	given    string   // sql before the edits
 	edits    sqledit.Edits
@@ -75,6 +77,10 @@ func (c *conn) send(q *query) error {
 	c.sendExecute(0)
 	if q.before != "" {
 		c.sendStatement(q.before, q.with)
+		c.sendExecute(0)
+	}
+	if q.guard != nil {
+		c.sendStatement(sqlcatalog.GuardSQL, q.guard)
 		c.sendExecute(0)
 	}
 	c.sendStatement(q.sql, q.args)
@@ -169,6 +175,11 @@ func (c *conn) run(q *query) (*result, error) {
 	}
 	if err == nil && q.before != "" {
 		err = c.done("SELECT 1")
+	}
+	if err == nil && q.guard != nil {
+		if err = c.done("SELECT 0"); err == errProtocol {
+			err = errStale // it found a row
+		}
 	}
 	if err == nil {
 		err = c.read(q, r)
@@ -295,7 +306,7 @@ func (p *pool) query(ctx context.Context, q *query, limit time.Duration) (*resul
 	r, err := c.run(q)
 	interrupted := !stop()
 	var reported *pgconn.PgError
-	if alive := err == nil || errors.As(err, &reported) && !fatal(reported); interrupted || !alive {
+	if alive := err == nil || err == errStale || errors.As(err, &reported) && !fatal(reported); interrupted || !alive {
 		go p.kill(c)
 		if !interrupted && hungUp(err) {
 			p.drop() // after a restart the others are dead too
@@ -305,7 +316,7 @@ func (p *pool) query(ctx context.Context, q *query, limit time.Duration) (*resul
 		go p.finish(c)
 	}
 	switch {
-	case err == nil || reported != nil:
+	case err == nil || err == errStale || reported != nil:
 		return r, err
 	case interrupted:
 		return nil, context.Cause(ctx)

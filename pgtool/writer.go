@@ -15,8 +15,9 @@ import (
 type WriteOptions struct {
 	// Options are as for reading. The role must be another one than that of the
 	// read tools: [SetupSQL] with Tables makes it. Options.Waive may hold
-	// insecure.Unconfirmed, with which nobody is asked. Options.Schemas is the
-	// search_path of triggers, and defaults to the schemas of Tables here.
+	// insecure.Unconfirmed, with which nobody is asked. A column of Options.Mask
+	// cannot be among those that are read; the answers of NamedWrite are not
+	// masked. Options.Schemas is the search_path of triggers, and defaults to the schemas of Tables here.
 	Options
 	// Tables are the tables that may be written, and how. Required.
 	Tables []Table
@@ -58,6 +59,9 @@ func (o WriteOptions) withDefaults() (WriteOptions, error) {
 	for i, t := range o.Tables {
 		if err := t.check(); err != nil {
 			return o, err
+		}
+		if column := o.maskedColumn(t); column != "" {
+			return o, fmt.Errorf("WriteOptions.Tables: %q must not read the column %q, which Options.Mask has masked", t.title(), column)
 		}
 		t.Read, t.Insert, t.Update, t.Key = slices.Clone(t.Read), slices.Clone(t.Insert), slices.Clone(t.Update), slices.Clone(t.Key)
 		o.Tables[i] = t

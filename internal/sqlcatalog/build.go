@@ -20,6 +20,8 @@ type builder struct {
 	checks    map[uint32][]uint32 // functions of a domain
 	uses      map[uint32][]Row    // of a view
 	foreign   map[uint32]bool     // tables with a foreign table below them
+	masked    map[uint32]*maskedRelation
+	reads     map[uint32][]Row // of a view, if there are masks
 
 	badType map[uint32]bool // to make a value of it, or to cast one, runs a function that is not allowed
 }
@@ -29,7 +31,9 @@ func newBuilder(p Policy) *builder {
 		schemas: map[string]bool{}, listed: map[name]bool{}, path: []string{"pg_catalog"},
 		calls: map[string]bool{}, one: map[string]bool{}, full: map[name]bool{}, relations: map[name]verdict{}, types: map[name]bool{},
 		unsteady: map[string]bool{}, operators: map[name]bool{}, clouded: map[string]bool{}, has: map[name]bool{},
+		masks: map[name]*maskedRelation{}, maskedAs: map[string][]uint32{}, tainted: map[name]bool{}, oids: map[string][]uint32{}, found: map[int]bool{},
 	}
+	s.guarded = p.Masks
 	for _, entry := range p.Allow {
 		s.listed[split(entry)] = true
 	}
@@ -37,7 +41,7 @@ func newBuilder(p Policy) *builder {
 		s.path = append(s.path, "public")
 	}
 	return &builder{s: s, policy: p, bad: map[uint32]bool{}, inside: map[uint32][]uint32{}, checks: map[uint32][]uint32{}, uses: map[uint32][]Row{},
-		foreign: map[uint32]bool{}, badType: map[uint32]bool{}}
+		foreign: map[uint32]bool{}, masked: map[uint32]*maskedRelation{}, reads: map[uint32][]Row{}, badType: map[uint32]bool{}}
 }
 
 func (b *builder) add(r Row) {
@@ -61,11 +65,18 @@ func (b *builder) add(r Row) {
 		b.checks[r.OID] = append(b.checks[r.OID], r.Ref)
 	case 'r':
 		b.s.has[n] = true
+		b.s.oids[r.Name] = append(b.s.oids[r.Name], r.OID)
 		b.relations = append(b.relations, r)
 	case 'v':
 		b.uses[r.OID] = append(b.uses[r.OID], r)
 	case 'h':
 		b.foreign[r.OID] = true
+	case 'a':
+		b.s.found[int(r.Ref)-1] = true
+	case 'k':
+		b.maskRow(r)
+	case 'w':
+		b.reads[r.OID] = append(b.reads[r.OID], r)
 	}
 }
 
@@ -85,6 +96,9 @@ func (b *builder) schemaAllowed(schema string) bool {
 // are: which of them a call means depends on types.
 func (b *builder) function(n name, r Row) {
 	fine, inner := judge(n, r.Info)
+	if b.s.guarded && unmasked[n.name] {
+		fine = false
+	}
 	if b.s.listed[n] {
 		fine, inner = true, true
 	}

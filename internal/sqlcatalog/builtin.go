@@ -48,6 +48,23 @@ var sealed = map[name]map[string]bool{
 	{"information_schema", "routines"}: set("routine_definition"),
 }
 
+// sealedForMasks is sealed where there are masks: the value that rows have in a
+// column that was added after them.
+var sealedForMasks = map[name]map[string]bool{{"pg_catalog", "pg_attribute"}: set("attmissingval")}
+
+// sealed returns the columns of a relation that are not for the caller.
+func (s *Snapshot) sealed(n name) map[string]bool {
+	if columns := sealed[n]; columns != nil || !s.guarded {
+		return columns
+	}
+	return sealedForMasks[n]
+}
+
+// unmasked are functions of extensions that are allowed, and find a column by its
+// name as text, or show statistics of one. They are not allowed where there are
+// masks.
+var unmasked = set("st_estimatedextent st_estimated_extent st_findextent find_extent _postgis_stats _postgis_selectivity _postgis_join_selectivity")
+
 // extensions are those whose functions are allowed unless they are VOLATILE.
 var extensions = set(`
 	btree_gin btree_gist citext cube dict_int dict_xsyn earthdistance fuzzystrmatch hstore intarray ltree pg_trgm postgis

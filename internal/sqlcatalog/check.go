@@ -21,6 +21,9 @@ func (s *Snapshot) Check(st sqlgate.Statement) (sqledit.Edits, error) {
 	if f := c.finish(); f != nil {
 		return nil, f.refusal(st.SQL)
 	}
+	if f := c.mask(); f != nil {
+		return nil, f.refusal(st.SQL)
+	}
 	if f := c.bound(st); f != nil {
 		return nil, f.refusal(st.SQL)
 	}
@@ -33,6 +36,7 @@ func (c *checker) bound(st sqlgate.Statement) *fault {
 	if f := c.weigh(); f != nil || st.Kind == sqlgate.Show {
 		return f
 	}
+	masks := len(c.edits)
 	if f := c.editRecursion(); f != nil {
 		return f
 	}
@@ -41,7 +45,7 @@ func (c *checker) bound(st sqlgate.Statement) *fault {
 		return f
 	}
 	if plans := strings.ToLower(st.SQL[:st.Query[0].Pos]); st.Kind == sqlgate.Explain && !strings.Contains(plans, "analy") {
-		c.edits = nil // it is not run, and the plan is to be that of the caller's text
+		c.edits = c.edits[:masks] // it is not run, and the plan is to be that of the caller's text
 	}
 	return nil
 }
@@ -58,6 +62,8 @@ type checker struct {
 	recursive bool  // the word has been seen
 
 	edits []sqledit.Edit
+
+	defined map[string]bool // names of WITH queries, as far as they were asked for
 }
 
 func (c *checker) token(i int) *fault {

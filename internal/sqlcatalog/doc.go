@@ -17,6 +17,9 @@
 // what a name is, it must be allowed as all that it can be. A name that the
 // database does not have means nothing, and is left to the server.
 //
+// Columns can be masked: then what may be sent is the statement with the edits, by
+// which it reads NULL, a digest or the end of a value in their place.
+//
 // # What it does not protect
 //
 // Columns and rows are what the role may read, but for columns of catalogs that

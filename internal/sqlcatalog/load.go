@@ -62,4 +62,4 @@ SELECT concat_ws(' ',
 	(SELECT max(oid) FROM pg_cast), (SELECT max(oid) FROM pg_rewrite), (SELECT max(oid) FROM pg_constraint), (SELECT max(oid) FROM pg_namespace),
 	(SELECT string_agg(concat(pg_stat_get_tuples_inserted(c), '+', pg_stat_get_tuples_updated(c), '-', pg_stat_get_tuples_deleted(c)), ' ')
 		FROM unnest(ARRAY['pg_proc', 'pg_class', 'pg_type', 'pg_operator', 'pg_cast', 'pg_rewrite', 'pg_constraint', 'pg_namespace', 'pg_extension',
-			'pg_inherits']::regclass[]) c))`
+			'pg_inherits', 'pg_attribute']::regclass[]) c))`

@@ -18,7 +18,7 @@ func (b *builder) judgeRelations() {
 		switch {
 		case !j.fine(r.OID):
 			b.s.relations[n] = denied
-		case sealed[n] != nil && !b.s.listed[n]:
+		case b.s.sealed(n) != nil && !b.s.listed[n]:
 			b.s.relations[n] = sealedRel
 		default:
 			b.s.relations[n] = allowed
@@ -69,7 +69,7 @@ func (j *relationJudge) view(oid uint32) bool {
 		switch u.Info {
 		case "relid":
 			r := j.byOID[u.Ref]
-			if !j.fine(u.Ref) || sealed[name{r.Schema, r.Name}] != nil {
+			if !j.fine(u.Ref) || j.b.s.sealed(name{r.Schema, r.Name}) != nil {
 				return false
 			}
 		case "resulttype":

@@ -22,7 +22,7 @@ func (c *checker) finish() *fault {
 			return f
 		}
 		for i, t := range c.tokens {
-			if named(t) && sealed[b.n][t.Value] {
+			if named(t) && c.s.sealed(b.n)[t.Value] {
 				return &fault{"column " + t.Value + sealedText, t.Pos}
 			}
 			if t.Kind == sqllex.Operator && t.Value == "*" && !c.plainStar(i) {

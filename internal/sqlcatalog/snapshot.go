@@ -16,6 +16,8 @@ type Policy struct {
 	// Allow holds functions, relations and types, as schema.name, that are
 	// allowed whatever they do. Defaults to none.
 	Allow []string
+	// Masks says that the rows are those of MaskSQL.
+	Masks bool
 }
 
 // A Row is a row of SQL.
@@ -45,6 +47,13 @@ type Snapshot struct {
 	operators map[name]bool   // not PostgreSQL's own: whether all of the symbol are allowed
 	clouded   map[string]bool // symbols that the path has with a function that is not allowed
 	has       map[name]bool   // what Missing is about
+
+	masks    map[name]*maskedRelation
+	guarded  bool                // Policy.Masks
+	maskedAs map[string][]uint32 // OIDs of them by name
+	oids     map[string][]uint32 // of all relations by name
+	tainted  map[name]bool       // views that show what is masked
+	found    map[int]bool        // patterns of masks that are about something
 }
 
 // A verdict says why a name is refused, or what is to be seen to.
@@ -65,6 +74,7 @@ func New(rows iter.Seq[Row], p Policy) *Snapshot {
 	b.judgeTypes()
 	b.judgeRelations()
 	b.judgeOperators()
+	b.judgeMasks()
 	return b.s
 }
 

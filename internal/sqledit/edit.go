@@ -17,12 +17,12 @@ type Edit struct {
 }
 
 // Edits are sorted, and do not overlap. Those that insert at one place stay in the
-// order they were made in.
+// order they were made in, before one that replaces what stands there.
 type Edits []Edit
 
 // Sort brings edits, which must not overlap, into order.
 func Sort(edits []Edit) Edits {
-	slices.SortStableFunc(edits, func(a, b Edit) int { return cmp.Compare(a.Pos, b.Pos) })
+	slices.SortStableFunc(edits, func(a, b Edit) int { return cmp.Or(cmp.Compare(a.Pos, b.Pos), cmp.Compare(a.End, b.End)) })
 	return edits
 }
 

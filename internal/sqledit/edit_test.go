@@ -10,7 +10,8 @@ func TestEdits(t *testing.T) {
 	t.Parallel()
 	sql := "SELECT 'é', f(a) FROM t"
 	e := sqledit.Sort([]sqledit.Edit{
-		{Pos: 23, End: 24, Text: "(SELECT * FROM t) t"},
+		{Pos: 23, End: 24, Text: "SELECT * FROM t) t"},
+		{Pos: 23, End: 23, Text: "("},
 		{Pos: 17, End: 17, Text: " FILTER (x)"},
 		{Pos: 17, End: 17, Text: " OVER ()"},
 	})

@@ -1,0 +1,58 @@
+-- Tables with masked columns, and all that leads to them. {old}, {a} to {e} are
+-- secrets, which differ between two databases that are otherwise the same.
+CREATE SCHEMA lab;
+CREATE SCHEMA annex;
+CREATE DOMAIN lab.code AS text NOT NULL CHECK (length(VALUE) > 2);
+CREATE TYPE lab.mood AS ENUM ('sad', 'ok', 'glad');
+CREATE TABLE lab.people (id int PRIMARY KEY, name text NOT NULL, ssn text UNIQUE, ssn_low text GENERATED ALWAYS AS (lower(ssn)) STORED, email text, card text, pin bigint, born date, mood lab.mood, tags text[], note text);
+INSERT INTO lab.people (id, name, ssn, email, card, pin, born, mood, tags, note) VALUES
+	(1, 'ada', '{a}', 'kqzvxjmail1', '{d}-4411', {1}, '{x}', 'sad', '{"{a}"}', 'n1'), (2, 'bob', '{b}', 'kqzvxjmail2', '{e}-4422', {2}, '{y}', 'ok', '{"{b}"}', 'n2'),
+	(3, 'cyd', '{c}', 'kqzvxjmail1', '{d}-4433', {3}, '{z}', 'ok', '{"{c}"}', 'n3'), (4, 'dot', NULL, NULL, 'short', NULL, NULL, NULL, NULL, NULL);
+CREATE TABLE lab.cards (id int PRIMARY KEY, owner text REFERENCES lab.people (ssn), kind text);
+INSERT INTO lab.cards VALUES (1, '{a}', 'blue'), (2, '{b}', 'red'), (3, NULL, 'red');
+CREATE TABLE lab.card_log (id int PRIMARY KEY, person_id int REFERENCES lab.people (id), at date);
+INSERT INTO lab.card_log VALUES (1, 1, '2024-01-01'), (2, 1, '2024-01-02'), (3, 2, '2024-01-03');
+CREATE TABLE lab.base (id int, secret text, hint text);
+CREATE TABLE lab.derived (extra int) INHERITS (lab.base);
+INSERT INTO lab.base VALUES (1, '{a}', 'h1');
+INSERT INTO lab.derived VALUES (2, '{b}', 'h2', 7);
+CREATE TABLE lab.events (id int, region text, ssn_eu text, user_token text) PARTITION BY LIST (region);
+CREATE TABLE lab.events_eu PARTITION OF lab.events FOR VALUES IN ('eu');
+CREATE TABLE lab.events_us PARTITION OF lab.events FOR VALUES IN ('us');
+INSERT INTO lab.events VALUES (1, 'eu', '{a}', 'kqzvxjtok1'), (2, 'us', 'public-us', 'kqzvxjtok2');
+CREATE TABLE lab.typed (id int, door_code lab.code, blob bytea, doc jsonb);
+INSERT INTO lab.typed VALUES (1, '{a}', convert_to('{b}', 'UTF8'), '{"k": "{c}"}'), (2, 'abc{b}', '\x00', 'null');
+CREATE TABLE lab.history (id int, old lab.people, olds lab.people[]);
+INSERT INTO lab.history SELECT id, p, ARRAY[p] FROM lab.people p;
+CREATE DOMAIN lab.person AS lab.people;
+CREATE TYPE lab.pack AS (label text, who lab.people);
+CREATE TABLE lab.wrapped (id int, who lab.person, pack lab.pack);
+INSERT INTO lab.wrapped (id, who, pack.who) SELECT id, old, old FROM lab.history;
+CREATE TABLE annex.people (id int, email text, ssn text);
+INSERT INTO annex.people VALUES (1, 'kqzvxjannex', 'open-ssn');
+CREATE TABLE annex.plain (id int, v text);
+INSERT INTO annex.plain VALUES (1, 'x'), (2, 'y');
+CREATE VIEW lab.v_ssn AS SELECT id, ssn AS number FROM lab.people;
+CREATE VIEW lab.v_whole AS SELECT id, to_jsonb(p) AS j FROM lab.people p;
+CREATE VIEW lab.v_filter AS SELECT id FROM lab.people WHERE ssn LIKE 'q%';
+CREATE VIEW lab.v_using AS SELECT p.id FROM lab.people p JOIN (SELECT 'q'::text AS ssn) s USING (ssn);
+CREATE VIEW lab.v_sub AS SELECT x AS y FROM (SELECT max(pin) AS x FROM lab.people) s;
+CREATE VIEW lab.v_base AS SELECT * FROM lab.base;
+CREATE VIEW lab.v_over AS SELECT number FROM lab.v_ssn;
+CREATE VIEW lab.v_history AS SELECT id, (old).name FROM lab.history;
+CREATE VIEW lab.v_clean AS SELECT id, name, note FROM lab.people;
+CREATE VIEW lab.v_listed AS SELECT id, upper(name) AS name, email FROM lab.people;
+CREATE VIEW lab.v_over_listed AS SELECT id, name FROM lab.v_listed;
+CREATE VIEW lab.v_over_listed_email AS SELECT id, email AS e FROM lab.v_listed;
+CREATE MATERIALIZED VIEW lab.m_ssn AS SELECT id, ssn AS number FROM lab.people;
+CREATE MATERIALIZED VIEW lab.m_clean AS SELECT id, name FROM lab.people;
+CREATE VIEW lab.v_over_m AS SELECT number FROM lab.m_ssn;
+CREATE TABLE lab.many AS SELECT g AS id, 'name' || g AS name, 'qzjx' || g AS ssn FROM generate_series(1, 20000) g;
+CREATE UNIQUE INDEX ON lab.many (id);
+CREATE INDEX ON lab.many (ssn);
+ANALYZE lab.many;
+GRANT USAGE ON SCHEMA lab, annex TO mcp_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA lab, annex TO mcp_reader;
+CREATE TABLE lab.partly (id int, ssn text, hidden_from_role text);
+INSERT INTO lab.partly VALUES (1, '{a}', 'no');
+GRANT SELECT (id, ssn) ON lab.partly TO mcp_reader;
