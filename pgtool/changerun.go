@@ -43,6 +43,7 @@ type outcome struct {
 	tables   []counts
 	xid      string // empty if the transaction has written nothing
 	epoch    string
+	tenant   string // the mark of whose data it is
 }
 
 // alone reports whether the change touched only what its own count says.
@@ -69,7 +70,7 @@ func (o *outcome) does() string {
 }
 
 // digest is what must be the same when a person has said yes.
-func (o *outcome) digest() string { return strconv.Itoa(o.affected) + " " + o.does() }
+func (o *outcome) digest() string { return strconv.Itoa(o.affected) + " " + o.does() + " " + o.tenant }
 
 func reportedBy(err error) *pgconn.PgError {
 	var reported *pgconn.PgError
@@ -89,6 +90,7 @@ func (c *conn) sendChange(ch *change, most int) error {
 		c.sendStatement(sql, nil)
 		c.sendExecute(0)
 	}
+	c.sendBinding(ch.tenant)
 	c.sendStatement(ch.sql, ch.args)
 	c.pg.Frontend().SendDescribe(&pgproto3.Describe{ObjectType: 'P'})
 	if ch.returning {
@@ -96,10 +98,11 @@ func (c *conn) sendChange(ch *change, most int) error {
 	} else {
 		c.sendExecute(0)
 	}
-	for _, sql := range []string{deferredSQL, countsSQL} {
-		c.sendStatement(sql, nil)
-		c.sendExecute(0)
-	}
+	c.sendStatement(deferredSQL, nil)
+	c.sendExecute(0)
+	c.sendStillBound(ch.tenant)
+	c.sendStatement(countsSQL, nil)
+	c.sendExecute(0)
 	fe := c.pg.Frontend()
 	fe.SendSync(&pgproto3.Sync{})
 	if err := fe.Flush(); err != nil {
@@ -114,7 +117,7 @@ func (c *conn) runChange(ch *change, q *query, most int) (*outcome, error) {
 	if err := c.sendChange(ch, most); err != nil {
 		return nil, err
 	}
-	o, err := c.readChange(q, most)
+	o, err := c.readChange(ch, q, most)
 	if err != nil && (reportedBy(err) == nil || fatal(reportedBy(err))) {
 		return nil, err
 	}
@@ -128,7 +131,7 @@ func (c *conn) runChange(ch *change, q *query, most int) (*outcome, error) {
 	return o, err
 }
 
-func (c *conn) readChange(q *query, most int) (*outcome, error) {
+func (c *conn) readChange(ch *change, q *query, most int) (*outcome, error) {
 	o, before := &outcome{}, &outcome{}
 	if err := c.done("BEGIN"); err != nil {
 		return nil, err
@@ -139,16 +142,25 @@ func (c *conn) readChange(q *query, most int) (*outcome, error) {
 	if err := c.readCounts(before); err != nil {
 		return nil, err
 	}
+	if err := c.bound(ch.tenant); err != nil {
+		return nil, err
+	}
 	if err := c.readAffected(o, q, most); err != nil {
 		return nil, err
 	}
 	if err := c.done("SET CONSTRAINTS"); err != nil {
 		return nil, err
 	}
+	if err := c.stillBound(ch.tenant); err != nil {
+		return nil, err
+	}
 	if err := c.readCounts(o); err != nil {
 		return nil, err
 	}
 	o.subtract(before.tables)
+	if ch.tenant != nil {
+		o.tenant = ch.tenant.mark
+	}
 	return o, nil
 }
 

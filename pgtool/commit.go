@@ -71,6 +71,17 @@ var errUndone = errors.New("rolled back")
 // transact runs a change and commits it if the verdict is nil. With an error
 // nothing has changed, unless it is an *unknownError.
 func (w *Writer) transact(ctx context.Context, ch *change, judge verdict) (*outcome, error) {
+	tenant, err := w.db.tenant(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ch.tenant = tenant
+	o, err := w.transactBound(ctx, ch, judge)
+	tenant.hide(reportedBy(err))
+	return o, err
+}
+
+func (w *Writer) transactBound(ctx context.Context, ch *change, judge verdict) (*outcome, error) {
 	p := w.db.pool
 	c, err := p.get(ctx)
 	switch {
@@ -124,7 +135,7 @@ func (w *Writer) judged(c *conn, judge verdict, o *outcome) error {
 }
 
 func lost(err error) error {
-	if reportedBy(err) != nil {
+	if reportedBy(err) != nil || err == error(errStrayed) {
 		return err
 	}
 	return &lostError{err}
@@ -195,7 +206,7 @@ func (w *Writer) resolve(ctx context.Context, o *outcome, cause error) error {
 
 // status returns the state of the transaction, or "" if it cannot be had now.
 func (w *Writer) status(ctx context.Context, o *outcome) (status string, same bool) {
-	r, err := w.db.query(ctx, &query{sql: statusSQL, own: true, args: [][]byte{[]byte(o.xid)}, maxRows: 1, maxBytes: 4 << 10})
+	r, err := w.db.query(ctx, &query{sql: statusSQL, own: true, anyone: true, args: [][]byte{[]byte(o.xid)}, maxRows: 1, maxBytes: 4 << 10})
 	if err != nil {
 		return "", false
 	}

@@ -17,9 +17,12 @@ import (
 // a cause for the log.
 func modelError(err error) error {
 	var reported *pgconn.PgError
+	var tenant *tenantError
 	var lost *lostError
 	var large *pgproto3.ExceededMaxBodyLenErr
 	switch {
+	case errors.As(err, &tenant):
+		return &mcpsec.Error{Message: "not allowed: the database does not accept whose data this call may use", Rule: "tenant", Err: errors.New(tenant.Error())}
 	case errors.As(err, &reported):
 		return &mcpsec.Error{Message: stateText(reported), Err: errors.New(logText(reported))}
 	case errors.Is(err, errClosed):

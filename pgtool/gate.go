@@ -140,7 +140,7 @@ func (db *DB) current(ctx context.Context) (*judge, error) {
 
 // look returns j, or a new judge if the catalog is not what it was.
 func (db *DB) look(ctx context.Context, j *judge) (*judge, error) {
-	r, err := db.query(ctx, &query{sql: sqlcatalog.StampSQL, own: true, maxRows: 1, maxBytes: 10_000})
+	r, err := db.query(ctx, &query{sql: sqlcatalog.StampSQL, own: true, anyone: true, maxRows: 1, maxBytes: 10_000})
 	if err != nil {
 		return nil, fmt.Errorf("looking whether the catalog has changed: %w", err)
 	}
@@ -164,7 +164,7 @@ func (db *DB) look(ctx context.Context, j *judge) (*judge, error) {
 var errManyObjects = errors.New("the database has too many objects to keep the verdicts on them")
 
 func (db *DB) load(ctx context.Context) (*sqlcatalog.Snapshot, error) {
-	r, err := db.query(ctx, &query{sql: sqlcatalog.SQL, own: true, maxRows: maxObjects, maxBytes: 200 * maxObjects})
+	r, err := db.query(ctx, &query{sql: sqlcatalog.SQL, own: true, anyone: true, maxRows: maxObjects, maxBytes: 200 * maxObjects})
 	if err != nil {
 		return nil, err
 	}

@@ -188,7 +188,8 @@ func cut(s string, n int) string {
 // unseen says why a check could not look, or "" if it could.
 func unseen(err error) string {
 	var reported *pgconn.PgError
-	if !errors.As(err, &reported) || fatal(reported) {
+	var tenant *tenantError
+	if !errors.As(err, &reported) || fatal(reported) || errors.As(err, &tenant) {
 		return ""
 	}
 	switch reported.Code {

@@ -20,6 +20,7 @@ type DB struct {
 	o     Options
 	pool  *pool
 	types types
+	login string // the role that logs in
 
 	gate   gate
 	vetted atomic.Bool // the role was, and new connections have to be of the same kind
@@ -38,7 +39,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, fmt.Errorf("pgtool: %w", err)
 	}
 	o.startup(config)
-	db := &DB{o: o, gate: gate{turn: make(chan struct{}, 1)}}
+	db := &DB{o: o, login: config.User, gate: gate{turn: make(chan struct{}, 1)}}
 	db.pool = newPool(config, o.MaxConns, db.checkConn)
 	if err := db.start(ctx, config); err != nil {
 		db.Close()
@@ -84,7 +85,16 @@ func (db *DB) Close() { db.pool.close() }
 
 // query runs one query under the limits of the Options.
 func (db *DB) query(ctx context.Context, q *query) (*result, error) {
-	return db.pool.query(ctx, q, db.o.Timeout+grace+time.Second)
+	if !q.anyone {
+		b, err := db.tenant(ctx)
+		if err != nil {
+			return nil, err
+		}
+		q.tenant = b
+	}
+	r, err := db.pool.query(ctx, q, db.o.Timeout+grace+time.Second)
+	q.tenant.hide(reportedBy(err))
+	return r, err
 }
 
 // startText says why there is no connection, in words that hold no piece of the

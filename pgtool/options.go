@@ -1,6 +1,7 @@
 package pgtool
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/mcpsec/mcpsec-go/internal/waive"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -44,6 +46,12 @@ type Options struct {
 	// or catalogs of PostgreSQL's own. All functions of that name are allowed,
 	// with whatever they do, and with all arguments. Defaults to none.
 	Allow []string
+	// Tenant says whose data the transactions of a call may use. It is called for
+	// each of them, with the caller, and what it returns is set for that transaction
+	// only, before the statement, which cannot change it: policies and grants of the
+	// database enforce it. Without a call, and after an error, nothing is sent. It
+	// must be safe for concurrent use. Defaults to nil: all callers are one.
+	Tenant func(context.Context, mcpsec.Principal) (Tenant, error)
 	// Waive switches protections off: insecure.PlaintextDatabase,
 	// insecure.OverprivilegedRole and insecure.AnySQL apply here, others go on
 	// to the tools.
@@ -81,6 +89,8 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("Options.Timeout must be 1ms to %s", maxTimeout)
 	case len(o.Schemas) > maxSchemas:
 		return o, fmt.Errorf("Options.Schemas must not be more than %d", maxSchemas)
+	case o.Tenant != nil && waive.Has(o.Waive, waive.AnySQL):
+		return o, errors.New("Options.Tenant does not go with insecure.AnySQL: a statement could make itself that of another tenant")
 	case len(o.Allow) > maxAllow:
 		return o, fmt.Errorf("Options.Allow must not be more than %d", maxAllow)
 	}

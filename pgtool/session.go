@@ -105,7 +105,7 @@ func (c *conn) checkRole(ctx context.Context) error {
 		return err
 	}
 	stop := context.AfterFunc(ctx, c.interrupt)
-	r, err := c.run(&query{sql: roleSQL, own: true, maxRows: 1, maxBytes: 100})
+	r, err := c.run(&query{sql: roleSQL, own: true, anyone: true, maxRows: 1, maxBytes: 100})
 	if err == nil && !c.settle() {
 		err = errProtocol
 	}

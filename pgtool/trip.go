@@ -1,6 +1,7 @@
 package pgtool
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -25,7 +26,9 @@ const (
 // A query is one statement, its arguments in the text format, and its caps.
 type query struct {
 	sql      string
-	own      bool     // it is a constant of ours, not a caller's text
+	own      bool // it is a constant of ours, not a caller's text
+	anyone   bool // it shows no data, or nobody calls: no tenant
+	tenant   *binding
 	spoils   bool     // it may leave something in the session that DISCARD ALL does not
 	analyze  bool     // it may be EXPLAIN ANALYZE
 	before   string   // a statement of ours that goes before it, and returns one row
@@ -70,6 +73,7 @@ func (c *conn) send(q *query) error {
 		c.sendStatement(c.prologue, nil)
 	}
 	c.sendExecute(0)
+	c.sendBinding(q.tenant)
 	if q.before != "" {
 		c.sendStatement(q.before, q.with)
 		c.sendExecute(0)
@@ -78,6 +82,7 @@ func (c *conn) send(q *query) error {
 	fe := c.pg.Frontend()
 	fe.SendDescribe(&pgproto3.Describe{ObjectType: 'P'})
 	c.sendExecute(uint32(q.maxRows) + 1) // the one too many tells that there are more
+	c.sendStillBound(q.tenant)
 	fe.SendSync(&pgproto3.Sync{})
 	c.sendStatement("ROLLBACK", nil)
 	c.sendExecute(0)
@@ -121,20 +126,31 @@ func (c *conn) receive() (pgproto3.BackendMessage, error) {
 
 // done reads the answer to a statement of ours, up to its tag.
 func (c *conn) done(tag string) error {
+	_, err := c.row(tag)
+	return err
+}
+
+// row is done for a statement of one row, which it returns.
+func (c *conn) row(tag string) (values [][]byte, err error) {
 	for {
 		m, err := c.receive()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		switch m := m.(type) {
-		case *pgproto3.ParseComplete, *pgproto3.BindComplete, *pgproto3.DataRow:
+		case *pgproto3.ParseComplete, *pgproto3.BindComplete:
+		case *pgproto3.DataRow:
+			values = make([][]byte, len(m.Values))
+			for i, v := range m.Values {
+				values[i] = bytes.Clone(v)
+			}
 		case *pgproto3.CommandComplete:
 			if string(m.CommandTag) != tag {
-				return errProtocol
+				return nil, errProtocol
 			}
-			return nil
+			return values, nil
 		default:
-			return errProtocol
+			return nil, errProtocol
 		}
 	}
 }
@@ -164,11 +180,17 @@ func (c *conn) run(q *query) (*result, error) {
 	if err == nil {
 		err = c.done("SELECT 1")
 	}
+	if err == nil {
+		err = c.bound(q.tenant)
+	}
 	if err == nil && q.before != "" {
 		err = c.done("SELECT 1")
 	}
 	if err == nil {
 		err = c.read(q, r)
+	}
+	if err == nil {
+		err = c.stillBound(q.tenant)
 	}
 	return r, err
 }
@@ -189,8 +211,7 @@ func (c *conn) read(q *query, r *result) error {
 			if len(m.Values) != len(r.fields) {
 				return errProtocol
 			}
-			if !r.add(m.Values, q) {
-				r.more = true
+			if r.more = r.more || !r.add(m.Values, q); r.more && q.tenant == nil {
 				return nil // settle deals with the rest
 			}
 		case *pgproto3.CommandComplete, *pgproto3.PortalSuspended, *pgproto3.EmptyQueryResponse:
@@ -302,7 +323,7 @@ func (p *pool) query(ctx context.Context, q *query, limit time.Duration) (*resul
 		go p.finish(c)
 	}
 	switch {
-	case err == nil || reported != nil:
+	case err == nil || reported != nil || err == error(errStrayed):
 		return r, err
 	case interrupted:
 		return nil, context.Cause(ctx)

@@ -93,7 +93,7 @@ func OpenWriter(ctx context.Context, o WriteOptions) (*Writer, error) {
 		return nil, fmt.Errorf("pgtool: %w", err)
 	}
 	o.startup(config)
-	w := &Writer{o: o, db: &DB{o: o.Options}, counted: map[string]string{}}
+	w := &Writer{o: o, db: &DB{o: o.Options, login: config.User}, counted: map[string]string{}}
 	w.db.pool = newPool(config, o.MaxConns, w.db.checkConn)
 	if err := w.start(ctx, config.Database); err != nil {
 		w.Close()
@@ -113,7 +113,7 @@ func (w *Writer) start(ctx context.Context, database string) error {
 	if err != nil {
 		return startError(err)
 	}
-	if _, err := w.db.query(ctx, &query{sql: countsSQL, own: true, maxRows: 1, maxBytes: maxCatalog}); err != nil {
+	if _, err := w.db.query(ctx, &query{sql: countsSQL, own: true, anyone: true, maxRows: 1, maxBytes: maxCatalog}); err != nil {
 		return startError(err)
 	}
 	if waive.Has(w.o.Waive, waive.OverprivilegedRole) {
