@@ -221,3 +221,25 @@ func TestSpoils(t *testing.T) {
 		}
 	}
 }
+
+// TestTripOfTenant pins that a tenant is set by parameters, in the transaction, and
+// looked at again.
+func TestTripOfTenant(t *testing.T) {
+	t.Parallel()
+	c, sent := fake(t)
+	b := Tenant{Settings: map[string]string{"app.tenant": "4,2"}, Role: "ada"}.bind()
+	go c.run(&query{sql: "caller's text", tenant: b, maxRows: 5, maxBytes: 100})
+	got := strings.Join(<-sent, "\n")
+	const bind = "\nBind \"\" \"\" [\"{\\\"app.tenant\\\",\\\"role\\\"}\" \"{\\\"4,2\\\",\\\"ada\\\"}\"] []\nExecute \"\" 0\n"
+	for _, want := range []string{
+		"Execute \"\" 0\nParse \"\" " + bindSQL + bind + "Parse \"\" " + fitSQL + "\nBind \"\" \"\" [] []\nExecute \"\" 0\nParse \"\" caller's text\n",
+		"Execute \"\" 6\nParse \"\" " + boundSQL + bind + "Sync\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+	}
+	if !strings.Contains(bindSQL, "set_config(s.k, s.v, true)") {
+		t.Error("the tenant outlives its transaction")
+	}
+}

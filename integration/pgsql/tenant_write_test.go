@@ -196,3 +196,28 @@ func TestTenantAndAnySQL(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestTenantChangesLast changes the tenant between the yes and the run, and in a
+// trigger.
+func TestTenantChangesLast(t *testing.T) {
+	t.Parallel()
+	x := newTenancy(t, nil)
+	exec(t, x.conn, "UPDATE t.notes SET body = 'x'")
+	var calls atomic.Int32
+	w := x.openWriter(t, func(context.Context, mcpsec.Principal) (pgtool.Tenant, error) {
+		who := "ada"
+		if calls.Add(1) == 3 { // after two runs for the question
+			who = "bob"
+		}
+		return pgtool.Tenant{Settings: map[string]string{"app.tenant": "tenant-" + who}}, nil
+	})
+	cs, _ := serveAs(t, "ada", &person{}, pgtool.WriteTools(w)...)
+	wants(t, cs, "pg_delete", args{"table": "t.notes", "where": where("id", "gt", 10), "returning": []any{}}, "rows have changed since they were counted")
+	exec(t, x.conn, `CREATE FUNCTION t.stray() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM set_config('app.tenant', 'tenant-bob', true); RETURN NEW; END$$;
+		CREATE TRIGGER stray BEFORE INSERT ON t.notes FOR EACH STATEMENT EXECUTE FUNCTION t.stray()`)
+	wants(t, cs, "pg_insert", args{"table": "t.notes", "rows": []args{{"id": 500, "tenant": "tenant-bob", "body": "y"}}, "returning": []any{}},
+		"has changed whose data it may use", "nothing was changed")
+	if n := ask[int](t, x.conn, "SELECT count(*) FROM t.notes"); n != 20 {
+		t.Errorf("%d rows are left", n)
+	}
+}
