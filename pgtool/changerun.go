@@ -103,9 +103,8 @@ func (c *conn) sendChange(ch *change, most int) error {
 	c.sendStillBound(ch.tenant)
 	c.sendStatement(countsSQL, nil)
 	c.sendExecute(0)
-	fe := c.pg.Frontend()
-	fe.SendSync(&pgproto3.Sync{})
-	if err := fe.Flush(); err != nil {
+	c.sync()
+	if err := c.pg.Frontend().Flush(); err != nil {
 		return fmt.Errorf("sending the statement: %w", err)
 	}
 	return nil
@@ -136,7 +135,7 @@ func (c *conn) readChange(ch *change, q *query, most int) (*outcome, error) {
 	if err := c.done("BEGIN"); err != nil {
 		return nil, err
 	}
-	if err := c.done("SELECT 1"); err != nil {
+	if err := c.limited(); err != nil {
 		return nil, err
 	}
 	if err := c.readCounts(before); err != nil {

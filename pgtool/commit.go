@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgproto3"
 )
 
 const (
@@ -22,12 +20,11 @@ func (c *conn) finishBy(tag string) error {
 	}
 	c.sendStatement(tag, nil)
 	c.sendExecute(0)
-	fe := c.pg.Frontend()
-	fe.SendSync(&pgproto3.Sync{})
-	c.sendStatement("DISCARD ALL", nil)
-	c.sendExecute(0)
-	fe.SendSync(&pgproto3.Sync{})
-	if err := fe.Flush(); err != nil {
+	if !c.shared {
+		c.sync() // where a pooler would give the session away
+	}
+	c.sendReset()
+	if err := c.pg.Frontend().Flush(); err != nil {
 		return fmt.Errorf("ending the transaction: %w", err)
 	}
 	return c.done(tag)
@@ -39,14 +36,12 @@ func (c *conn) rest() bool {
 	if c.limit(settleLimit) != nil {
 		return false
 	}
-	if status, err := c.ready(); err != nil || status != idleStatus {
-		return false
+	if !c.shared {
+		if status, err := c.ready(); err != nil || status != idleStatus {
+			return false
+		}
 	}
-	if c.done("DISCARD ALL") != nil {
-		return false
-	}
-	status, err := c.ready()
-	return err == nil && status == idleStatus && c.limit(0) == nil
+	return c.reset()
 }
 
 // settleChange gives the connection back after the end of its transaction.

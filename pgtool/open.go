@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -46,16 +47,6 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, fmt.Errorf("pgtool: %w", err)
 	}
 	return db, nil
-}
-
-// checkConn refuses a new connection that is not as the first one was.
-func (db *DB) checkConn(ctx context.Context, c *conn) error {
-	c.prologue = prologue(db.o.limits(db.o.searchPath()), c.version())
-	c.ownPrologue = prologue(db.o.limits(ownSearchPath), c.version())
-	if err := checkSession(c); err != nil || !db.vetted.Load() {
-		return err
-	}
-	return c.checkRole(ctx)
 }
 
 // start makes the first trips: what is wrong shows now and not at a call.
@@ -113,7 +104,7 @@ func startText(err error) string {
 		return "the server's certificate is not signed by a known authority, or not valid now; sslrootcert in Options.URL names the authority's certificate"
 	case errors.As(err, &dns):
 		return "the host that Options.URL names is not known"
-	case errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err):
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || pgconn.Timeout(err):
 		return "the server does not answer in time"
 	}
 	var session *sessionError

@@ -44,6 +44,7 @@ type pool struct {
 	slots  chan struct{}                      // one for each connection in use
 	over   chan struct{}                      // closed by close
 	stuck  atomic.Int32                       // slots held for statements that go on although cancelled
+	lean   atomic.Bool                        // a pooler has refused the settings of the session
 
 	mu     sync.Mutex
 	idle   []*conn // the one used last is last
@@ -59,6 +60,9 @@ type conn struct {
 	born, used time.Time
 	trips      int
 	spoilt     bool // DISCARD ALL does not make the session as new
+	shared     bool // a pooler may give the session to others between transactions
+	inForce    []byte
+	unanswered int // points of synchronisation
 
 	prologue    string // sets the limits of a transaction
 	ownPrologue string // the same for statements of ours
@@ -146,11 +150,11 @@ func (p *pool) take() (*conn, error) {
 
 // open makes a connection. Also with an error it may return one, to be ended.
 func (p *pool) open(ctx context.Context) (*conn, error) {
-	pg, err := pgconn.ConnectConfig(ctx, p.config)
+	pg, lean, err := p.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{pg: pg, born: time.Now(), used: time.Now()}
+	c := &conn{pg: pg, born: time.Now(), used: time.Now(), shared: lean}
 	if err := p.check(ctx, c); err != nil {
 		return c, err
 	}
@@ -224,6 +228,9 @@ func (p *pool) hold(c *conn) {
 // it between two messages of a trip, and would then run the statement with
 // nobody listening.
 func (c *conn) stop(ctx context.Context) (gone bool) {
+	if c.shared {
+		return c.stopShared(ctx)
+	}
 	fe, wire := c.pg.Frontend(), c.pg.Conn()
 	fe.Send(&pgproto3.Terminate{})
 	if c.limit(goodbye) == nil {
@@ -330,7 +337,7 @@ func (c *conn) ping(ctx context.Context) bool {
 	}
 	stop := context.AfterFunc(ctx, c.interrupt)
 	fe := c.pg.Frontend()
-	fe.SendSync(&pgproto3.Sync{})
+	c.sync()
 	if fe.Flush() != nil {
 		stop()
 		return false

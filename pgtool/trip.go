@@ -83,12 +83,10 @@ func (c *conn) send(q *query) error {
 	fe.SendDescribe(&pgproto3.Describe{ObjectType: 'P'})
 	c.sendExecute(uint32(q.maxRows) + 1) // the one too many tells that there are more
 	c.sendStillBound(q.tenant)
-	fe.SendSync(&pgproto3.Sync{})
+	c.sync()
 	c.sendStatement("ROLLBACK", nil)
 	c.sendExecute(0)
-	c.sendStatement("DISCARD ALL", nil)
-	c.sendExecute(0)
-	fe.SendSync(&pgproto3.Sync{})
+	c.sendReset()
 	if err := fe.Flush(); err != nil {
 		return fmt.Errorf("sending the statement: %w", err)
 	}
@@ -106,6 +104,12 @@ func (c *conn) sendExecute(maxRows uint32) {
 	c.pg.Frontend().SendExecute(&pgproto3.Execute{MaxRows: maxRows})
 }
 
+// sync writes a point of synchronisation.
+func (c *conn) sync() {
+	c.pg.Frontend().SendSync(&pgproto3.Sync{})
+	c.unanswered++
+}
+
 // receive returns the next message that answers something. An error report of
 // the server becomes a *pgconn.PgError.
 func (c *conn) receive() (pgproto3.BackendMessage, error) {
@@ -118,6 +122,9 @@ func (c *conn) receive() (pgproto3.BackendMessage, error) {
 		case *pgproto3.NoticeResponse, *pgproto3.ParameterStatus, *pgproto3.NotificationResponse:
 		case *pgproto3.ErrorResponse:
 			return nil, pgconn.ErrorResponseToPgError(m)
+		case *pgproto3.ReadyForQuery:
+			c.unanswered--
+			return m, nil
 		default:
 			return m, nil
 		}
@@ -178,7 +185,7 @@ func (c *conn) run(q *query) (*result, error) {
 	r := &result{}
 	err := c.done("BEGIN")
 	if err == nil {
-		err = c.done("SELECT 1")
+		err = c.limited()
 	}
 	if err == nil {
 		err = c.bound(q.tenant)
@@ -285,11 +292,7 @@ func (c *conn) settle() bool {
 	if status, err := c.ready(); err != nil || status != openStatus && status != failedStatus {
 		return false
 	}
-	if c.done("ROLLBACK") != nil || c.done("DISCARD ALL") != nil {
-		return false
-	}
-	status, err := c.ready()
-	return err == nil && status == idleStatus && c.limit(0) == nil
+	return c.done("ROLLBACK") == nil && c.reset()
 }
 
 // query runs one query on a connection of the pool, which may be silent for as
@@ -304,6 +307,10 @@ func (p *pool) query(ctx context.Context, q *query, limit time.Duration) (*resul
 	}
 	if err != nil {
 		return nil, &lostError{err}
+	}
+	if c.shared && q.before != "" {
+		p.put(c)
+		return nil, errShared
 	}
 	if err := c.limit(limit); err != nil {
 		go p.kill(c)
