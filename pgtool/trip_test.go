@@ -243,3 +243,27 @@ func TestTripOfTenant(t *testing.T) {
 		t.Error("the tenant outlives its transaction")
 	}
 }
+
+// TestTripOfSharedSession pins that what undoes the traces goes with the end of the
+// transaction: between them a pooler would give the session away.
+func TestTripOfSharedSession(t *testing.T) {
+	t.Parallel()
+	var reset []string
+	for _, s := range sharedEnd {
+		reset = append(reset, `Parse "" `+s[0], `Bind "" "" [] []`, `Execute "" 0`)
+	}
+	end := strings.Join(append(reset, "Sync"), "\n")
+	c, sent := fake(t)
+	c.shared = true
+	go c.run(&query{sql: "caller's text", maxRows: 5, maxBytes: 100})
+	if got := strings.Join(<-sent, "\n"); !strings.HasSuffix(got, "Execute \"\" 6\nSync\nParse \"\" ROLLBACK\nBind \"\" \"\" [] []\nExecute \"\" 0\n"+end) || strings.Contains(got, "DISCARD ALL") {
+		t.Errorf("a statement: %s", got)
+	}
+	c, sent = fake(t)
+	c.shared = true
+	c.sync()
+	go c.finishBy("COMMIT")
+	if got := strings.Join(<-sent, "\n"); got != "Sync\nParse \"\" COMMIT\nBind \"\" \"\" [] []\nExecute \"\" 0\n"+end {
+		t.Errorf("a change: %s", got)
+	}
+}

@@ -1,8 +1,11 @@
 package pgsql
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -272,6 +275,101 @@ func TestPoolerSharesTraces(t *testing.T) {
 		NOT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND objid = 4242 AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))`)
 }
 
+// TestPoolerSharesWrites has a trigger leave a setting in the session.
+func TestPoolerSharesWrites(t *testing.T) {
+	t.Parallel()
+	x := newTenancy(t, nil)
+	exec(t, x.conn, `CREATE FUNCTION t.leave() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM set_config('work_mem', '77MB', false); RETURN NEW; END$$;
+		CREATE TRIGGER leave BEFORE UPDATE ON t.notes FOR EACH STATEMENT EXECUTE FUNCTION t.leave()`)
+	x.writer(t)
+	p := newPooler(t, "transaction", []string{x.name, x.name + "w"}, "default_pool_size = 1")
+	w := openWriter(t, pgtool.WriteOptions{Options: pgtool.Options{URL: p.url(t, x.name, x.name+"w"), MaxConns: 1, Tenant: bySetting}, Tables: notesTable})
+	cs, _ := serveAs(t, "ada", &person{}, pgtool.WriteTools(w)...)
+	wants(t, cs, "pg_update", args{"table": "t.notes", "set": args{"body": "x"}, "where": where("id", "gt", 0), "returning": []any{}}, `"affected":10`)
+	config, err := pgx.ParseConfig(p.url(t, x.name, x.name+"w").Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	c, err := pgx.ConnectConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(context.Background())
+	if got := ask[string](t, c, "SELECT current_setting('work_mem')"); got == "77MB" {
+		t.Error("the next client has it")
+	}
+}
+
+// TestPoolersAreNoticed has what is hard to notice: a pooler that takes the settings
+// of a session and tells of those which it must, and one that keeps some from the
+// server and hides no process.
+func TestPoolersAreNoticed(t *testing.T) {
+	t.Parallel()
+	x := newTenancy(t, nil)
+	exec(t, x.conn, `CREATE FUNCTION t.settings() RETURNS text LANGUAGE sql AS $$SELECT current_setting('IntervalStyle') || current_setting('bytea_output')$$`)
+	exec(t, x.conn, "ALTER ROLE "+x.name+" SET IntervalStyle = 'iso_8601'; ALTER ROLE "+x.name+" SET bytea_output = 'escape'")
+	hidden := newPooler(t, "transaction", []string{x.name}, ignoring).address
+	for what, address := range map[string]string{"another process": hidden, "other settings": forgetful(t)} {
+		if what == "other settings" {
+			exec(t, x.conn, "ALTER ROLE "+x.name+" SET IntervalStyle = 'postgres'")
+		}
+		db := x.open(t, func(o *pgtool.Options) {
+			o.URL, o.Tenant, o.Allow = through(t, x.name, address), nil, []string{"t.settings"}
+		})
+		for range 3 {
+			if got := row(t, db, "SELECT t.settings()"); got != `["iso_8601hex"]` {
+				t.Errorf("%s: %s", what, got)
+			}
+		}
+	}
+}
+
+// forgetful is a proxy that drops a setting from the start of a session.
+func forgetful(t testing.TB) (address string) {
+	t.Helper()
+	u, err := url.Parse(postgres.Server(t).URL("", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go forget(c, u.Host)
+		}
+	}()
+	return l.Addr().String()
+}
+
+func forget(c net.Conn, to string) {
+	defer c.Close()
+	s, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	defer s.Close()
+	head := make([]byte, 4)
+	if _, err := io.ReadFull(c, head); err != nil {
+		return
+	}
+	body := make([]byte, binary.BigEndian.Uint32(head)-4)
+	if _, err := io.ReadFull(c, body); err != nil {
+		return
+	}
+	body = bytes.Replace(body, []byte("IntervalStyle\x00iso_8601\x00"), nil, 1)
+	_, _ = s.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(body)+4)), body...))
+	go func() { _, _ = io.Copy(s, c); s.Close() }()
+	_, _ = io.Copy(c, s)
+}
+
 // TestPoolerCancels looks at the server after a call has ended early.
 func TestPoolerCancels(t *testing.T) {
 	t.Parallel()
@@ -280,7 +378,7 @@ func TestPoolerCancels(t *testing.T) {
 			t.Parallel()
 			x := newTenancy(t, nil)
 			p := newPooler(t, mode, []string{x.name})
-			db := x.open(t, func(o *pgtool.Options) { o.URL, o.Tenant = p.url(t, x.name, x.name), nil })
+			db := x.open(t, func(o *pgtool.Options) { o.URL, o.Tenant, o.Timeout = p.url(t, x.name, x.name), nil, 2*time.Minute })
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error)
 			go func() {
