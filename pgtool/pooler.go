@@ -51,23 +51,21 @@ func (db *DB) share(c *conn) {
 	all := func(searchPath string) string {
 		return prologue(slices.Concat(db.o.limits(searchPath), formats, []setting{{"role", "none", 0}}), c.version())
 	}
-	c.shared = true
-	c.prologue, c.ownPrologue = all(db.o.searchPath()), all(ownSearchPath)
+	c.prologue, c.ownPrologue, c.inForce = all(db.o.searchPath()), all(ownSearchPath), nil
 }
 
 // probeSQL looks at a new connection: whether the role has become, since Open
 // looked at it, one that can do all (what Open asks for besides is too much for
-// each connection); which process this is; and which of the settings $1 are not as
+// each connection); whether it is the one that logs in; which process this is; and which of the settings $1 are not as
 // the transaction has set them to $2. Of the two sides the left one is read first.
 const probeSQL = `
-SELECT (SELECT session_user = current_user AND NOT (rolsuper OR rolbypassrls OR rolreplication OR rolcreaterole OR rolcreatedb)
-		FROM pg_roles WHERE rolname = session_user),
-	pg_backend_pid(), (SELECT count(*) FROM unnest($1::text[], $2::text[]) AS s(k, v) WHERE current_setting(s.k) <> set_config(s.k, s.v, true))`
+SELECT (SELECT NOT (rolsuper OR rolbypassrls OR rolreplication OR rolcreaterole OR rolcreatedb) FROM pg_roles WHERE rolname = session_user),
+	session_user = current_user, pg_backend_pid(), (SELECT count(*) FROM unnest($1::text[], $2::text[]) AS s(k, v) WHERE current_setting(s.k) <> set_config(s.k, s.v, true))`
 
 // A probe is what probeSQL returns.
 type probe struct {
-	fit bool
-	pid uint32
+	fit, login bool
+	pid        uint32
 }
 
 // probe makes a first trip in the way that fits a pooler, as one may be there.
@@ -97,7 +95,7 @@ func (c *conn) probe(ctx context.Context, settings []setting) (probe, error) {
 	}
 	p, differ := probe{}, false
 	r.each(func(v [][]byte) bool {
-		p.fit, p.pid, differ = string(v[0]) == "t", parseOID(v[1]), string(v[2]) != "0"
+		p.fit, p.login, p.pid, differ = string(v[0]) == "t", string(v[1]) == "t", parseOID(v[2]), string(v[3]) != "0"
 		return false
 	})
 	if differ {
@@ -116,19 +114,23 @@ func (db *DB) checkConn(ctx context.Context, c *conn) error {
 	if err := checkServer(c); err != nil {
 		return err
 	}
-	lean := c.shared
-	db.share(c)
-	p, err := c.probe(ctx, slices.Concat(db.o.limits(ownSearchPath), formats))
-	switch {
-	case err != nil:
+	lean, settings := c.shared, slices.Concat(db.o.limits(ownSearchPath), formats)
+	c.shared, c.ownPrologue = true, prologue(settings, c.version())
+	p, err := c.probe(ctx, settings)
+	if err != nil {
 		return err
-	case db.vetted.Load() && !p.fit:
+	}
+	c.shared = lean || p.pid != c.pg.PID() || !tookSettings(c)
+	if db.vetted.Load() && !(p.fit && (p.login || c.shared)) {
 		return errRole
-	case !lean && p.pid == c.pg.PID() && tookSettings(c):
-		c.shared = false
+	}
+	if !c.shared {
 		c.prologue = prologue(db.o.limits(db.o.searchPath()), c.version())
 		c.ownPrologue = prologue(db.o.limits(ownSearchPath), c.version())
-	case waive.Has(db.o.Waive, waive.AnySQL):
+		return nil
+	}
+	db.share(c)
+	if waive.Has(db.o.Waive, waive.AnySQL) {
 		return &sessionError{"behind a pooler insecure.AnySQL is not safe: what a statement leaves in the session, others get"}
 	}
 	return nil
