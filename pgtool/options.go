@@ -52,6 +52,9 @@ type Options struct {
 	// database enforce it. Without a call, and after an error, nothing is sent. It
 	// must be safe for concurrent use. Defaults to nil: all callers are one.
 	Tenant func(context.Context, mcpsec.Principal) (Tenant, error)
+	// Scopes are what a caller needs for the tools and resources of this database,
+	// all of them. Defaults to none.
+	Scopes []string
 	// Waive switches protections off: insecure.PlaintextDatabase,
 	// insecure.OverprivilegedRole and insecure.AnySQL apply here, others go on
 	// to the tools.
@@ -78,6 +81,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.MaxBytes = or(o.MaxBytes, 128<<10)
 	o.Timeout = or(o.Timeout, 10*time.Second)
 	o.Schemas, o.Allow, o.Waive = slices.Clone(o.Schemas), slices.Clone(o.Allow), slices.Clone(o.Waive)
+	o.Scopes = slices.Clone(o.Scopes)
 	switch {
 	case o.MaxConns < 1 || o.MaxConns > maxConns:
 		return o, fmt.Errorf("Options.MaxConns must be 1 to %d", maxConns)
