@@ -35,6 +35,11 @@ func modelError(err error) error {
 	return err // the end of the call's context, for the pipeline
 }
 
+func tooLarge(err error) bool {
+	var large *pgproto3.ExceededMaxBodyLenErr
+	return errors.As(err, &large)
+}
+
 func stateText(e *pgconn.PgError) string {
 	var parts []string
 	if states[e.Code] != "" || known[e.Code] {

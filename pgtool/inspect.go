@@ -148,7 +148,7 @@ func (db *DB) facts(ctx context.Context, sql string, limit int, args ...any) (ro
 	if err != nil {
 		return nil, false, err
 	}
-	r, err := db.query(ctx, &query{sql: sql, own: true, args: texts, maxRows: limit, maxBytes: maxCheckBytes})
+	r, err := db.query(ctx, &query{sql: sql, own: true, primary: true, args: texts, maxRows: limit, maxBytes: maxCheckBytes})
 	if err != nil {
 		return nil, false, err
 	}

@@ -52,6 +52,19 @@ type Options struct {
 	// database enforce it. Without a call, and after an error, nothing is sent. It
 	// must be safe for concurrent use. Defaults to nil: all callers are one.
 	Tenant func(context.Context, mcpsec.Principal) (Tenant, error)
+	// Password returns the password of the role for each new connection, where it
+	// is a token that expires, as of IAM: the URLs have none then. The function
+	// caches; it has 10 seconds, and must be safe for concurrent use. What an error
+	// of it says is not passed on. Defaults to the password in the URL.
+	Password func(context.Context) (mcpsec.Secret, error)
+	// Replicas are URLs of up to 15 servers that replicate the one of URL, with the
+	// same role. Statements of callers go to one that is up and does not lag by
+	// more than MaxLag, and else to the primary; one that was not answered is sent
+	// once more, to another server. Each server gets MaxConns connections and one
+	// more, which looks at it every second. Defaults to none.
+	Replicas []mcpsec.Secret
+	// MaxLag is how far a replica may be behind. Defaults to 10 seconds.
+	MaxLag time.Duration
 	// Scopes are what a caller needs for the tools and resources of this database,
 	// all of them. Defaults to none.
 	Scopes []string
@@ -81,7 +94,8 @@ func (o Options) withDefaults() (Options, error) {
 	o.MaxBytes = or(o.MaxBytes, 128<<10)
 	o.Timeout = or(o.Timeout, 10*time.Second)
 	o.Schemas, o.Allow, o.Waive = slices.Clone(o.Schemas), slices.Clone(o.Allow), slices.Clone(o.Waive)
-	o.Scopes = slices.Clone(o.Scopes)
+	o.Scopes, o.Replicas = slices.Clone(o.Scopes), slices.Clone(o.Replicas)
+	o.MaxLag = or(o.MaxLag, 10*time.Second)
 	switch {
 	case o.MaxConns < 1 || o.MaxConns > maxConns:
 		return o, fmt.Errorf("Options.MaxConns must be 1 to %d", maxConns)
@@ -91,6 +105,10 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("Options.MaxBytes must be 1024 to %d", maxBytes)
 	case o.Timeout < time.Millisecond || o.Timeout > maxTimeout:
 		return o, fmt.Errorf("Options.Timeout must be 1ms to %s", maxTimeout)
+	case o.MaxLag < time.Second || o.MaxLag > maxMaxLag:
+		return o, fmt.Errorf("Options.MaxLag must be 1s to %s", maxMaxLag)
+	case len(o.Replicas) >= maxServers:
+		return o, fmt.Errorf("Options.Replicas must be less than %d", maxServers)
 	case len(o.Schemas) > maxSchemas:
 		return o, fmt.Errorf("Options.Schemas must not be more than %d", maxSchemas)
 	case o.Tenant != nil && waive.Has(o.Waive, waive.AnySQL):

@@ -39,7 +39,7 @@ var (
 // drivers above pgconn can fall back to the simple protocol, which takes more
 // than one statement.
 type pool struct {
-	config *pgconn.Config
+	config *connConfig
 	check  func(context.Context, *conn) error // of a new connection
 	slots  chan struct{}                      // one for each connection in use
 	over   chan struct{}                      // closed by close
@@ -68,7 +68,7 @@ type conn struct {
 	ownPrologue string // the same for statements of ours
 }
 
-func newPool(config *pgconn.Config, size int, check func(context.Context, *conn) error) *pool {
+func newPool(config *connConfig, size int, check func(context.Context, *conn) error) *pool {
 	p := &pool{config: config, check: check, slots: make(chan struct{}, size), over: make(chan struct{}), used: map[*conn]struct{}{}}
 	p.sweep = time.AfterFunc(idleLimit, p.expire)
 	return p
@@ -271,6 +271,15 @@ func (p *pool) expire() {
 		p.idle = p.idle[1:]
 	}
 	p.sweep.Reset(idleLimit)
+}
+
+// abandon makes all who wait for an answer stop.
+func (p *pool) abandon() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.used {
+		c.interrupt()
+	}
 }
 
 // drop ends the connections that nobody uses.

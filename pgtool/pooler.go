@@ -22,13 +22,17 @@ import (
 // connect makes a connection with the settings of a session as its start values,
 // or, where a pooler refuses these, without.
 func (p *pool) connect(ctx context.Context) (pg *pgconn.PgConn, lean bool, err error) {
+	config, err := p.config.fresh(ctx)
+	if err != nil {
+		return nil, false, err
+	}
 	if !p.lean.Load() {
-		pg, err = pgconn.ConnectConfig(ctx, p.config)
+		pg, err = pgconn.ConnectConfig(ctx, config)
 		if !refusesSettings(err) {
 			return pg, false, err
 		}
 	}
-	config := p.config.Copy()
+	config = config.Copy()
 	config.RuntimeParams = maps.Clone(config.RuntimeParams)
 	maps.DeleteFunc(config.RuntimeParams, func(name, _ string) bool { return !slices.Contains(poolerKnows, name) })
 	if pg, err = pgconn.ConnectConfig(ctx, config); err == nil {

@@ -28,6 +28,7 @@ type query struct {
 	sql      string
 	own      bool // it is a constant of ours, not a caller's text
 	anyone   bool // it shows no data, or nobody calls: no tenant
+	primary  bool // a replica cannot answer it
 	tenant   *binding
 	spoils   bool     // it may leave something in the session that DISCARD ALL does not
 	analyze  bool     // it may be EXPLAIN ANALYZE

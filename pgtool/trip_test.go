@@ -187,7 +187,7 @@ func TestLookupIsOurs(t *testing.T) {
 // TestGetEnds waits for a connection that does not come.
 func TestGetEnds(t *testing.T) {
 	t.Parallel()
-	p := newPool(&pgconn.Config{}, 1, nil)
+	p := newPool(&connConfig{Config: &pgconn.Config{}}, 1, nil)
 	p.slots <- struct{}{}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
