@@ -108,6 +108,22 @@ func TestReplica(t *testing.T) {
 	p := newPair(t)
 	db := p.open(t, func(o *pgtool.Options) { o.MaxLag = time.Second })
 	comesTo(t, db, onReplica)
+	u, err := url.Parse(p.standby.URL("postgres", "reads"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _ := url.Parse(p.primary.URL("postgres", "reads"))
+	for attrs, want := range map[string]string{"read-write": onPrimary, "read-only": onReplica} {
+		hosts := *u
+		if hosts.Host += "," + first.Host; attrs == "read-only" {
+			hosts.Host = first.Host + "," + u.Host
+		}
+		hosts.RawQuery += "&target_session_attrs=" + attrs
+		one := p.open(t, func(o *pgtool.Options) { o.URL, o.Replicas = redact.NewSecret(hosts.String()), nil })
+		if got := row(t, one, whichSQL); got != want {
+			t.Errorf("%s: got %s, want %s", attrs, got, want)
+		}
+	}
 	exec(t, p.follower, "SELECT pg_wal_replay_pause()")
 	exec(t, p.conn, "INSERT INTO t VALUES (2)")
 	comesTo(t, db, onPrimary)
