@@ -44,7 +44,7 @@ func newChoice(argument, description string, tools map[string]*Tool) (*Tool, err
 	if len(keys) == 0 || !toolName.MatchString(argument) {
 		return nil, errors.New("it needs tools, and the name of an argument")
 	}
-	if err := visible(strings.Join(keys, "")); err != nil {
+	if err := visible(description + strings.Join(keys, "")); err != nil {
 		return nil, err
 	}
 	first := tools[keys[0]]

@@ -107,8 +107,10 @@ func TestChoiceRefuses(t *testing.T) {
 		"a nil tool":       func() { mcpsec.Choice("database", "which", map[string]*mcpsec.Tool{"one": ok, "two": nil}) },
 		"a hidden name":    func() { mcpsec.Choice("database", "which", map[string]*mcpsec.Tool{"o\u200bne": ok}) },
 		"a taken argument": func() { mcpsec.Choice("id", "which", map[string]*mcpsec.Tool{"one": ok}) },
-		"another name":     func() { mcpsec.Choice("database", "which", map[string]*mcpsec.Tool{"one": ok, "two": ok.WithName("other")}) },
-		"another schema":   func() { mcpsec.Choice("database", "which", map[string]*mcpsec.Tool{"one": ok, "two": scoped("ask")}) },
+		"another name": func() {
+			mcpsec.Choice("database", "which", map[string]*mcpsec.Tool{"one": ok, "two": ok.WithName("other")})
+		},
+		"another schema": func() { mcpsec.Choice("database", "which", map[string]*mcpsec.Tool{"one": ok, "two": scoped("ask")}) },
 		"another effect": func() {
 			mcpsec.Choice("database", "which", map[string]*mcpsec.Tool{"one": ok, "two": asking("2", func(s *mcpsec.ToolSpec) { s.Effect = mcpsec.Write })})
 		},

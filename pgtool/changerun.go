@@ -86,10 +86,9 @@ const deferredSQL = "SET CONSTRAINTS ALL IMMEDIATE"
 // sendChange writes the first part of a transaction, which ends when its outcome
 // is known and nothing is committed.
 func (c *conn) sendChange(ch *change, most int) error {
-	for _, sql := range []string{"BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE", c.prologue, countsSQL} {
-		c.sendStatement(sql, nil)
-		c.sendExecute(0)
-	}
+	c.sendBegin("READ WRITE", c.prologue)
+	c.sendStatement(countsSQL, nil)
+	c.sendExecute(0)
 	c.sendBinding(ch.tenant)
 	c.sendStatement(ch.sql, ch.args)
 	c.pg.Frontend().SendDescribe(&pgproto3.Describe{ObjectType: 'P'})
@@ -132,10 +131,7 @@ func (c *conn) runChange(ch *change, q *query, most int) (*outcome, error) {
 
 func (c *conn) readChange(ch *change, q *query, most int) (*outcome, error) {
 	o, before := &outcome{}, &outcome{}
-	if err := c.done("BEGIN"); err != nil {
-		return nil, err
-	}
-	if err := c.limited(); err != nil {
+	if err := c.begun(); err != nil {
 		return nil, err
 	}
 	if err := c.readCounts(before); err != nil {

@@ -184,12 +184,40 @@ func (c *conn) reset() bool {
 	return err == nil && status == idleStatus && c.limit(0) == nil
 }
 
+// sendBegin writes the start of a transaction. Where the session is shared, what
+// others may have left in it does not count.
+func (c *conn) sendBegin(mode, prologue string) {
+	c.sendStatement("BEGIN ISOLATION LEVEL READ COMMITTED, "+mode, nil)
+	c.sendExecute(0)
+	if c.shared {
+		c.sendStatement("RESET ALL", nil)
+		c.sendExecute(0)
+	}
+	c.sendStatement(prologue, nil)
+	c.sendExecute(0)
+}
+
+// begun reads the answers to sendBegin.
+func (c *conn) begun() error {
+	err := c.done("BEGIN")
+	if err == nil && c.shared {
+		err = c.done("RESET")
+	}
+	if err == nil {
+		err = c.limited()
+	}
+	return err
+}
+
 // limited reads the answer to the prologue. Where the session is shared it must be
 // the same every time: those are the settings that are in force.
 func (c *conn) limited() error {
 	values, err := c.row("SELECT 1")
 	if err != nil || !c.shared {
 		return err
+	}
+	if len(values) == 0 {
+		return errProtocol
 	}
 	row := bytes.Join(values[1:], []byte{0}) // search_path, the first, is one of two
 	if c.inForce == nil {

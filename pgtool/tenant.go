@@ -68,18 +68,17 @@ func (t Tenant) check(login string) error {
 // and no list of sessions shows.
 type binding struct {
 	args   [][]byte // names and values; the role, with which rights go, is last
-	role   bool
-	mark   string // tells one tenant from another
+	mark   string   // tells one tenant from another
 	values []string
 }
 
 func (t Tenant) bind() *binding {
 	names := slices.Sorted(maps.Keys(t.Settings))
-	b := &binding{role: t.Role != ""}
+	b := &binding{}
 	for _, n := range names {
 		b.values = append(b.values, t.Settings[n])
 	}
-	if b.role {
+	if t.Role != "" {
 		names, b.values = append(names, "role"), append(b.values, t.Role)
 	}
 	b.args = [][]byte{textArray(names), textArray(b.values)}
@@ -165,10 +164,8 @@ func (c *conn) sendBinding(b *binding) {
 	}
 	c.sendStatement(bindSQL, b.args)
 	c.sendExecute(0)
-	if b.role {
-		c.sendStatement(fitSQL, nil)
-		c.sendExecute(0)
-	}
+	c.sendStatement(fitSQL, nil)
+	c.sendExecute(0)
 }
 
 // bound reads the answers to sendBinding.
@@ -177,7 +174,7 @@ func (c *conn) bound(b *binding) error {
 		return nil
 	}
 	err := c.done("SELECT 1")
-	if err == nil && b.role {
+	if err == nil {
 		err = c.done("SELECT 1")
 	}
 	if reported := reportedBy(err); reported != nil {

@@ -66,14 +66,11 @@ var errProtocol = errors.New("unexpected answer of the server")
 // the server takes no second one, and has no name, so that it is gone with the
 // next.
 func (c *conn) send(q *query) error {
-	c.sendStatement("BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY", nil)
-	c.sendExecute(0)
 	if q.own {
-		c.sendStatement(c.ownPrologue, nil)
+		c.sendBegin("READ ONLY", c.ownPrologue)
 	} else {
-		c.sendStatement(c.prologue, nil)
+		c.sendBegin("READ ONLY", c.prologue)
 	}
-	c.sendExecute(0)
 	c.sendBinding(q.tenant)
 	if q.before != "" {
 		c.sendStatement(q.before, q.with)
@@ -184,10 +181,7 @@ func (c *conn) run(q *query) (*result, error) {
 		return nil, err
 	}
 	r := &result{}
-	err := c.done("BEGIN")
-	if err == nil {
-		err = c.limited()
-	}
+	err := c.begun()
 	if err == nil {
 		err = c.bound(q.tenant)
 	}

@@ -258,10 +258,10 @@ func TestPoolerSharesTraces(t *testing.T) {
 	c := foreign(t, p, x)
 	for _, dirt := range []string{
 		"SET search_path = evil, pg_catalog", "SET ROLE " + x.bob, "SET default_transaction_read_only = off", "SET statement_timeout = 0",
-		"SET standard_conforming_strings = off", "SET bytea_output = 'escape'", "SET row_security = off", "SET DateStyle = 'SQL, DMY'",
+		"SET standard_conforming_strings = off", "SET bytea_output = 'escape'", "SET row_security = off", "SET app.extra = 'dirt'", "SET transform_null_equals = on", "SET DateStyle = 'SQL, DMY'",
 	} {
 		exec(t, c, dirt)
-		if got := row(t, db, `SELECT current_user, '2024-02-03'::date, '\x41'::bytea, '\', ''''`); got != `["`+x.name+`","2024-02-03","QQ==","\\","'"]` {
+		if got := row(t, db, `SELECT t.extra(), (x = NULL) IS NULL, current_user, '2024-02-03'::date, '\x41'::bytea, '\', '''' FROM (SELECT NULL::int) AS y(x)`); got != `["",true,"`+x.name+`","2024-02-03","QQ==","\\","'"]` {
 			t.Errorf("after %s: %s", dirt, got)
 		}
 		if _, err := db.ReadOnly(t.Context(), "SELECT count(*) FROM evil.notes"); err == nil {

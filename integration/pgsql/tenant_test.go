@@ -211,6 +211,24 @@ func TestTenantLeavesNoTrace(t *testing.T) {
 	all.Wait()
 }
 
+// TestTenantValues has values that are written as others in an array, or as SQL.
+func TestTenantValues(t *testing.T) {
+	t.Parallel()
+	x := newTenancy(t, nil)
+	var value string
+	db := x.open(t, func(o *pgtool.Options) {
+		o.Tenant = func(context.Context, mcpsec.Principal) (pgtool.Tenant, error) {
+			return pgtool.Tenant{Settings: map[string]string{"app.extra": value}}, nil
+		}
+	})
+	cs, _ := serveAs(t, "ada", nil, pgtool.ReadTools(db)...)
+	for _, value = range []string{`x","y`, `\`, `\"`, "NULL", "null", "{}", "{a,b}", " x ", "'; DROP TABLE t.notes; --", "$1", "ü€", strings.Repeat("x", 1024)} {
+		if got := query(t, cs, "SELECT t.extra() = $1", value); !strings.Contains(got, "[[true]]") {
+			t.Errorf("%s: %s", value, got)
+		}
+	}
+}
+
 // TestTenantCannotBeChanged tries from within a statement.
 func TestTenantCannotBeChanged(t *testing.T) {
 	t.Parallel()

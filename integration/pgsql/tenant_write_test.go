@@ -179,6 +179,13 @@ func TestTenantRoles(t *testing.T) {
 	if got := query(t, cs, "SELECT body FROM t.private"); !strings.Contains(got, "private of ada") {
 		t.Error(got)
 	}
+	bySettings := x.open(t, nil)
+	cs, _ = serveAs(t, "ada", nil, pgtool.ReadTools(bySettings)...)
+	exec(t, x.conn, "ALTER ROLE "+x.name+" BYPASSRLS")
+	if got := query(t, cs, "SELECT body FROM t.notes"); !strings.Contains(got, "does not accept whose data") {
+		t.Errorf("policies do not hold: %s", got)
+	}
+	exec(t, x.conn, "ALTER ROLE "+x.name+" NOBYPASSRLS")
 	exec(t, x.conn, "ALTER ROLE "+x.name+" INHERIT")
 	if version := postgres.Server(t).Version(); version >= 16 { // where it is of the grant
 		exec(t, x.conn, "GRANT "+ada+" TO "+x.name+" WITH INHERIT TRUE")
