@@ -209,16 +209,25 @@ func TestReplicaFreezes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		u.Host, o.Timeout = f.address, time.Minute
+		u.Host, o.Timeout = f.address, 5*time.Minute
 		o.Replicas[0] = redact.NewSecret(u.String())
 	})
 	comesTo(t, db, onReplica)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // less than Timeout
+	defer cancel()
+	done := make(chan error)
+	go func() {
+		_, err := db.ReadOnly(ctx, "SELECT count(*) FROM generate_series(1, 3000) a, generate_series(1, 3000) b")
+		done <- err
+	}()
+	until(t, p.follower, running, "%3000%")
 	f.frozen.Lock()
 	defer f.frozen.Unlock()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // less than Timeout
-	defer cancel()
-	if a, err := db.ReadOnly(ctx, whichSQL); err != nil || a.Len() != 1 {
+	if err := <-done; err != nil {
 		t.Errorf("a call was lost: %v", err)
+	}
+	if a, err := db.ReadOnly(ctx, whichSQL); err != nil || a.Len() != 1 {
+		t.Errorf("the next call was lost: %v", err)
 	}
 }
 
