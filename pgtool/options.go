@@ -54,7 +54,7 @@ type Options struct {
 	Tenant func(context.Context, mcpsec.Principal) (Tenant, error)
 	// Password returns the password of the role for each new connection, where it
 	// is a token that expires, as of IAM: the URLs have none then. The function
-	// caches; it has 10 seconds, and must be safe for concurrent use. What an error
+	// caches; it has 10 seconds by its context, and must be safe for concurrent use. What an error
 	// of it says is not passed on. Defaults to the password in the URL.
 	Password func(context.Context) (mcpsec.Secret, error)
 	// Replicas are URLs of up to 15 servers that replicate the one of URL, with the

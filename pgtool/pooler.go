@@ -212,8 +212,11 @@ func (c *conn) begun() error {
 // limited reads the answer to the prologue. Where the session is shared it must be
 // the same every time: those are the settings that are in force.
 func (c *conn) limited() error {
+	if !c.shared {
+		return c.done("SELECT 1")
+	}
 	values, err := c.row("SELECT 1")
-	if err != nil || !c.shared {
+	if err != nil {
 		return err
 	}
 	if len(values) == 0 {

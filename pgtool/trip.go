@@ -131,12 +131,14 @@ func (c *conn) receive() (pgproto3.BackendMessage, error) {
 
 // done reads the answer to a statement of ours, up to its tag.
 func (c *conn) done(tag string) error {
-	_, err := c.row(tag)
+	_, err := c.answer(tag, false)
 	return err
 }
 
 // row is done for a statement of one row, which it returns.
-func (c *conn) row(tag string) (values [][]byte, err error) {
+func (c *conn) row(tag string) (values [][]byte, err error) { return c.answer(tag, true) }
+
+func (c *conn) answer(tag string, keep bool) (values [][]byte, err error) {
 	for {
 		m, err := c.receive()
 		if err != nil {
@@ -145,6 +147,9 @@ func (c *conn) row(tag string) (values [][]byte, err error) {
 		switch m := m.(type) {
 		case *pgproto3.ParseComplete, *pgproto3.BindComplete:
 		case *pgproto3.DataRow:
+			if !keep {
+				continue
+			}
 			values = make([][]byte, len(m.Values))
 			for i, v := range m.Values {
 				values[i] = bytes.Clone(v)
