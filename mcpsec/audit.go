@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"reflect"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -234,6 +235,9 @@ const maxLoggedValue = 200
 // shape tells the arguments that were given by name, kind and size, as in
 // "id=string/36 limit=int lines=list/2".
 func (o *operation) shape(in any, s *Server) string {
+	if c, ok := in.(chosen); ok {
+		return strings.TrimSuffix(c.named+" "+c.tool.shape(c.in, s), " ")
+	}
 	v := reflect.ValueOf(in).Elem()
 	b := make([]byte, 0, 128)
 	for _, f := range o.logged {

@@ -229,7 +229,11 @@ func (r *run) decide(ctx context.Context, raw json.RawMessage) (in any, f *failu
 		return nil, badArguments(err)
 	}
 	r.setShape(r.op.shape(in, r.server))
-	if missing := r.op.lacks(r.call.Principal); missing != nil {
+	missing := r.op.lacks(r.call.Principal)
+	if c, ok := in.(chosen); ok && missing == nil {
+		missing = c.tool.lacks(r.call.Principal)
+	}
+	if missing != nil {
 		return nil, missingScopes(missing)
 	}
 	yes, f := r.answer(ctx, raw)

@@ -22,6 +22,7 @@ type change struct {
 	detail    string // for a person: what is set, and where
 	title     string // of a named statement, which stands in for these
 	expect    *int   // rows
+	tenant    *binding
 }
 
 // denied is the refusal of what the operator has not listed.

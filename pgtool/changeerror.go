@@ -14,7 +14,8 @@ func changeError(ctx context.Context, err error) error {
 	if errors.As(err, &unknown) {
 		return &mcpsec.Error{Message: "the connection was lost while the change was made final, and whether it took effect is not known: read the rows before you do anything else", Err: unknown.cause}
 	}
-	if reported := reportedBy(err); reported != nil {
+	var tenant *tenantError
+	if reported := reportedBy(err); reported != nil && !errors.As(err, &tenant) {
 		copied := *reported
 		copied.Position = 0 // in a statement that the model has not seen
 		text := stateText(&copied)

@@ -43,6 +43,7 @@ type outcome struct {
 	tables   []counts
 	xid      string // empty if the transaction has written nothing
 	epoch    string
+	tenant   string // the mark of whose data it is
 }
 
 // alone reports whether the change touched only what its own count says.
@@ -69,7 +70,7 @@ func (o *outcome) does() string {
 }
 
 // digest is what must be the same when a person has said yes.
-func (o *outcome) digest() string { return strconv.Itoa(o.affected) + " " + o.does() }
+func (o *outcome) digest() string { return strconv.Itoa(o.affected) + " " + o.does() + " " + o.tenant }
 
 func reportedBy(err error) *pgconn.PgError {
 	var reported *pgconn.PgError
@@ -85,10 +86,10 @@ const deferredSQL = "SET CONSTRAINTS ALL IMMEDIATE"
 // sendChange writes the first part of a transaction, which ends when its outcome
 // is known and nothing is committed.
 func (c *conn) sendChange(ch *change, most int) error {
-	for _, sql := range []string{"BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE", c.prologue, countsSQL} {
-		c.sendStatement(sql, nil)
-		c.sendExecute(0)
-	}
+	c.sendBegin("READ WRITE", c.prologue)
+	c.sendStatement(countsSQL, nil)
+	c.sendExecute(0)
+	c.sendBinding(ch.tenant)
 	c.sendStatement(ch.sql, ch.args)
 	c.pg.Frontend().SendDescribe(&pgproto3.Describe{ObjectType: 'P'})
 	if ch.returning {
@@ -96,13 +97,13 @@ func (c *conn) sendChange(ch *change, most int) error {
 	} else {
 		c.sendExecute(0)
 	}
-	for _, sql := range []string{deferredSQL, countsSQL} {
-		c.sendStatement(sql, nil)
-		c.sendExecute(0)
-	}
-	fe := c.pg.Frontend()
-	fe.SendSync(&pgproto3.Sync{})
-	if err := fe.Flush(); err != nil {
+	c.sendStatement(deferredSQL, nil)
+	c.sendExecute(0)
+	c.sendStillBound(ch.tenant)
+	c.sendStatement(countsSQL, nil)
+	c.sendExecute(0)
+	c.sync()
+	if err := c.pg.Frontend().Flush(); err != nil {
 		return fmt.Errorf("sending the statement: %w", err)
 	}
 	return nil
@@ -114,7 +115,7 @@ func (c *conn) runChange(ch *change, q *query, most int) (*outcome, error) {
 	if err := c.sendChange(ch, most); err != nil {
 		return nil, err
 	}
-	o, err := c.readChange(q, most)
+	o, err := c.readChange(ch, q, most)
 	if err != nil && (reportedBy(err) == nil || fatal(reportedBy(err))) {
 		return nil, err
 	}
@@ -128,15 +129,15 @@ func (c *conn) runChange(ch *change, q *query, most int) (*outcome, error) {
 	return o, err
 }
 
-func (c *conn) readChange(q *query, most int) (*outcome, error) {
+func (c *conn) readChange(ch *change, q *query, most int) (*outcome, error) {
 	o, before := &outcome{}, &outcome{}
-	if err := c.done("BEGIN"); err != nil {
-		return nil, err
-	}
-	if err := c.done("SELECT 1"); err != nil {
+	if err := c.begun(); err != nil {
 		return nil, err
 	}
 	if err := c.readCounts(before); err != nil {
+		return nil, err
+	}
+	if err := c.bound(ch.tenant); err != nil {
 		return nil, err
 	}
 	if err := c.readAffected(o, q, most); err != nil {
@@ -145,10 +146,16 @@ func (c *conn) readChange(q *query, most int) (*outcome, error) {
 	if err := c.done("SET CONSTRAINTS"); err != nil {
 		return nil, err
 	}
+	if err := c.stillBound(ch.tenant); err != nil {
+		return nil, err
+	}
 	if err := c.readCounts(o); err != nil {
 		return nil, err
 	}
 	o.subtract(before.tables)
+	if ch.tenant != nil {
+		o.tenant = ch.tenant.mark
+	}
 	return o, nil
 }
 

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgproto3"
 )
 
 const (
@@ -22,12 +20,11 @@ func (c *conn) finishBy(tag string) error {
 	}
 	c.sendStatement(tag, nil)
 	c.sendExecute(0)
-	fe := c.pg.Frontend()
-	fe.SendSync(&pgproto3.Sync{})
-	c.sendStatement("DISCARD ALL", nil)
-	c.sendExecute(0)
-	fe.SendSync(&pgproto3.Sync{})
-	if err := fe.Flush(); err != nil {
+	if !c.shared {
+		c.sync() // where a pooler would give the session away
+	}
+	c.sendReset()
+	if err := c.pg.Frontend().Flush(); err != nil {
 		return fmt.Errorf("ending the transaction: %w", err)
 	}
 	return c.done(tag)
@@ -39,14 +36,12 @@ func (c *conn) rest() bool {
 	if c.limit(settleLimit) != nil {
 		return false
 	}
-	if status, err := c.ready(); err != nil || status != idleStatus {
-		return false
+	if !c.shared {
+		if status, err := c.ready(); err != nil || status != idleStatus {
+			return false
+		}
 	}
-	if c.done("DISCARD ALL") != nil {
-		return false
-	}
-	status, err := c.ready()
-	return err == nil && status == idleStatus && c.limit(0) == nil
+	return c.reset()
 }
 
 // settleChange gives the connection back after the end of its transaction.
@@ -71,6 +66,17 @@ var errUndone = errors.New("rolled back")
 // transact runs a change and commits it if the verdict is nil. With an error
 // nothing has changed, unless it is an *unknownError.
 func (w *Writer) transact(ctx context.Context, ch *change, judge verdict) (*outcome, error) {
+	tenant, err := w.db.tenant(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ch.tenant = tenant
+	o, err := w.transactBound(ctx, ch, judge)
+	tenant.hide(reportedBy(err))
+	return o, err
+}
+
+func (w *Writer) transactBound(ctx context.Context, ch *change, judge verdict) (*outcome, error) {
 	p := w.db.pool
 	c, err := p.get(ctx)
 	switch {
@@ -124,7 +130,7 @@ func (w *Writer) judged(c *conn, judge verdict, o *outcome) error {
 }
 
 func lost(err error) error {
-	if reportedBy(err) != nil {
+	if reportedBy(err) != nil || err == error(errStrayed) {
 		return err
 	}
 	return &lostError{err}
@@ -195,7 +201,7 @@ func (w *Writer) resolve(ctx context.Context, o *outcome, cause error) error {
 
 // status returns the state of the transaction, or "" if it cannot be had now.
 func (w *Writer) status(ctx context.Context, o *outcome) (status string, same bool) {
-	r, err := w.db.query(ctx, &query{sql: statusSQL, own: true, args: [][]byte{[]byte(o.xid)}, maxRows: 1, maxBytes: 4 << 10})
+	r, err := w.db.query(ctx, &query{sql: statusSQL, own: true, anyone: true, args: [][]byte{[]byte(o.xid)}, maxRows: 1, maxBytes: 4 << 10})
 	if err != nil {
 		return "", false
 	}

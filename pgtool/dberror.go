@@ -18,11 +18,14 @@ import (
 // a cause for the log.
 func modelError(err error) error {
 	var reported *pgconn.PgError
+	var tenant *tenantError
 	var lost *lostError
 	var large *pgproto3.ExceededMaxBodyLenErr
 	switch {
 	case errors.As(err, &reported) && heldTooMuch(reported):
 		return &mcpsec.Error{Message: heldText, Err: errors.New(logText(reported))}
+	case errors.As(err, &tenant):
+		return &mcpsec.Error{Message: "not allowed: the database does not accept whose data this call may use", Rule: "tenant", Err: errors.New(tenant.Error())}
 	case errors.As(err, &reported):
 		return &mcpsec.Error{Message: stateText(reported), Err: errors.New(logText(reported))}
 	case errors.Is(err, errClosed):
@@ -43,6 +46,11 @@ func heldTooMuch(e *pgconn.PgError) bool {
 
 var heldText = fmt.Sprintf("aggregates, arrays and recursion of this statement hold more than %d MB: gather fewer or smaller values, "+
 	"json_agg instead of jsonb_agg, or sum or count them", sqlcatalog.MaxHeld>>20)
+
+func tooLarge(err error) bool {
+	var large *pgproto3.ExceededMaxBodyLenErr
+	return errors.As(err, &large)
+}
 
 func stateText(e *pgconn.PgError) string {
 	var parts []string

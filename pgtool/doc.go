@@ -116,7 +116,47 @@
 // COMMIT the server is asked on another one; only if that is in vain, or the server
 // has been restarted since, it says that nobody knows.
 //
+// # Tenants
+//
+// One server can work for many, who must not see each other's rows. Options.Tenant
+// says whose data a call may use, and the database enforces it:
+//
+//	Tenant: func(ctx context.Context, p mcpsec.Principal) (pgtool.Tenant, error) {
+//		id, err := customerOf(p.ID)
+//		return pgtool.Tenant{Settings: map[string]string{"app.tenant": id}}, err
+//	}
+//
+//	CREATE POLICY tenant ON shop.orders USING (customer = current_setting('app.tenant')::bigint)
+//
+// The settings, and a Role if there is one, hold for one transaction, are sent as
+// parameters and are looked at again after the statement. No statement that the gate
+// lets through can change them. Outside of a call, after an error, and with an empty
+// value nothing is sent. What a person has said yes to for one tenant is nothing for
+// another. Open looks at all roles that the one that logs in can become: each must be
+// as fit as itself, and none may be inherited.
+//
+// # Servers
+//
+// A [Set] puts several databases behind one set of tools, whose argument database is
+// one of the operator's names. Options.Scopes say who may use which. Options.Replicas
+// take the statements of callers off the primary. Several hosts in a URL are tried in
+// order; what a call was told when its server went away is true, and the next call
+// goes to the next server. Options.Password is for tokens that expire.
+//
+// Behind a pooler such as PgBouncer, in transaction or session mode, every
+// transaction makes all its settings for itself, and what it leaves in the session is
+// undone before others get it. Start values that the pooler does not take are not
+// needed. The pooler must log in to the server as the role itself: two roles of
+// clients must not become one of the server's. Its pool should have as many sessions
+// as Options.MaxConns. insecure.AnySQL, imagined indexes and pool_mode = statement are
+// refused there.
+//
 // # What it does not protect
+//
+// Statistics, plans, sizes and counts of rows in the catalog are of whole tables, of
+// all tenants: offer tenants no [InspectTools]. Whoever writes a policy decides what a
+// tenant is; tables without one show all rows. A function in Options.Allow can change
+// the tenant and set it back, or carry rows from one call to the next.
 //
 // Triggers, defaults and foreign keys of the tables do what their owner has written.
 // The counts name the tables that they touch, listed or not, and do not see what
@@ -150,6 +190,7 @@
 // temp_file_limit of the role allows, which [SetupSQL] sets: without it, what the
 // disk has. Some of PostgreSQL's own functions, such as xpath, do not look for a
 // cancel and run on after the call has ended. Only the role's CONNECTION LIMIT
-// bounds how many. Poolers in transaction mode are not supported: there a session
-// belongs to nobody, and cannot be reset.
+// bounds how many. A pooler that shows the server's own process, as none that is known
+// does, and takes the settings of a session, is not noticed. Between a pooler and its
+// server TLS is the pooler's business.
 package pgtool

@@ -70,6 +70,9 @@ func (db *DB) explain(ctx context.Context, in explainIn, analyze bool) (explainO
 		return explainOut{}, err
 	}
 	a, err := db.readOnly(ctx, q)
+	if err == errShared {
+		return explainOut{}, &mcpsec.Error{Message: "indexes cannot be imagined here: a pooler shares the session, which would keep them"}
+	}
 	if err != nil {
 		return explainOut{}, err
 	}

@@ -90,13 +90,17 @@ func (db *DB) take(q *query, v sentence) error {
 	q.sql, q.spoils = v.sql, q.spoils || v.spoils
 	q.runs, q.spills, q.sorts = v.runs, v.spills, v.sorts
 	if v.noHash && q.before == "" {
-		q.before = "SELECT set_config('enable_hashagg', 'off', true)"
+		q.before = sortsOnly
 	}
 	if v.guard != nil {
 		q.guard = append(v.guard[:3:3], db.maskGuard)
 	}
 	return nil
 }
+
+// sortsOnly goes before a statement that is to be planned without hash tables, for
+// its transaction.
+const sortsOnly = "SELECT pg_catalog.set_config('enable_hashagg', 'off', true)"
 
 func sentenceFor(r request, s *sqlcatalog.Snapshot) sentence {
 	st, err := sqlgate.Check(r.sql, sqlgate.Options{AllowExplainAnalyze: r.analyze})
@@ -173,7 +177,7 @@ func (db *DB) current(ctx context.Context) (*judge, error) {
 
 // look returns j, or a new judge if the catalog is not what it was.
 func (db *DB) look(ctx context.Context, j *judge) (*judge, error) {
-	r, err := db.query(ctx, &query{sql: sqlcatalog.StampSQL, own: true, maxRows: 1, maxBytes: 10_000})
+	r, err := db.query(ctx, &query{sql: sqlcatalog.StampSQL, own: true, anyone: true, maxRows: 1, maxBytes: 10_000})
 	if err != nil {
 		return nil, fmt.Errorf("looking whether the catalog has changed: %w", err)
 	}
@@ -199,7 +203,7 @@ func (db *DB) look(ctx context.Context, j *judge) (*judge, error) {
 var errManyObjects = errors.New("the database has too many objects to keep the verdicts on them")
 
 func (db *DB) load(ctx context.Context) (*sqlcatalog.Snapshot, error) {
-	q := &query{sql: sqlcatalog.SQL, own: true, maxRows: maxObjects, maxBytes: 200 * maxObjects}
+	q := &query{sql: sqlcatalog.SQL, own: true, anyone: true, maxRows: maxObjects, maxBytes: 200 * maxObjects}
 	if len(db.o.Mask) > 0 {
 		q.sql = sqlcatalog.MaskSQL
 		q.args, _ = db.o.maskPatterns()

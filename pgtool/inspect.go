@@ -148,7 +148,7 @@ func (db *DB) facts(ctx context.Context, sql string, limit int, args ...any) (ro
 	if err != nil {
 		return nil, false, err
 	}
-	r, err := db.query(ctx, &query{sql: sql, own: true, args: texts, maxRows: limit, maxBytes: maxCheckBytes})
+	r, err := db.query(ctx, &query{sql: sql, own: true, primary: true, args: texts, maxRows: limit, maxBytes: maxCheckBytes})
 	if err != nil {
 		return nil, false, err
 	}
@@ -188,7 +188,8 @@ func cut(s string, n int) string {
 // unseen says why a check could not look, or "" if it could.
 func unseen(err error) string {
 	var reported *pgconn.PgError
-	if !errors.As(err, &reported) || fatal(reported) {
+	var tenant *tenantError
+	if !errors.As(err, &reported) || fatal(reported) || errors.As(err, &tenant) {
 		return ""
 	}
 	switch reported.Code {

@@ -17,6 +17,7 @@ import (
 	"github.com/mcpsec/mcpsec-go/internal/sqllex"
 	"github.com/mcpsec/mcpsec-go/internal/waive"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
 // A Mask says what a caller sees of a column in Options.Mask. Everything in a
@@ -156,10 +157,6 @@ func (o Options) hashKey(settings map[string]string) {
 		return
 	}
 	key := []byte(o.MaskKey.Reveal())
-	if len(key) == 0 {
-		key = make([]byte, sha256.Size)
-		_, _ = rand.Read(key) // never fails
-	}
 	if len(key) > sha256.BlockSize {
 		sum := sha256.Sum256(key)
 		key = sum[:]
@@ -172,6 +169,13 @@ func (o Options) hashKey(settings map[string]string) {
 		}
 		settings[name] = hex.EncodeToString(block)
 	}
+}
+
+// newKey draws a key, for all servers of a DB.
+func newKey() mcpsec.Secret {
+	key := make([]byte, sha256.Size)
+	_, _ = rand.Read(key) // never fails
+	return redact.NewSecret(hex.EncodeToString(key))
 }
 
 // mask completes q, whose text the operator has written, if there are masks.

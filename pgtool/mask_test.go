@@ -35,8 +35,17 @@ func TestHashKey(t *testing.T) {
 		}
 	}
 	a, b, none := map[string]string{}, map[string]string{}, map[string]string{}
-	Options{Mask: map[string]Mask{"*.a": Hashed}}.hashKey(a)
-	Options{Mask: map[string]Mask{"*.a": Hashed}}.hashKey(b)
+	for _, settings := range []map[string]string{a, b} {
+		o, err := Options{URL: redact.NewSecret("postgres://u@h/d"), Mask: map[string]Mask{"*.a": Hashed}}.withDefaults()
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.hashKey(settings)
+		same := map[string]string{}
+		if o.hashKey(same); same[sqlcatalog.InnerKey] != settings[sqlcatalog.InnerKey] {
+			t.Error("a replica gets another key")
+		}
+	}
 	Options{Mask: map[string]Mask{"*.a": Hidden}}.hashKey(none)
 	if a[sqlcatalog.InnerKey] == b[sqlcatalog.InnerKey] || len(a[sqlcatalog.InnerKey]) != 128 || len(none) != 0 {
 		t.Errorf("keys that are drawn: %v, %v, %v", a, b, none)

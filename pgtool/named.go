@@ -121,6 +121,7 @@ func fillSpec(spec, base mcpsec.ToolSpec) mcpsec.ToolSpec {
 		spec.MaxResult = base.MaxResult
 	}
 	spec.Waive = slices.Concat(spec.Waive, base.Waive)
+	spec.Scopes = slices.Concat(spec.Scopes, base.Scopes)
 	return spec
 }
 

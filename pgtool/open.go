@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/mcpsec/mcpsec-go/internal/waive"
+	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
 // A DB is a PostgreSQL database to read from. It is safe for concurrent use.
@@ -20,6 +22,9 @@ type DB struct {
 	o     Options
 	pool  *pool
 	types types
+	login string // the role that logs in
+
+	replicas *replicas // nil without
 
 	gate      gate
 	plans     plans
@@ -37,29 +42,63 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pgtool: %w", err)
 	}
-	config, err := parseURL(o.URL.Reveal(), o.Waive)
+	config, err := o.config(o.URL)
 	if err != nil {
 		return nil, fmt.Errorf("pgtool: %w", err)
 	}
-	o.startup(config)
-	o.hashKey(config.RuntimeParams)
-	db := &DB{o: o, maskGuard: o.guardPatterns(), gate: gate{turn: make(chan struct{}, 1)}}
+	db := &DB{o: o, login: config.User, maskGuard: o.guardPatterns(), gate: gate{turn: make(chan struct{}, 1)}}
 	db.pool = newPool(config, o.MaxConns, db.checkConn)
-	if err := db.start(ctx, config); err != nil {
+	err = db.start(ctx, config.Config)
+	if err == nil {
+		err = db.openReplicas(ctx)
+	}
+	if err != nil {
 		db.Close()
 		return nil, fmt.Errorf("pgtool: %w", err)
 	}
 	return db, nil
 }
 
-// checkConn refuses a new connection that is not as the first one was.
-func (db *DB) checkConn(ctx context.Context, c *conn) error {
-	c.prologue = prologue(db.o.limits(db.o.searchPath()), c.version())
-	c.ownPrologue = prologue(db.o.limits(ownSearchPath), c.version())
-	if err := checkSession(c); err != nil || !db.vetted.Load() {
-		return err
+// A connConfig is how to connect to a server.
+type connConfig struct {
+	*pgconn.Config
+	password func(context.Context) (mcpsec.Secret, error) // nil if the URL has it
+}
+
+// config reads a URL.
+func (o Options) config(url mcpsec.Secret) (*connConfig, error) {
+	c, err := parseURL(url.Reveal(), o.Waive)
+	if err != nil {
+		return nil, err
 	}
-	return c.checkRole(ctx)
+	if o.Password != nil && c.Password != "" {
+		return nil, errors.New("Options.URL has a password, and Options.Password is there: one of the two is enough")
+	}
+	o.startup(c)
+	return &connConfig{c, o.Password}, nil
+}
+
+// passwordLimit is how long Options.Password may take.
+const passwordLimit = 10 * time.Second
+
+// errPassword stands for what Options.Password has returned: that may quote what
+// must not be quoted.
+var errPassword = errors.New("Options.Password has returned no password in time")
+
+// fresh returns the settings for one more connection.
+func (c *connConfig) fresh(ctx context.Context) (*pgconn.Config, error) {
+	config := c.Copy()
+	if c.password == nil {
+		return config, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, passwordLimit)
+	defer cancel()
+	secret, err := c.password(ctx)
+	if err != nil || secret.IsZero() {
+		return nil, errPassword
+	}
+	config.Password = secret.Reveal()
+	return config, nil
 }
 
 // start makes the first trips: what is wrong shows now and not at a call.
@@ -88,11 +127,22 @@ func (db *DB) start(ctx context.Context, c *pgconn.Config) error {
 
 // Close ends all connections. It cancels statements that run and waits for
 // them. Further calls do nothing.
-func (db *DB) Close() { db.pool.close() }
+func (db *DB) Close() {
+	db.replicas.close()
+	db.pool.close()
+}
 
 // query runs one query under the limits of the Options.
 func (db *DB) query(ctx context.Context, q *query) (*result, error) {
-	r, err := db.pool.query(ctx, q, db.o.Timeout+grace+time.Second)
+	if !q.anyone {
+		b, err := db.tenant(ctx)
+		if err != nil {
+			return nil, err
+		}
+		q.tenant = b
+	}
+	r, err := db.ask(ctx, q)
+	q.tenant.hide(reportedBy(err))
 	if err == errStale {
 		db.gate.stale.Store(true)
 	}
@@ -109,13 +159,15 @@ func startText(err error) string {
 	switch {
 	case errors.As(err, &reported):
 		return startSQLState(reported.Code)
+	case errors.Is(err, errPassword):
+		return errPassword.Error()
 	case errors.As(err, &host):
 		return "the server's certificate is not for the host that Options.URL names"
 	case errors.As(err, &cert):
 		return "the server's certificate is not signed by a known authority, or not valid now; sslrootcert in Options.URL names the authority's certificate"
 	case errors.As(err, &dns):
 		return "the host that Options.URL names is not known"
-	case errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err):
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || pgconn.Timeout(err):
 		return "the server does not answer in time"
 	}
 	var session *sessionError

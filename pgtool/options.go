@@ -1,6 +1,7 @@
 package pgtool
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/mcpsec/mcpsec-go/internal/waive"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -58,6 +60,28 @@ type Options struct {
 	// a value has the same digest in every DB, and for as long as it is kept.
 	// Defaults to a key that Open draws.
 	MaskKey mcpsec.Secret
+	// Tenant says whose data the transactions of a call may use. It is called for
+	// each of them, with the caller, and what it returns is set for that transaction
+	// only, before the statement, which cannot change it: policies and grants of the
+	// database enforce it. Without a call, and after an error, nothing is sent. It
+	// must be safe for concurrent use. Defaults to nil: all callers are one.
+	Tenant func(context.Context, mcpsec.Principal) (Tenant, error)
+	// Password returns the password of the role for each new connection, where it
+	// is a token that expires, as of IAM: the URLs have none then. The function
+	// caches; it has 10 seconds by its context, and must be safe for concurrent use. What an error
+	// of it says is not passed on. Defaults to the password in the URL.
+	Password func(context.Context) (mcpsec.Secret, error)
+	// Replicas are URLs of up to 15 servers that replicate the one of URL, with the
+	// same role. Statements of callers go to one that is up and does not lag by
+	// more than MaxLag, and else to the primary; one that was not answered is sent
+	// once more, to another server. Each server gets MaxConns connections and one
+	// more, which looks at it every second. Defaults to none.
+	Replicas []mcpsec.Secret
+	// MaxLag is how far a replica may be behind. Defaults to 10 seconds.
+	MaxLag time.Duration
+	// Scopes are what a caller needs for the tools and resources of this database,
+	// all of them. Defaults to none.
+	Scopes []string
 	// Waive switches protections off: insecure.PlaintextDatabase,
 	// insecure.OverprivilegedRole and insecure.AnySQL apply here, others go on
 	// to the tools.
@@ -85,6 +109,11 @@ func (o Options) withDefaults() (Options, error) {
 	o.Timeout = or(o.Timeout, 10*time.Second)
 	o.Schemas, o.Allow, o.Waive = slices.Clone(o.Schemas), slices.Clone(o.Allow), slices.Clone(o.Waive)
 	o.Mask = maps.Clone(o.Mask)
+	if o.hashes() && o.MaskKey.IsZero() {
+		o.MaskKey = newKey()
+	}
+	o.Scopes, o.Replicas = slices.Clone(o.Scopes), slices.Clone(o.Replicas)
+	o.MaxLag = or(o.MaxLag, 10*time.Second)
 	switch {
 	case o.MaxConns < 1 || o.MaxConns > maxConns:
 		return o, fmt.Errorf("Options.MaxConns must be 1 to %d", maxConns)
@@ -96,8 +125,14 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("Options.Timeout must be 1ms to %s", maxTimeout)
 	case !(o.MaxCost >= 0):
 		return o, errors.New("Options.MaxCost must not be negative")
+	case o.MaxLag < time.Second || o.MaxLag > maxMaxLag:
+		return o, fmt.Errorf("Options.MaxLag must be 1s to %s", maxMaxLag)
+	case len(o.Replicas) >= maxServers:
+		return o, fmt.Errorf("Options.Replicas must be less than %d", maxServers)
 	case len(o.Schemas) > maxSchemas:
 		return o, fmt.Errorf("Options.Schemas must not be more than %d", maxSchemas)
+	case o.Tenant != nil && waive.Has(o.Waive, waive.AnySQL):
+		return o, errors.New("Options.Tenant does not go with insecure.AnySQL: a statement could make itself that of another tenant")
 	case len(o.Allow) > maxAllow:
 		return o, fmt.Errorf("Options.Allow must not be more than %d", maxAllow)
 	}

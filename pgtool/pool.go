@@ -39,11 +39,12 @@ var (
 // drivers above pgconn can fall back to the simple protocol, which takes more
 // than one statement.
 type pool struct {
-	config *pgconn.Config
+	config *connConfig
 	check  func(context.Context, *conn) error // of a new connection
 	slots  chan struct{}                      // one for each connection in use
 	over   chan struct{}                      // closed by close
 	stuck  atomic.Int32                       // slots held for statements that go on although cancelled
+	lean   atomic.Bool                        // a pooler has refused the settings of the session
 
 	mu     sync.Mutex
 	idle   []*conn // the one used last is last
@@ -59,12 +60,15 @@ type conn struct {
 	born, used time.Time
 	trips      int
 	spoilt     bool // DISCARD ALL does not make the session as new
+	shared     bool // a pooler may give the session to others between transactions
+	inForce    []byte
+	unanswered int // points of synchronisation
 
 	prologue    string // sets the limits of a transaction
 	ownPrologue string // the same for statements of ours
 }
 
-func newPool(config *pgconn.Config, size int, check func(context.Context, *conn) error) *pool {
+func newPool(config *connConfig, size int, check func(context.Context, *conn) error) *pool {
 	p := &pool{config: config, check: check, slots: make(chan struct{}, size), over: make(chan struct{}), used: map[*conn]struct{}{}}
 	p.sweep = time.AfterFunc(idleLimit, p.expire)
 	return p
@@ -146,11 +150,11 @@ func (p *pool) take() (*conn, error) {
 
 // open makes a connection. Also with an error it may return one, to be ended.
 func (p *pool) open(ctx context.Context) (*conn, error) {
-	pg, err := pgconn.ConnectConfig(ctx, p.config)
+	pg, lean, err := p.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{pg: pg, born: time.Now(), used: time.Now()}
+	c := &conn{pg: pg, born: time.Now(), used: time.Now(), shared: lean}
 	if err := p.check(ctx, c); err != nil {
 		return c, err
 	}
@@ -224,6 +228,9 @@ func (p *pool) hold(c *conn) {
 // it between two messages of a trip, and would then run the statement with
 // nobody listening.
 func (c *conn) stop(ctx context.Context) (gone bool) {
+	if c.shared {
+		return c.stopShared(ctx)
+	}
 	fe, wire := c.pg.Frontend(), c.pg.Conn()
 	fe.Send(&pgproto3.Terminate{})
 	if c.limit(goodbye) == nil {
@@ -264,6 +271,15 @@ func (p *pool) expire() {
 		p.idle = p.idle[1:]
 	}
 	p.sweep.Reset(idleLimit)
+}
+
+// abandon makes all who wait for an answer stop.
+func (p *pool) abandon() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.used {
+		c.interrupt()
+	}
 }
 
 // drop ends the connections that nobody uses.
@@ -330,7 +346,7 @@ func (c *conn) ping(ctx context.Context) bool {
 	}
 	stop := context.AfterFunc(ctx, c.interrupt)
 	fe := c.pg.Frontend()
-	fe.SendSync(&pgproto3.Sync{})
+	c.sync()
 	if fe.Flush() != nil {
 		stop()
 		return false

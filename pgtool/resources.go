@@ -22,7 +22,7 @@ func Resources(db *DB) []*mcpsec.Resource {
 	spec := mcpsec.ResourceSpec{
 		Name: "pg_schema", Description: "The schemas, tables and other objects of the PostgreSQL database.",
 		URI: "pg://schema", MIMEType: "application/json", Labels: mcpsec.Private | mcpsec.Untrusted,
-		Timeout: db.o.Timeout + 2*grace, MaxResult: maxCatalog, Waive: db.o.Waive,
+		Timeout: db.o.Timeout + 2*grace, MaxResult: maxCatalog, Waive: db.o.Waive, Scopes: db.o.Scopes,
 	}
 	table := spec
 	table.Name, table.Description, table.URI = "pg_table", "One table, view or other object: columns, keys, indexes, policies, size.", "pg://schema/{schema}/{table}"

@@ -29,7 +29,7 @@ func (db *DB) faults(ctx context.Context) ([]string, error) {
 // faultsBeyond returns what the role can do beyond reading and the tables that
 // listed has, as JSON. writes is the part of faultsSQL for these.
 func (db *DB) faultsBeyond(ctx context.Context, writes string, listed []byte) ([]string, error) {
-	r, err := db.query(ctx, &query{sql: parameterACLSQL, own: true, maxRows: 1, maxBytes: 1 << 10})
+	r, err := db.query(ctx, &query{sql: parameterACLSQL, own: true, anyone: true, maxRows: 1, maxBytes: 1 << 10})
 	if err != nil {
 		return nil, err
 	}
@@ -37,8 +37,18 @@ func (db *DB) faultsBeyond(ctx context.Context, writes string, listed []byte) ([
 	if r.rows > 0 {
 		parameters = parameterFaults
 	}
+	holder := "me"
+	if db.o.Tenant != nil {
+		holder = "own" // a role that it becomes for a tenant may hold the right
+		inherited, err := db.inheritedFaults(ctx)
+		if err != nil {
+			return nil, err
+		}
+		parameters += inherited
+	}
+	writes = strings.ReplaceAll(writes, "{holder}", holder)
 	sql := strings.NewReplacer("{parameters}", parameters, "{writes}", writes, "{listed}", listedSQL).Replace(faultsSQL)
-	r, err = db.query(ctx, &query{sql: sql, own: true, args: [][]byte{listed}, maxRows: maxFaults, maxBytes: 256 << 10})
+	r, err = db.query(ctx, &query{sql: sql, own: true, anyone: true, args: [][]byte{listed}, maxRows: maxFaults, maxBytes: 256 << 10})
 	if err != nil {
 		return nil, err
 	}

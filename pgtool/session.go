@@ -1,7 +1,6 @@
 package pgtool
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"time"
@@ -68,6 +67,7 @@ func (o Options) startup(c *pgconn.Config) {
 			c.RuntimeParams[s.name] = s.value
 		}
 	}
+	o.hashKey(c.RuntimeParams)
 	// A row that is larger than all that may be returned, to a caller or to our
 	// own tools, need not be read.
 	c.MaxProtocolMessageBodyLen = max(2*o.MaxBytes, maxCatalog) + 256<<10
@@ -78,18 +78,10 @@ type sessionError struct{ text string }
 
 func (e *sessionError) Error() string { return e.text }
 
-// checkSession refuses a server, or a pooler before it, that does not take the
-// settings that the reading of SQL and of values depends on.
-func checkSession(c *conn) error {
+// checkServer refuses a server that is too old, or whose texts are not text.
+func checkServer(c *conn) error {
 	if v := c.version(); v < oldest {
 		return &sessionError{fmt.Sprintf("the server has version %d, which is older than %d", v, oldest)}
-	}
-	for name, want := range map[string]string{
-		"client_encoding": "UTF8", "standard_conforming_strings": "on", "TimeZone": "UTC", "IntervalStyle": "iso_8601",
-	} {
-		if c.pg.ParameterStatus(name) != want {
-			return &sessionError{"the server did not take the setting " + name + " of the session; poolers that share sessions are not supported"}
-		}
 	}
 	if c.pg.ParameterStatus("server_encoding") == "SQL_ASCII" {
 		return &sessionError{"the database has the encoding SQL_ASCII, where the server does not check that text is text; a database with UTF8, or another real encoding, is needed"}
@@ -97,48 +89,26 @@ func checkSession(c *conn) error {
 	return nil
 }
 
-// roleSQL asks whether the role has become, since Open looked at it, one that
-// can do all: what Open asks for besides is too much for each connection.
-const roleSQL = `
-SELECT session_user = current_user AND NOT (rolsuper OR rolbypassrls OR rolreplication OR rolcreaterole OR rolcreatedb)
-FROM pg_roles WHERE rolname = session_user`
-
-// checkRole makes a trip to ask roleSQL.
-func (c *conn) checkRole(ctx context.Context) error {
-	if err := c.limit(roleLimit); err != nil {
-		return err
+// tookSettings reports whether the session has those start values which the server
+// tells, and which the reading of SQL and of values depends on.
+func tookSettings(c *conn) bool {
+	for name, want := range map[string]string{
+		"client_encoding": "UTF8", "standard_conforming_strings": "on", "TimeZone": "UTC", "IntervalStyle": "iso_8601",
+	} {
+		if c.pg.ParameterStatus(name) != want {
+			return false
+		}
 	}
-	stop := context.AfterFunc(ctx, c.interrupt)
-	r, err := c.run(&query{sql: roleSQL, own: true, maxRows: 1, maxBytes: 100})
-	if err == nil && !c.settle() {
-		err = errProtocol
-	}
-	if !stop() {
-		return context.Cause(ctx)
-	}
-	if err != nil {
-		return err
-	}
-	fit := false
-	r.each(func(v [][]byte) bool {
-		fit = string(v[0]) == "t"
-		return false
-	})
-	if !fit {
-		return &sessionError{"the role can do more than when Open looked at it: it is not the one that logs in, or is a superuser, or has BYPASSRLS, REPLICATION, CREATEROLE or CREATEDB"}
-	}
-	return nil
+	return true
 }
 
-// roleLimit is how long roleSQL may take.
-const roleLimit = 5 * time.Second
-
-// prologue returns the statement that sets the limits for one transaction.
+// prologue returns the statement that sets the limits for one transaction. It is
+// read in a session that others may have changed.
 func prologue(limits []setting, version int) string {
 	sql, sep := "SELECT ", ""
 	for _, s := range limits {
 		if s.since <= version {
-			sql += sep + "set_config(" + quoteText(s.name) + ", " + quoteText(s.value) + ", true)"
+			sql += sep + "pg_catalog.set_config(" + quoteText(s.name) + ", " + quoteText(s.value) + ", true)"
 			sep = ", "
 		}
 	}

@@ -148,7 +148,7 @@ func (db *DB) targets(ctx context.Context, tables []Table) (map[string]*target, 
 	}
 	args := [][]byte{[]byte(tablesJSON(tables))}
 	sql := strings.NewReplacer("own(b)", ownType("b"), "own(e)", ownType("e")).Replace(targetsSQL)
-	r, err := db.query(ctx, &query{sql: sql, own: true, args: args, maxRows: maxColumns, maxBytes: maxCatalog})
+	r, err := db.query(ctx, &query{sql: sql, own: true, anyone: true, args: args, maxRows: maxColumns, maxBytes: maxCatalog})
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +176,7 @@ const maxColumns = 20_000 // of all tables that may be written
 
 // checkKeys refuses columns that a table does not have, and a Key that is none.
 func (db *DB) checkKeys(ctx context.Context, targets map[string]*target, args [][]byte) error {
-	r, err := db.query(ctx, &query{sql: keysSQL, own: true, args: args, maxRows: maxColumns, maxBytes: maxCatalog})
+	r, err := db.query(ctx, &query{sql: keysSQL, own: true, anyone: true, args: args, maxRows: maxColumns, maxBytes: maxCatalog})
 	if err != nil {
 		return err
 	}

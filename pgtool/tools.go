@@ -27,6 +27,7 @@ func (db *DB) spec(name, description string) mcpsec.ToolSpec {
 		MaxResult:   db.o.MaxBytes + 256<<10, // beside the rows there are up to 1,664 columns to name
 		Narrow:      "lower limit or name fewer columns",
 		Waive:       db.o.Waive,
+		Scopes:      db.o.Scopes,
 	}
 }
 

@@ -1,6 +1,7 @@
 package pgtool
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -26,7 +27,10 @@ const (
 // A query is one statement, its arguments in the text format, and its caps.
 type query struct {
 	sql      string
-	own      bool     // it is a constant of ours, not a caller's text
+	own      bool // it is a constant of ours, not a caller's text
+	anyone   bool // it shows no data, or nobody calls: no tenant
+	primary  bool // a replica cannot answer it
+	tenant   *binding
 	spoils   bool     // it may leave something in the session that DISCARD ALL does not
 	analyze  bool     // it may be EXPLAIN ANALYZE
 	before   string   // a statement of ours that goes before it, and returns one row
@@ -67,14 +71,12 @@ var errProtocol = errors.New("unexpected answer of the server")
 // the server takes no second one, and has no name, so that it is gone with the
 // next.
 func (c *conn) send(q *query) error {
-	c.sendStatement("BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY", nil)
-	c.sendExecute(0)
 	if q.own {
-		c.sendStatement(c.ownPrologue, nil)
+		c.sendBegin("READ ONLY", c.ownPrologue)
 	} else {
-		c.sendStatement(c.prologue, nil)
+		c.sendBegin("READ ONLY", c.prologue)
 	}
-	c.sendExecute(0)
+	c.sendBinding(q.tenant)
 	if q.before != "" {
 		c.sendStatement(q.before, q.with)
 		c.sendExecute(0)
@@ -87,12 +89,11 @@ func (c *conn) send(q *query) error {
 	fe := c.pg.Frontend()
 	fe.SendDescribe(&pgproto3.Describe{ObjectType: 'P'})
 	c.sendExecute(uint32(q.maxRows) + 1) // the one too many tells that there are more
-	fe.SendSync(&pgproto3.Sync{})
+	c.sendStillBound(q.tenant)
+	c.sync()
 	c.sendStatement("ROLLBACK", nil)
 	c.sendExecute(0)
-	c.sendStatement("DISCARD ALL", nil)
-	c.sendExecute(0)
-	fe.SendSync(&pgproto3.Sync{})
+	c.sendReset()
 	if err := fe.Flush(); err != nil {
 		return fmt.Errorf("sending the statement: %w", err)
 	}
@@ -110,6 +111,12 @@ func (c *conn) sendExecute(maxRows uint32) {
 	c.pg.Frontend().SendExecute(&pgproto3.Execute{MaxRows: maxRows})
 }
 
+// sync writes a point of synchronisation.
+func (c *conn) sync() {
+	c.pg.Frontend().SendSync(&pgproto3.Sync{})
+	c.unanswered++
+}
+
 // receive returns the next message that answers something. An error report of
 // the server becomes a *pgconn.PgError.
 func (c *conn) receive() (pgproto3.BackendMessage, error) {
@@ -122,6 +129,9 @@ func (c *conn) receive() (pgproto3.BackendMessage, error) {
 		case *pgproto3.NoticeResponse, *pgproto3.ParameterStatus, *pgproto3.NotificationResponse:
 		case *pgproto3.ErrorResponse:
 			return nil, pgconn.ErrorResponseToPgError(m)
+		case *pgproto3.ReadyForQuery:
+			c.unanswered--
+			return m, nil
 		default:
 			return m, nil
 		}
@@ -130,20 +140,36 @@ func (c *conn) receive() (pgproto3.BackendMessage, error) {
 
 // done reads the answer to a statement of ours, up to its tag.
 func (c *conn) done(tag string) error {
+	_, err := c.answer(tag, false)
+	return err
+}
+
+// row is done for a statement of one row, which it returns.
+func (c *conn) row(tag string) (values [][]byte, err error) { return c.answer(tag, true) }
+
+func (c *conn) answer(tag string, keep bool) (values [][]byte, err error) {
 	for {
 		m, err := c.receive()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		switch m := m.(type) {
-		case *pgproto3.ParseComplete, *pgproto3.BindComplete, *pgproto3.DataRow:
+		case *pgproto3.ParseComplete, *pgproto3.BindComplete:
+		case *pgproto3.DataRow:
+			if !keep {
+				continue
+			}
+			values = make([][]byte, len(m.Values))
+			for i, v := range m.Values {
+				values[i] = bytes.Clone(v)
+			}
 		case *pgproto3.CommandComplete:
 			if string(m.CommandTag) != tag {
-				return errProtocol
+				return nil, errProtocol
 			}
-			return nil
+			return values, nil
 		default:
-			return errProtocol
+			return nil, errProtocol
 		}
 	}
 }
@@ -169,9 +195,9 @@ func (c *conn) run(q *query) (*result, error) {
 		return nil, err
 	}
 	r := &result{}
-	err := c.done("BEGIN")
+	err := c.begun()
 	if err == nil {
-		err = c.done("SELECT 1")
+		err = c.bound(q.tenant)
 	}
 	if err == nil && q.before != "" {
 		err = c.done("SELECT 1")
@@ -183,6 +209,9 @@ func (c *conn) run(q *query) (*result, error) {
 	}
 	if err == nil {
 		err = c.read(q, r)
+	}
+	if err == nil {
+		err = c.stillBound(q.tenant)
 	}
 	return r, err
 }
@@ -203,8 +232,7 @@ func (c *conn) read(q *query, r *result) error {
 			if len(m.Values) != len(r.fields) {
 				return errProtocol
 			}
-			if !r.add(m.Values, q) {
-				r.more = true
+			if r.more = r.more || !r.add(m.Values, q); r.more && q.tenant == nil {
 				return nil // settle deals with the rest
 			}
 		case *pgproto3.CommandComplete, *pgproto3.PortalSuspended, *pgproto3.EmptyQueryResponse:
@@ -278,11 +306,7 @@ func (c *conn) settle() bool {
 	if status, err := c.ready(); err != nil || status != openStatus && status != failedStatus {
 		return false
 	}
-	if c.done("ROLLBACK") != nil || c.done("DISCARD ALL") != nil {
-		return false
-	}
-	status, err := c.ready()
-	return err == nil && status == idleStatus && c.limit(0) == nil
+	return c.done("ROLLBACK") == nil && c.reset()
 }
 
 // query runs one query on a connection of the pool, which may be silent for as
@@ -297,6 +321,10 @@ func (p *pool) query(ctx context.Context, q *query, limit time.Duration) (*resul
 	}
 	if err != nil {
 		return nil, &lostError{err}
+	}
+	if c.shared && q.before != "" && q.before != sortsOnly {
+		p.put(c)
+		return nil, errShared
 	}
 	if err := c.limit(limit); err != nil {
 		go p.kill(c)
@@ -316,7 +344,7 @@ func (p *pool) query(ctx context.Context, q *query, limit time.Duration) (*resul
 		go p.finish(c)
 	}
 	switch {
-	case err == nil || err == errStale || reported != nil:
+	case err == nil || err == errStale || err == error(errStrayed) || reported != nil:
 		return r, err
 	case interrupted:
 		return nil, context.Cause(ctx)

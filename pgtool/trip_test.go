@@ -187,7 +187,7 @@ func TestLookupIsOurs(t *testing.T) {
 // TestGetEnds waits for a connection that does not come.
 func TestGetEnds(t *testing.T) {
 	t.Parallel()
-	p := newPool(&pgconn.Config{}, 1, nil)
+	p := newPool(&connConfig{Config: &pgconn.Config{}}, 1, nil)
 	p.slots <- struct{}{}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -219,5 +219,51 @@ func TestSpoils(t *testing.T) {
 		if got := spoils(tokens); err != nil || got != want {
 			t.Errorf("%s: got %v, %v, want %v", sql, got, err, want)
 		}
+	}
+}
+
+// TestTripOfTenant pins that a tenant is set by parameters, in the transaction, and
+// looked at again.
+func TestTripOfTenant(t *testing.T) {
+	t.Parallel()
+	c, sent := fake(t)
+	b := Tenant{Settings: map[string]string{"app.tenant": "4,2"}, Role: "ada"}.bind()
+	go c.run(&query{sql: "caller's text", tenant: b, maxRows: 5, maxBytes: 100})
+	got := strings.Join(<-sent, "\n")
+	const bind = "\nBind \"\" \"\" [\"{\\\"app.tenant\\\",\\\"role\\\"}\" \"{\\\"4,2\\\",\\\"ada\\\"}\"] []\nExecute \"\" 0\n"
+	for _, want := range []string{
+		"Execute \"\" 0\nParse \"\" " + bindSQL + bind + "Parse \"\" " + fitSQL + "\nBind \"\" \"\" [] []\nExecute \"\" 0\nParse \"\" caller's text\n",
+		"Execute \"\" 6\nParse \"\" " + boundSQL + bind + "Sync\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+	}
+	if !strings.Contains(bindSQL, "set_config(s.k, s.v, true)") {
+		t.Error("the tenant outlives its transaction")
+	}
+}
+
+// TestTripOfSharedSession pins that what undoes the traces goes with the end of the
+// transaction: between them a pooler would give the session away.
+func TestTripOfSharedSession(t *testing.T) {
+	t.Parallel()
+	var reset []string
+	for _, s := range sharedEnd {
+		reset = append(reset, `Parse "" `+s[0], `Bind "" "" [] []`, `Execute "" 0`)
+	}
+	end := strings.Join(append(reset, "Sync"), "\n")
+	c, sent := fake(t)
+	c.shared = true
+	go c.run(&query{sql: "caller's text", maxRows: 5, maxBytes: 100})
+	if got := strings.Join(<-sent, "\n"); !strings.HasSuffix(got, "Execute \"\" 6\nSync\nParse \"\" ROLLBACK\nBind \"\" \"\" [] []\nExecute \"\" 0\n"+end) || strings.Contains(got, "DISCARD ALL") {
+		t.Errorf("a statement: %s", got)
+	}
+	c, sent = fake(t)
+	c.shared = true
+	c.sync()
+	go c.finishBy("COMMIT")
+	if got := strings.Join(<-sent, "\n"); got != "Sync\nParse \"\" COMMIT\nBind \"\" \"\" [] []\nExecute \"\" 0\n"+end {
+		t.Errorf("a change: %s", got)
 	}
 }

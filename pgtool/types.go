@@ -115,7 +115,7 @@ func (db *DB) learn(ctx context.Context, fields []field) error {
 			return nil
 		}
 		list[0] = '{'
-		r, err := db.query(ctx, &query{sql: typesSQL, own: true, args: [][]byte{append(list, '}')}, maxRows: 10_000, maxBytes: 4 << 20})
+		r, err := db.query(ctx, &query{sql: typesSQL, own: true, anyone: true, args: [][]byte{append(list, '}')}, maxRows: 10_000, maxBytes: 4 << 20})
 		if err != nil {
 			return err
 		}

@@ -75,9 +75,23 @@ func parseURL(text string, ws []mcpsec.Waiver) (*pgconn.Config, error) {
 		return nil, err
 	}
 	c.LookupFunc = lookup(c.LookupFunc)
+	useRole(c, pinned)
 	// PGOPTIONS and PGTZ have got in here.
 	c.RuntimeParams = map[string]string{"application_name": c.RuntimeParams["application_name"]}
 	return c, nil
+}
+
+// useRole makes read-write and read-only be about the server: asked as usual, by the
+// state of a transaction, every session of ours only reads.
+func useRole(c *pgconn.Config, text string) {
+	_, query, _ := strings.Cut(text, "?")
+	values, _ := url.ParseQuery(query) // it was parsed before
+	switch values.Get("target_session_attrs") {
+	case "read-write":
+		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
+	case "read-only":
+		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsStandby
+	}
 }
 
 // pinURL refuses parameters that do not belong there and adds the defaults of

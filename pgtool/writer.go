@@ -48,6 +48,8 @@ func (o WriteOptions) withDefaults() (WriteOptions, error) {
 		o.Overwrite = mcpsec.Destroy
 	}
 	switch {
+	case len(o.Replicas) > 0:
+		return o, errors.New("WriteOptions has no Replicas: what is written goes to the primary")
 	case len(o.Tables) == 0 || len(o.Tables) > maxTables:
 		return o, fmt.Errorf("WriteOptions.Tables must be 1 to %d tables", maxTables)
 	case o.MaxAffected < 1 || o.MaxAffected > maxAffected:
@@ -92,12 +94,11 @@ func OpenWriter(ctx context.Context, o WriteOptions) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pgtool: %w", err)
 	}
-	config, err := parseURL(o.URL.Reveal(), o.Waive)
+	config, err := o.config(o.URL)
 	if err != nil {
 		return nil, fmt.Errorf("pgtool: %w", err)
 	}
-	o.startup(config)
-	w := &Writer{o: o, db: &DB{o: o.Options}, counted: map[string]string{}}
+	w := &Writer{o: o, db: &DB{o: o.Options, login: config.User}, counted: map[string]string{}}
 	w.db.pool = newPool(config, o.MaxConns, w.db.checkConn)
 	if err := w.start(ctx, config.Database); err != nil {
 		w.Close()
@@ -117,7 +118,7 @@ func (w *Writer) start(ctx context.Context, database string) error {
 	if err != nil {
 		return startError(err)
 	}
-	if _, err := w.db.query(ctx, &query{sql: countsSQL, own: true, maxRows: 1, maxBytes: maxCatalog}); err != nil {
+	if _, err := w.db.query(ctx, &query{sql: countsSQL, own: true, anyone: true, maxRows: 1, maxBytes: maxCatalog}); err != nil {
 		return startError(err)
 	}
 	if waive.Has(w.o.Waive, waive.OverprivilegedRole) {

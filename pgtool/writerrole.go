@@ -37,11 +37,11 @@ const writerFaults = `
 	UNION ALL SELECT 17, 'the role lacks what is listed: ', need.privilege || ' on ' || l.title || ' (' || quote_ident(need.attname) || ')'
 		FROM me, listed l, LATERAL (SELECT 'INSERT', unnest(l.ins) UNION SELECT 'UPDATE', unnest(l.upd)
 			UNION SELECT 'SELECT', unnest(l.read || l.key || CASE WHEN l.key <> '{}' THEN l.upd ELSE '{}' END)) AS need(privilege, attname)
-		WHERE NOT has_column_privilege(me.oid, l.oid, need.attname, need.privilege)
+		WHERE NOT EXISTS (SELECT 1 FROM {holder} h WHERE has_column_privilege(h.oid, l.oid, need.attname, need.privilege))
 	UNION ALL SELECT 17, 'the role lacks what is listed: ', 'DELETE on ' || l.title
-		FROM me, listed l WHERE l.del AND NOT has_table_privilege(me.oid, l.oid, 'DELETE')
+		FROM me, listed l WHERE l.del AND NOT EXISTS (SELECT 1 FROM {holder} h WHERE has_table_privilege(h.oid, l.oid, 'DELETE'))
 	UNION ALL SELECT 17, 'the role lacks what is listed: ', 'USAGE on schema ' || quote_ident(l.s)
-		FROM me, listed l WHERE NOT has_schema_privilege(me.oid, l.s, 'USAGE')`
+		FROM me, listed l WHERE NOT EXISTS (SELECT 1 FROM {holder} h WHERE has_schema_privilege(h.oid, l.s, 'USAGE'))`
 
 // listedSQL is the part of faultsSQL that reads $1.
 const listedSQL = `, listed AS (

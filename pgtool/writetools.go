@@ -99,7 +99,7 @@ func preview[In any](w *Writer, build func(In) (*change, error)) mcpsec.Guard {
 				return "", err
 			}
 			does = o.digest()
-			return ch.text(o), nil
+			return o.named(ch.text(o)), nil
 		})
 		err := ask(ctx, c)
 		if does != "" {

@@ -38,6 +38,15 @@ GRANT CONNECT ON DATABASE "shop" TO "mcp_reader";
 GRANT USAGE ON SCHEMA "public" TO "mcp_reader";
 GRANT SELECT ON ALL TABLES IN SCHEMA "public" TO "mcp_reader";
 
+-- One role for many tenants (Options.Tenant): a policy for each table with rows of
+-- several of them. A table without one shows all its rows.
+--   ALTER TABLE shop.orders ENABLE ROW LEVEL SECURITY;
+--   CREATE POLICY tenant ON shop.orders TO "mcp_reader"
+--     USING (customer = current_setting('app.tenant')::bigint);
+-- Or with a role for each, whose rights the role has only as long as it is that one:
+--   CREATE ROLE ada; GRANT USAGE ON SCHEMA shop TO ada; GRANT SELECT ON shop.orders TO ada;
+--   GRANT ada TO "mcp_reader";
+
 -- Set a password with psql, which sends no plain text:  \password "mcp_reader"
 -- A role that can only read. It inherits nothing and becomes nobody else.
 CREATE ROLE "r" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS
@@ -78,5 +87,14 @@ $$;
 GRANT CONNECT ON DATABASE "sh""op{role}" TO "r";
 GRANT USAGE ON SCHEMA "a", "public", "b""; DROP" TO "r";
 GRANT SELECT ON ALL TABLES IN SCHEMA "a", "public", "b""; DROP" TO "r";
+
+-- One role for many tenants (Options.Tenant): a policy for each table with rows of
+-- several of them. A table without one shows all its rows.
+--   ALTER TABLE shop.orders ENABLE ROW LEVEL SECURITY;
+--   CREATE POLICY tenant ON shop.orders TO "r"
+--     USING (customer = current_setting('app.tenant')::bigint);
+-- Or with a role for each, whose rights the role has only as long as it is that one:
+--   CREATE ROLE ada; GRANT USAGE ON SCHEMA shop TO ada; GRANT SELECT ON shop.orders TO ada;
+--   GRANT ada TO "r";
 
 -- Set a password with psql, which sends no plain text:  \password "r"

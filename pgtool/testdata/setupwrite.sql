@@ -72,4 +72,13 @@ BEGIN
 END
 ';
 
+-- One role for many tenants (Options.Tenant): a policy for each table with rows of
+-- several of them. A table without one shows all its rows.
+--   ALTER TABLE shop.orders ENABLE ROW LEVEL SECURITY;
+--   CREATE POLICY tenant ON shop.orders TO "mcp_writer"
+--     USING (customer = current_setting('app.tenant')::bigint);
+-- Or with a role for each, whose rights the role has only as long as it is that one:
+--   CREATE ROLE ada; GRANT USAGE ON SCHEMA shop TO ada; GRANT SELECT ON shop.orders TO ada;
+--   GRANT ada TO "mcp_writer";
+
 -- Set a password with psql, which sends no plain text:  \password "mcp_writer"
