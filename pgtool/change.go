@@ -22,6 +22,9 @@ type change struct {
 	detail    string // for a person: what is set, and where
 	title     string // of a named statement, which stands in for these
 	expect    *int   // rows
+	most      int    // rows that it may change in all, if not MaxAffected
+	written   bool   // by the caller, who can use a position in it
+	spoils    bool   // it may leave something in the session that DISCARD ALL does not
 }
 
 // denied is the refusal of what the operator has not listed.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
+	"github.com/mcpsec/mcpsec-go/internal/sqlwrite"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -15,9 +17,10 @@ func changeError(ctx context.Context, err error) error {
 		return &mcpsec.Error{Message: "the connection was lost while the change was made final, and whether it took effect is not known: read the rows before you do anything else", Err: unknown.cause}
 	}
 	if reported := reportedBy(err); reported != nil {
-		copied := *reported
-		copied.Position = 0 // in a statement that the model has not seen
-		text := stateText(&copied)
+		text := stateText(reported)
+		if own := absent[reported.Code]; own != "" { // what the gate says of what exists
+			text = (&sqlgate.Refusal{Reason: own, Pos: int(reported.Position)}).Error()
+		}
 		if own := changeStates[reported.Code]; own != "" {
 			text = own + " (SQLSTATE " + reported.Code + ")"
 		}
@@ -31,6 +34,8 @@ func changeError(ctx context.Context, err error) error {
 	}
 	return err
 }
+
+var absent = map[string]string{"42P01": sqlwrite.NoTable, "42703": sqlwrite.NoColumn}
 
 const unchanged = "; nothing was changed"
 

@@ -1,0 +1,108 @@
+package pgtool
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
+	"github.com/mcpsec/mcpsec-go/internal/sqllex"
+	"github.com/mcpsec/mcpsec-go/internal/sqlwrite"
+	"github.com/mcpsec/mcpsec-go/mcpsec"
+)
+
+type executeIn struct {
+	SQL    string            `json:"sql" validate:"required,max=4000" jsonschema:"one statement; $1 is the first of params"`
+	Params []json.RawMessage `json:"params" validate:"max=50" mcpsec:"any" jsonschema:"strings, numbers, booleans or null"`
+}
+
+// executeTool returns pg_execute, which runs one statement of the caller's that
+// writes, after a person has seen it with what it was counted to do.
+func executeTool(w *Writer) *mcpsec.Tool {
+	titles := slices.Sorted(maps.Keys(w.targets))
+	spec := w.spec("pg_execute", fmt.Sprintf("Run one INSERT, UPDATE, DELETE or MERGE, which a person confirms. One transaction; more than %d rows are refused. "+
+		"Only columns that the other tools may read or write, named one by one. Tables: %s.", w.o.MaxAffected, some(titles)), mcpsec.Destroy)
+	spec.Guards = []mcpsec.Guard{previewOf(w, w.execute)}
+	return mcpsec.NewTool(spec, func(ctx context.Context, in executeIn) (writeOut, error) {
+		ch, err := w.execute(ctx, in)
+		if err != nil {
+			return writeOut{}, err
+		}
+		return w.run(ctx, ch, w.judge(ctx, ch, mcpsec.Destroy))
+	})
+}
+
+// execute is the only way by which a statement that a caller has written gets to
+// a role that can write.
+func (w *Writer) execute(ctx context.Context, in executeIn) (*change, error) {
+	args, err := scalarArgs(in.Params)
+	if err != nil {
+		return nil, err
+	}
+	st, sql, err := w.checkWrite(ctx, in.SQL)
+	if err != nil {
+		return nil, changeError(ctx, err)
+	}
+	title := "runs " + strconv.Quote(shownSQL(st.Query))
+	if len(in.Params) > 0 {
+		b, err := json.Marshal(in.Params)
+		if err != nil {
+			return nil, fmt.Errorf("showing the parameters: %w", err)
+		}
+		title += " with " + string(b)
+	}
+	return &change{sql: sql, args: args, returning: true, verb: "runs", table: "this statement", title: title, written: true, spoils: spoils(st.Query)}, nil
+}
+
+// checkWrite decides on a text. The columns that the tables have now are asked for
+// at every call: one that is new may not be read.
+func (w *Writer) checkWrite(ctx context.Context, sql string) (st sqlgate.Statement, edited string, err error) {
+	st, err = sqlgate.Check(sql, sqlgate.Options{Write: true})
+	if err != nil {
+		return st, "", gateError(err)
+	}
+	j, err := w.db.current(ctx)
+	if err != nil {
+		return st, "", err
+	}
+	targets, err := w.db.targets(ctx, w.o.Tables)
+	if err != nil {
+		return st, "", modelError(err)
+	}
+	if err := sqlwrite.Check(st, writable(targets), j.snapshot.Resolve); err != nil {
+		return st, "", gateError(err)
+	}
+	edits, err := j.snapshot.Check(st)
+	if err != nil {
+		return st, "", gateError(err)
+	}
+	return st, edits.Apply(st.SQL), nil
+}
+
+func writable(targets map[string]*target) []sqlwrite.Table {
+	var out []sqlwrite.Table
+	for _, t := range targets {
+		out = append(out, sqlwrite.Table{
+			Schema: t.Schema, Name: t.Name, Read: t.Read, Insert: t.Insert, Update: t.Update, Delete: t.Delete,
+			Columns: slices.Collect(maps.Keys(t.columns)),
+		})
+	}
+	return out
+}
+
+// shownSQL is a statement on one line and without comments, in which somebody
+// could tell a person what it does.
+func shownSQL(tokens []sqllex.Token) string {
+	var b strings.Builder
+	for i, t := range tokens {
+		if i > 0 && !t.Is(".") && !t.Is(",") && !t.Is(")") && !tokens[i-1].Is(".") && !tokens[i-1].Is("(") {
+			b.WriteByte(' ')
+		}
+		b.WriteString(t.Text)
+	}
+	return b.String()
+}
