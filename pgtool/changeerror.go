@@ -3,6 +3,7 @@ package pgtool
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
 	"github.com/mcpsec/mcpsec-go/internal/sqlwrite"
@@ -23,6 +24,10 @@ func changeError(ctx context.Context, err error) error {
 		}
 		if own := changeStates[reported.Code]; own != "" {
 			text = own + " (SQLSTATE " + reported.Code + ")"
+		}
+		var row *rowError
+		if errors.As(err, &row) {
+			text = fmt.Sprintf("row %d: %s", row.row, text)
 		}
 		return &mcpsec.Error{Message: text + unchanged, Err: errors.New(logText(reported))}
 	}

@@ -138,6 +138,9 @@ func (w *Writer) runLimited(c *conn, ch *change) (*outcome, error) {
 	if err := c.limit(w.runLimit()); err != nil {
 		return nil, err
 	}
+	if ch.rows != nil {
+		return c.runRows(ch)
+	}
 	return c.runChange(ch, &query{maxRows: w.o.MaxRows, maxBytes: w.o.MaxBytes}, w.most(ch))
 }
 

@@ -109,7 +109,7 @@ func previewOf[In any](w *Writer, build func(context.Context, In) (*change, erro
 			if err != nil {
 				return "", err
 			}
-			does = o.digest()
+			does = ch.source + o.digest()
 			return ch.text(o), nil
 		})
 		err := ask(ctx, c)
@@ -130,7 +130,7 @@ func (w *Writer) judge(ctx context.Context, ch *change, effect mcpsec.Effect) ve
 		switch does, ok := w.remembered(mcpsec.CallID(ctx)); {
 		case !ok:
 			return errors.New("a change that nobody was asked about")
-		case does != o.digest():
+		case does != ch.source+o.digest():
 			return &mcpsec.Error{Message: fmt.Sprintf("the rows have changed since they were counted, and it would now be %d of %s (in all: %s): call again to have that confirmed", o.affected, ch.table, o.does()), Rule: "count"}
 		}
 		return nil
