@@ -375,17 +375,24 @@ func TestRoundTrip(t *testing.T) {
 	for _, format := range []string{"csv", "json", "ndjson"} {
 		out := newOutbox(t, open(t, name, nil), func(f *pgtool.FileOptions) { f.RawCells = true })
 		cs, dir := importClient(t, w, &person{}, nil)
-		summary, text, _ := out.export(t, "TABLE w.a", format)
-		if text == "" {
+		if summary, _, linked := out.export(t, "TABLE w.a", format); !linked {
 			t.Fatal(summary)
 		}
-		put(t, dir, "x", text)
+		text, err := os.ReadFile(filepath.Join(out.dir, out.files(t)[0]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, dir, "x", string(text))
 		exec(t, conn, "TRUNCATE w.b")
 		wants(t, cs, "pg_import", args{"table": "w.b", "format": format, "file": "x"}, `"affected":`)
-		for i, c := range append([]string{"id"}, list...) {
-			if n := ask[int](t, conn, "SELECT count(*) FROM w.a FULL JOIN w.b USING (id) WHERE a."+c+"::text IS DISTINCT FROM b."+c+"::text"); n != 0 {
-				t.Errorf("%s: %d values of column %s (%s) differ: %s", format, n, c, (append(append([]string{"int"}, types...), columns...))[i],
-					ask[string](t, conn, "SELECT concat(left(a."+c+"::text, 60), ' => ', left(b."+c+"::text, 60)) FROM w.a JOIN w.b USING (id) WHERE a."+c+"::text IS DISTINCT FROM b."+c+"::text LIMIT 1"))
+		for _, c := range append([]string{"id"}, list...) {
+			differ := "FROM w.a FULL JOIN w.b USING (id) WHERE a." + c + "::text IS DISTINCT FROM b." + c + "::text"
+			if format != "csv" { // which alone tells NULL from a json null, has bounds of arrays, and dimensions of arrays of json
+				differ += " AND a." + c + "::text <> 'null' AND a." + c + "::text !~ '^\\[\\d:\\d\\]=' AND NOT (a." + c + "::text ~ '^{{' AND pg_typeof(a." + c + ")::text ~ '^json')"
+			}
+			if n := ask[int](t, conn, "SELECT count(*) "+differ); n != 0 {
+				t.Errorf("%s: %d values of column %s (%s) differ: %s", format, n, c, typeOf(t, conn, c),
+					ask[string](t, conn, "SELECT concat(left(a."+c+"::text, 60), ' => ', left(b."+c+"::text, 60)) "+differ+" LIMIT 1"))
 			}
 		}
 	}
@@ -400,7 +407,7 @@ func everyValue(t *testing.T, conn *pgx.Conn) {
 		"2020-02-29", "0044-03-15 BC", "infinity", "-infinity", "24:00:00", "12:00:00.123456", "12:00:00+05:30", "2020-01-01 12:00:00.5+00", "10000-01-01", "1900-01-01 00:00:00+00:19:32",
 		"P1Y2M3DT4H5M6.7S", "-1 day", "{}", "{1,2}", "{NULL}", `{"a b","NULL",NULL}`, "{{1,2},{3,4}}", "[0:1]={1,2}", `{"{\"a\": 1}"}`, `\x00ff`, `\x`, `{"a": [1, null], "b": {"c": "\u0041"}}`, "[]", `"x"`, "12.00",
 		"1.2.3.4", "::1/64", "192.168.0.0/16", "08:00:2b:01:02:03", "08:00:2b:01:02:03:04:05", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "101", "empty", "[1,5)", "(,)", "[2020-01-01,2020-02-01)", "{[1,2),[5,6)}", "(1,2)", "[(0,0),(1,1)]", "((0,0),(1,1))", "<(1,2),3>", "{1,2,3}",
-		"<a>x</a>", "a & b", "'a':1A 'b':2", "$.a[*]", "(1,x)", `(1,"a b")`, "(,)", "sad", "a b", "$1.00", "16/B374D848",
+		"<a>x</a>", "a & b", "'a':1A 'b':2", "$.a[*]", "(1,x)", `(1,"a b")`, "(,)", "sad", "a b", "$1.00", "16/B374D848", strings.Repeat("x", 20_000), // which makes it a file, that no masking has touched
 	}
 	if _, err := conn.Exec(t.Context(), "INSERT INTO w.a (id) SELECT generate_series(1, $1::int)", len(texts)); err != nil {
 		t.Fatal(err)
@@ -408,14 +415,21 @@ func everyValue(t *testing.T, conn *pgx.Conn) {
 	if _, err := conn.Exec(t.Context(), "CREATE TABLE w.texts AS SELECT * FROM unnest($1::text[]) WITH ORDINALITY AS x(text, id)", texts); err != nil {
 		t.Fatal(err)
 	}
-	exec(t, conn, `DO $$DECLARE x record; c record; BEGIN
+	exec(t, conn, `DO $$DECLARE x record; c record; same bool; BEGIN
 		FOR x IN SELECT * FROM w.texts LOOP
 			FOR c IN SELECT attname, format_type(atttypid, atttypmod) AS type FROM pg_attribute WHERE attrelid = 'w.a'::regclass AND attnum > 1 LOOP
 				BEGIN
 					EXECUTE format('UPDATE w.a SET %I = $1::%s WHERE id = $2', c.attname, c.type) USING x.text, x.id;
+					EXECUTE format('SELECT %I::text::%s::text = %I::text FROM w.a WHERE id = $1', c.attname, c.type, c.attname) INTO same USING x.id;
+					IF NOT same THEN RAISE 'the server does not read what it writes'; END IF;
 				EXCEPTION WHEN OTHERS THEN NULL;
 				END;
 			END LOOP;
 		END LOOP;
 	END$$`)
+}
+
+func typeOf(t *testing.T, conn *pgx.Conn, column string) string {
+	t.Helper()
+	return ask[string](t, conn, "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'w.a'::regclass AND attname = $1", column)
 }

@@ -51,22 +51,24 @@ func (p *parser) parse() *fault {
 // the rest of the statement begins.
 func (p *parser) statement() (body int, f *fault) {
 	i := p.main + 1
-	switch p.words[p.main] {
-	case "insert":
-		return p.insert(i + 1)
-	case "update":
+	switch verb, next := p.words[p.main], p.word(i); {
+	case verb == "update":
 		return p.update(i)
-	case "delete":
+	case verb == "insert" && next == "into":
+		return p.insert(i + 1)
+	case verb == "delete" && next == "from":
 		return p.delete(i + 1)
+	case verb == "merge" && next == "into":
+		return p.merge(i + 1)
 	}
-	return p.merge(i + 1)
+	return 0, p.fault(i, targetText)
 }
 
 func (p *parser) insert(i int) (body int, f *fault) {
 	if i, f = p.name(&p.target, i); f != nil {
 		return 0, f
 	}
-	if p.word(i) == "as" {
+	if p.word(i) == "as" && p.named(i+1) {
 		p.target.alias, i = i+1, i+2
 	}
 	p.inserted, body = true, i
@@ -292,7 +294,7 @@ func (p *parser) name(r *relation, i int) (int, *fault) {
 // alias reads [AS] name, if there is one.
 func (p *parser) alias(r *relation, i int) int {
 	switch {
-	case p.word(i) == "as":
+	case p.word(i) == "as" && p.named(i+1):
 		r.alias, i = i+1, i+2
 	case p.named(i) && !afterTable[p.word(i)]:
 		r.alias, i = i, i+1
