@@ -16,25 +16,50 @@ import (
 )
 
 type executeIn struct {
-	SQL    string            `json:"sql" validate:"required,max=4000" jsonschema:"one statement; $1 is the first of params"`
-	Params []json.RawMessage `json:"params" validate:"max=50" mcpsec:"any" jsonschema:"strings, numbers, booleans or null"`
+	SQL    string            `json:"sql" validate:"required,max=4000" jsonschema:"one statement, with params as $1, $2"`
+	Params []json.RawMessage `json:"params" validate:"max=50" mcpsec:"any"`
+}
+
+// changeOut tells the counts in one line: its schema is a fifth of that of writeOut.
+type changeOut struct {
+	Affected int    `json:"affected"`
+	InAll    string `json:"in_all"`
+}
+
+type executeOut struct {
+	changeOut
+	Columns   []string          `json:"columns,omitempty"`
+	Rows      []json.RawMessage `json:"rows,omitempty"`
+	Truncated bool              `json:"truncated,omitempty"`
 }
 
 // executeTool returns pg_execute, which runs one statement of the caller's that
 // writes, after a person has seen it with what it was counted to do.
 func executeTool(w *Writer) *mcpsec.Tool {
 	titles := slices.Sorted(maps.Keys(w.targets))
-	spec := w.spec("pg_execute", fmt.Sprintf("Run one INSERT, UPDATE, DELETE or MERGE, which a person confirms. One transaction; more than %d rows are refused. "+
-		"Only columns that the other tools may read or write, named one by one. Tables: %s.", w.o.MaxAffected, some(titles)), mcpsec.Destroy)
+	spec := w.spec("pg_execute", fmt.Sprintf("Run one INSERT, UPDATE, DELETE or MERGE; a person confirms. More than %d rows are refused. "+
+		"Only listed tables and columns, named one by one: %s.", w.o.MaxAffected, some(titles)), mcpsec.Destroy)
 	spec.Guards = []mcpsec.Guard{previewOf(w, w.execute)}
-	return mcpsec.NewTool(spec, func(ctx context.Context, in executeIn) (writeOut, error) {
+	return mcpsec.NewTool(spec, func(ctx context.Context, in executeIn) (executeOut, error) {
 		ch, err := w.execute(ctx, in)
 		if err != nil {
-			return writeOut{}, err
+			return executeOut{}, err
 		}
-		return w.run(ctx, ch, w.judge(ctx, ch, mcpsec.Destroy))
+		o, err := w.transact(ctx, ch, w.judge(ctx, ch, mcpsec.Destroy))
+		if err != nil {
+			return executeOut{}, changeError(ctx, err)
+		}
+		a := w.db.typed(&o.result)
+		out := executeOut{changeOut: o.out()}
+		out.Rows, out.Truncated = a.rowsJSON(w.o.MaxBytes)
+		for _, c := range a.Columns {
+			out.Columns = append(out.Columns, c.Name)
+		}
+		return out, nil
 	})
 }
+
+func (o *outcome) out() changeOut { return changeOut{o.affected, o.does()} }
 
 // execute is the only way by which a statement that a caller has written gets to
 // a role that can write.

@@ -10,8 +10,8 @@ import (
 )
 
 type exportIn struct {
-	SQL    string            `json:"sql" validate:"required,max=20000" jsonschema:"one statement, as of pg_query; TABLE x for all of a table"`
-	Params []json.RawMessage `json:"params" validate:"max=50" mcpsec:"any" jsonschema:"values of $1, $2"`
+	SQL    string            `json:"sql" validate:"required,max=20000" jsonschema:"one statement as of pg_query, with params as $1, $2; or TABLE x"`
+	Params []json.RawMessage `json:"params" validate:"max=50" mcpsec:"any"`
 	Format string            `json:"format" validate:"required,oneof=csv json ndjson"`
 }
 
@@ -36,7 +36,7 @@ func ExportTool(db *DB, o FileOptions) *mcpsec.Tool {
 		panic("pgtool: pg_export: " + err.Error())
 	}
 	d := &folder{FileOptions: o}
-	return mcpsec.NewTool(db.spec("pg_export", fmt.Sprintf("Export the rows of one statement that only reads, at most %d, to a file or, if small, into the answer.", o.MaxRows)),
+	return mcpsec.NewTool(db.spec("pg_export", fmt.Sprintf("Export rows, at most %d, to a file or, if few, into the answer.", o.MaxRows)),
 		func(ctx context.Context, in exportIn) ([]mcpsec.Content, error) { return db.export(ctx, d, in) })
 }
 

@@ -15,8 +15,8 @@ import (
 type importIn struct {
 	Table  string `json:"table" validate:"required,max=127" jsonschema:"schema.table"`
 	Format string `json:"format" validate:"required,oneof=csv json ndjson"`
-	Data   string `json:"data" validate:"max=262144" jsonschema:"the rows; CSV begins with the names of the columns, JSON is a list of objects"`
-	File   string `json:"file" validate:"max=200" jsonschema:"name of a file, instead of data"`
+	Data   string `json:"data" validate:"max=262144" jsonschema:"CSV begins with the columns' names; JSON is a list of objects"`
+	File   string `json:"file" validate:"max=200" jsonschema:"name of one, instead of data"`
 }
 
 // ImportTool returns pg_import: rows for one table of w, into columns that
@@ -35,15 +35,18 @@ func ImportTool(w *Writer, o FileOptions) *mcpsec.Tool {
 		panic("pgtool: pg_import: " + err.Error())
 	}
 	build := func(ctx context.Context, in importIn) (*change, error) { return w.imports(ctx, o, in) }
-	spec := w.spec("pg_import", fmt.Sprintf("Insert the rows of a CSV, JSON or NDJSON text or file into a table, all or none; a person confirms. "+
-		"At most %d rows. Tables: %s.", o.MaxRows, w.list("insert")), mcpsec.Write)
+	spec := w.spec("pg_import", fmt.Sprintf("Insert rows of a text or file, at most %d, all or none; a person confirms. Tables: %s.", o.MaxRows, w.list("insert")), mcpsec.Write)
 	spec.Guards = []mcpsec.Guard{previewOf(w, build)}
-	return mcpsec.NewTool(spec, func(ctx context.Context, in importIn) (writeOut, error) {
+	return mcpsec.NewTool(spec, func(ctx context.Context, in importIn) (changeOut, error) {
 		ch, err := build(ctx, in)
 		if err != nil {
-			return writeOut{}, err
+			return changeOut{}, err
 		}
-		return w.run(ctx, ch, w.judge(ctx, ch, mcpsec.Destroy))
+		o, err := w.transact(ctx, ch, w.judge(ctx, ch, mcpsec.Destroy))
+		if err != nil {
+			return changeOut{}, changeError(ctx, err)
+		}
+		return o.out(), nil
 	})
 }
 

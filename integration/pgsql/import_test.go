@@ -56,7 +56,7 @@ func TestImport(t *testing.T) {
 	p := &person{}
 	cs, conn, dir := importer(t, "", p, nil)
 	const csv = "\uFEFFid,status,total,tags,meta\r\n500,\"a,\"\"b\"\"\r\n\",,\"{x,\"\"y z\"\"}\",\"{\"\"k\"\": 1}\"\n501,\"\",1.50,,\n502,\\.,-0,,null"
-	wants(t, cs, "pg_import", data("w.orders", "csv", csv), `"affected":3`, `"inserted":3`)
+	wants(t, cs, "pg_import", data("w.orders", "csv", csv), `"affected":3`, `"in_all":"w.orders 3 inserted"`)
 	if want := "imports 3 rows into w.orders (id, status, total, tags, meta) from the call, SHA-256 "; !strings.Contains(p.last(), want) || !strings.Contains(p.last(), "in all: w.orders 3 inserted") {
 		t.Errorf("asked %s", p.last())
 	}
@@ -258,7 +258,7 @@ func TestImportCounts(t *testing.T) {
 	cs, conn, _ := importer(t, `CREATE FUNCTION w.copy() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$BEGIN
 		INSERT INTO w.other SELECT 1 FROM generate_series(1, 3); IF NEW.status = 'skip' THEN RETURN NULL; END IF; RETURN NEW; END$$;
 		CREATE TRIGGER copy BEFORE INSERT ON w.orders FOR EACH ROW EXECUTE FUNCTION w.copy()`, p, func(o *pgtool.FileOptions) { o.MaxRows = 10 })
-	wants(t, cs, "pg_import", data("w.orders", "csv", "status\nx\nskip\n"), `"affected":1`, `"table":"w.other","inserted":6`)
+	wants(t, cs, "pg_import", data("w.orders", "csv", "status\nx\nskip\n"), `"affected":1`, `w.other 6 inserted`)
 	if !strings.Contains(p.last(), "rows affected: 1; in all: w.orders 1 inserted; w.other 6 inserted") {
 		t.Errorf("asked %s", p.last())
 	}
