@@ -87,6 +87,9 @@ INSERT INTO w.items (order_id, name) SELECT 1, name FROM w.peek
 INSERT INTO w.items (order_id, name) SELECT 1, x FROM (SELECT k AS x FROM secret.keys) y
 INSERT INTO w.items (order_id, name) SELECT 1, x FROM (TABLE secret.keys) AS y(z, x)
 INSERT INTO w.items (order_id, name) TABLE w.vault
+INSERT INTO w.items (order_id, name) SELECT 1, 'x' INTO w.copy
+INSERT INTO w.items (order_id, name) SELECT 1, upper(w.leak())
+INSERT INTO w.items (order_id, name) SELECT 1, o.leak FROM w.open o
 INSERT INTO w.items (order_id, name) WITH d AS (DELETE FROM w.open RETURNING id) SELECT id, 'x' FROM d
 INSERT INTO w.items (order_id, name) (WITH d AS (SELECT k FROM secret.keys) SELECT 1, k FROM d)
 INSERT INTO w.items (order_id, name) SELECT 1, k FROM generate_series(1, 1) g, secret.keys
@@ -333,4 +336,57 @@ func TestExecuteLimits(t *testing.T) {
 	wants(t, cs, "pg_execute", args{"sql": "UPDATE w.open SET n = 1 / (n - 1) WHERE id = 1", "params": []any{}}, "22012", "nothing was changed")
 	wants(t, cs, "pg_execute", args{"sql": "UPDATE w.open SET n = 1 WHERE id = $2", "params": []any{1}}, "nothing was changed")
 	wants(t, cs, "pg_execute", args{"sql": "UPDATE w.open SET nn = 1 WHERE id = 1", "params": []any{}}, "at character 19", "nothing was changed")
+}
+
+// TestExecuteCut cuts the connection at each step after the question.
+func TestExecuteCut(t *testing.T) {
+	t.Parallel()
+	w, conn, cut := cutWriter(t, "", func(o *pgtool.WriteOptions) { o.Execute = true })
+	p := &person{}
+	cs, _ := writeClient(t, pgtool.WriteTools(w), p)
+	const unchanged, done = "nothing was changed", `"affected":1`
+	for i, test := range []struct {
+		at            string
+		asked         bool // the cut comes after the question
+		after, closed bool
+		want          string
+		rows          int
+	}{
+		{"BEGIN", false, false, false, unchanged, 0},
+		{"INSERT", false, false, false, unchanged, 0},
+		{"ROLLBACK", false, false, false, unchanged, 0},
+		{"INSERT", true, false, false, unchanged, 0},
+		{"SET CONSTRAINTS", true, false, false, unchanged, 0},
+		{"COMMIT", true, false, false, unchanged, 0},
+		{"COMMIT", true, true, false, done, 1},
+		{"COMMIT", true, false, true, "whether it took effect is not known", 0},
+		{"COMMIT", true, true, true, "whether it took effect is not known", 1},
+	} {
+		set := func() { cut.set(test.at, test.after, test.closed) }
+		if p.before = set; !test.asked {
+			p.before = nil
+			set()
+		}
+		id := 3000 + i
+		wants(t, cs, "pg_execute", args{"sql": "INSERT INTO w.orders (id, status) VALUES ($1, 'cut')", "params": []any{id}}, test.want)
+		if cut.cuts.Load() == 0 {
+			t.Errorf("%+v: was not cut", test)
+		}
+		cut.set("", false, false)
+		until(t, conn, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = current_database() AND state <> 'idle')")
+		if n := ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE id = $1", id); n != test.rows {
+			t.Errorf("%+v: %d rows", test, n)
+		}
+	}
+}
+
+// TestExecuteSession looks at what a statement leaves in the session.
+func TestExecuteSession(t *testing.T) {
+	t.Parallel()
+	cs, conn := executor(t, false, &person{})
+	wants(t, cs, "pg_execute", args{"sql": "INSERT INTO w.orders (status, total) SELECT 'x', random() FROM generate_series(1, 2)", "params": []any{}}, `"affected":2`)
+	until(t, conn, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = current_database() AND state <> 'idle')")
+	if n := ask[int](t, conn, "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.datname = current_database() AND a.usename = current_database()"); n != 0 {
+		t.Errorf("%d locks are left", n)
+	}
 }

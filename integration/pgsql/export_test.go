@@ -12,9 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
 
@@ -317,4 +320,69 @@ func TestExportMemory(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(o.dir, o.files(t)[0])); err != nil || info.Size() < 200_000_000 {
 		t.Errorf("%v, %v", info, err)
 	}
+}
+
+// TestExportCut ends the session, and stops the server, in the middle of an export.
+func TestExportCut(t *testing.T) {
+	t.Parallel()
+	postgres.Server(t) // skips where there is none
+	s, err := pgserver.Start(t.Context(), pgserver.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := s.CreateDatabase(t.Context(), "cuts", ""); err != nil {
+		t.Fatal(err)
+	}
+	connect := func() *pgx.Conn {
+		conn, err := pgx.Connect(t.Context(), s.URL("cuts", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	conn := connect()
+	exec(t, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: "cuts"}))
+	exec(t, conn, "ALTER ROLE mcp_reader PASSWORD '"+s.Password()+"'")
+	db, err := pgtool.Open(t.Context(), pgtool.Options{URL: redact.NewSecret(s.URL("cuts", "mcp_reader")), Timeout: long, Waive: []mcpsec.Waiver{anySQL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	o := newOutbox(t, db, nil)
+	for what, do := range map[string]func(){
+		"terminate": func() {
+			exec(t, conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mcp_reader'")
+		},
+		"restart": func() {
+			if err := s.Restart(t.Context()); err != nil {
+				t.Error(err)
+			}
+			conn = connect()
+		},
+	} {
+		got := make(chan string, 1)
+		go func() {
+			text, _, _ := o.export(t, "SELECT g, repeat('x', 1000), pg_sleep(0.001) FROM generate_series(1, 900000) g", "csv")
+			got <- text
+		}()
+		for len(o.files(t)) == 0 {
+			until(t, conn, "SELECT true")
+		}
+		do()
+		if text := <-got; !strings.Contains(text, "SQLSTATE 57P01") && !strings.Contains(text, "cannot be reached") {
+			t.Errorf("%s: got %s", what, text)
+		}
+		if names := o.files(t); len(names) != 0 {
+			t.Errorf("%s: left %q", what, names)
+		}
+	}
+	if text, _, _ := o.export(t, "SELECT 1 AS a", "csv"); !strings.HasPrefix(text, "1 rows") {
+		t.Errorf("got %s", text)
+	}
+	conn.Close(t.Context())
 }
