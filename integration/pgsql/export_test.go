@@ -386,3 +386,19 @@ func TestExportCut(t *testing.T) {
 	}
 	conn.Close(t.Context())
 }
+
+// TestExportReadOnly exports the result of a function that writes, as if the gate
+// had let it through.
+func TestExportReadOnly(t *testing.T) {
+	t.Parallel()
+	name := database(t)
+	conn := admin(t, name)
+	exec(t, conn, "CREATE TABLE shop.written (n int); CREATE FUNCTION shop.spoil() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'INSERT INTO shop.written VALUES (1) RETURNING 1'")
+	o := newOutbox(t, open(t, name, nil), nil)
+	if got, _, _ := o.export(t, "SELECT shop.spoil()", "csv"); !strings.Contains(got, "SQLSTATE 25006") {
+		t.Errorf("got %s", got)
+	}
+	if n := ask[int](t, conn, "SELECT count(*) FROM shop.written"); n != 0 {
+		t.Errorf("%d rows", n)
+	}
+}

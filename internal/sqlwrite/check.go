@@ -199,9 +199,6 @@ func (c *checker) whole(i int, r relation, isTarget bool) bool {
 	if t.Kind == sqllex.Operator && t.Value == "*" {
 		return !c.multiplies(i)
 	}
-	if c.words[i] == "returning" && c.word(i+1) == "with" {
-		return true // new names for old and new
-	}
 	if !c.named(i) || c.binds[i] || c.is(i-1, ".") || c.is(i+1, ".") || slices.Contains(c.inserts, i) || slices.Contains(c.updates, i) {
 		return false
 	}

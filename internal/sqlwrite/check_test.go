@@ -10,12 +10,13 @@ import (
 var tables = []Table{
 	{Schema: "s", Name: "t", Read: []string{"id", "a"}, Insert: []string{"id", "a"}, Update: []string{"a"}, Delete: true, Columns: []string{"id", "a", "b", "hidden"}},
 	{Schema: "s", Name: "u", Read: []string{"id", "v"}, Insert: []string{"id", "v"}, Update: []string{"v"}, Columns: []string{"id", "v"}},
+	{Schema: "s", Name: "upd", Update: []string{"x"}, Columns: []string{"x"}},
 	{Schema: "s", Name: "ins", Insert: []string{"x"}, Columns: []string{"x"}},
 }
 
 func resolve(name string) (string, bool) {
 	switch name {
-	case "t", "u", "ins":
+	case "t", "u", "ins", "upd":
 		return "s", true
 	case "secret":
 		return "other", true
@@ -66,6 +67,7 @@ func TestDenied(t *testing.T) {
 		"INSERT INTO s.nosuch (id) VALUES (1)":                                                                              NoTable,
 		"INSERT INTO d.s.t (id) VALUES (1)":                                                                                 tableText,
 		"INSERT INTO t AS (id) VALUES (1)":                                                                                  columnsText,
+		"INSERT INTO upd DEFAULT VALUES":                                                                                    insertText,
 		"INSERT t (id) VALUES (1)":                                                                                          targetText,
 		"INSERT INTO t (id[1]) VALUES (1)":                                                                                  partText,
 		"INSERT INTO t (id.x) VALUES (1)":                                                                                   partText,
