@@ -67,6 +67,8 @@ func TestDenied(t *testing.T) {
 		"INSERT INTO s.nosuch (id) VALUES (1)":                                                                              NoTable,
 		"INSERT INTO d.s.t (id) VALUES (1)":                                                                                 tableText,
 		"INSERT INTO t AS (id) VALUES (1)":                                                                                  columnsText,
+		"UPDATE ONLY t SET a = 1 WHERE true":                                                                                targetText,
+		"UPDATE u SET v = 1 FROM ONLY (secret) WHERE true":                                                                  targetText,
 		"INSERT INTO upd DEFAULT VALUES":                                                                                    insertText,
 		"INSERT t (id) VALUES (1)":                                                                                          targetText,
 		"INSERT INTO t (id[1]) VALUES (1)":                                                                                  partText,
