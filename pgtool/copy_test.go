@@ -3,13 +3,11 @@ package pgtool
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"reflect"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -296,16 +294,6 @@ func TestExportNames(t *testing.T) {
 	a, b := exportName(".csv"), exportName(".csv")
 	if a == b || len(a) != len("export-.csv")+26 || !importName.MatchString(a) {
 		t.Errorf("got %s and %s", a, b)
-	}
-	if runtime.GOOS == "windows" {
-		return
-	}
-	dir := t.TempDir()
-	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
-		t.Skip(err)
-	}
-	if _, err := (FileOptions{Root: openRoot(t, dir), MaxBytes: 10}).read("pipe"); err == nil || !strings.Contains(fmt.Sprint(err), errNoFile.Message) {
-		t.Errorf("a pipe: %v", err)
 	}
 }
 

@@ -123,18 +123,29 @@ func (o FileOptions) read(name string) ([]byte, error) {
 var errIrregular = errors.New("not a regular file")
 
 // readRegular reads one byte more than limit at most. It looks first, because to
-// open a device can do something, and again, because it may be another one by then.
+// open a device can do something.
 func readRegular(root *os.Root, name string, limit int64) ([]byte, error) {
 	if info, err := root.Lstat(name); err != nil || !info.Mode().IsRegular() {
 		return nil, errors.Join(err, errIrregular)
 	}
-	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := openRegular(root, name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, limit+1))
+}
+
+// openRegular opens a file that has been looked at, and may be another one by now: a
+// pipe must not make us wait.
+func openRegular(root *os.Root, name string) (*os.File, error) {
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		f.Close()
 		return nil, errors.Join(err, errIrregular)
 	}
-	return io.ReadAll(io.LimitReader(f, limit+1))
+	return f, nil
 }

@@ -99,6 +99,10 @@ func (c *conn) openPortal(q *query) ([]field, error) {
 		c.sendStatement(sql, nil)
 		c.sendExecute(0)
 	}
+	if q.before != "" {
+		c.sendStatement(q.before, q.with)
+		c.sendExecute(0)
+	}
 	c.sendStatement(q.sql, q.args)
 	fe := c.pg.Frontend()
 	fe.SendDescribe(&pgproto3.Describe{ObjectType: 'P'})
@@ -109,6 +113,9 @@ func (c *conn) openPortal(q *query) ([]field, error) {
 	var fields []field
 	err := c.done("BEGIN")
 	if err == nil {
+		err = c.done("SELECT 1")
+	}
+	if err == nil && q.before != "" {
 		err = c.done("SELECT 1")
 	}
 	if err == nil {

@@ -194,6 +194,15 @@ func TestExportLimits(t *testing.T) {
 	until(t, conn, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = 'mcp_reader' AND state <> 'idle')")
 }
 
+// TestExportTimeout has a statement whose slices are each in time.
+func TestExportTimeout(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(t, open(t, database(t), func(o *pgtool.Options) { o.Timeout = time.Second }), nil)
+	if got, _, _ := o.export(t, "SELECT g, pg_sleep(0.001) FROM generate_series(1, 4000) AS g", "csv"); !strings.Contains(got, "took longer than allowed") {
+		t.Errorf("got %s", got)
+	}
+}
+
 // TestExportWithoutFiles has all exports in answers.
 func TestExportWithoutFiles(t *testing.T) {
 	t.Parallel()

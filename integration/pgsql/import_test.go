@@ -1,10 +1,14 @@
 package pgsql
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -432,4 +436,61 @@ func everyValue(t *testing.T, conn *pgx.Conn) {
 func typeOf(t *testing.T, conn *pgx.Conn, column string) string {
 	t.Helper()
 	return ask[string](t, conn, "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'w.a'::regclass AND attname = $1", column)
+}
+
+// TestImportTenants has a policy for rows that may be inserted, which COPY would
+// not take.
+func TestImportTenants(t *testing.T) {
+	t.Parallel()
+	cs, conn, _ := importer(t, "ALTER TABLE w.orders ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON w.orders WITH CHECK (status <> 'foreign')", &person{}, nil)
+	wants(t, cs, "pg_import", data("w.orders", "csv", "status\nmine\nforeign\n"), "row 2: permission denied, or a row that row security does not allow", "nothing was changed")
+	wants(t, cs, "pg_import", data("w.orders", "csv", "status\nmine\nmine\n"), `"affected":2`)
+	if n := ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE status IN ('mine', 'foreign')"); n != 2 {
+		t.Errorf("%d rows", n)
+	}
+}
+
+// TestCopyProgress asks for progress.
+func TestCopyProgress(t *testing.T) {
+	t.Parallel()
+	w, _ := writer(t, "", nil)
+	var mu sync.Mutex
+	var told []float64
+	srv, err := mcpsec.NewServer(impl, mcpsec.Options{Audit: mcpsec.NewAuditLog(&buffer{}), Limits: mcpsec.Limits{CallsPerSecond: 1e6}, Mode: mcpsec.Destroy, Log: slog.DiscardHandler})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Add(pgtool.ImportTool(w, pgtool.FileOptions{}), pgtool.ExportTool(gated(t, database(t), nil), pgtool.FileOptions{}))
+	ours, theirs := net.Pipe()
+	go srv.ServeStream(context.WithoutCancel(t.Context()), theirs, theirs)
+	cs, err := mcp.NewClient(impl, &mcp.ClientOptions{
+		ElicitationHandler: (&person{}).answer,
+		ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, r.Params.Progress)
+		},
+	}).Connect(t.Context(), &mcp.IOTransport{Reader: ours, Writer: ours}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cs.Close() })
+	for tool, a := range map[string]args{
+		"pg_import": data("w.items", "csv", "order_id,name\n"+strings.Repeat("1,x\n", 1000)),
+		"pg_export": {"sql": "SELECT generate_series(1, 2000) AS g", "format": "csv", "params": []any{}},
+	} {
+		mu.Lock()
+		told = nil
+		mu.Unlock()
+		p := &mcp.CallToolParams{Name: tool, Arguments: a}
+		p.SetProgressToken("token")
+		if res, err := cs.CallTool(t.Context(), p); err != nil || res.IsError {
+			t.Fatal(tool, err, res)
+		}
+		mu.Lock()
+		if len(told) == 0 || told[0] <= 0 {
+			t.Errorf("%s: told %v", tool, told)
+		}
+		mu.Unlock()
+	}
 }
