@@ -380,13 +380,32 @@ func TestExecuteCut(t *testing.T) {
 	}
 }
 
-// TestExecuteSession looks at what a statement leaves in the session.
+// TestExecuteSession looks at what a statement leaves in the session: nothing, and
+// if that cannot be known the session ends.
 func TestExecuteSession(t *testing.T) {
 	t.Parallel()
-	cs, conn := executor(t, false, &person{})
-	wants(t, cs, "pg_execute", args{"sql": "INSERT INTO w.orders (status, total) SELECT 'x', random() FROM generate_series(1, 2)", "params": []any{}}, `"affected":2`)
-	until(t, conn, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = current_database() AND state <> 'idle')")
-	if n := ask[int](t, conn, "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.datname = current_database() AND a.usename = current_database()"); n != 0 {
-		t.Errorf("%d locks are left", n)
+	w, conn := writer(t, "CREATE FUNCTION w.mark() RETURNS int LANGUAGE sql AS $$SELECT length(set_config('my.x', 'y', false))$$", func(o *pgtool.WriteOptions) {
+		o.Execute, o.Allow, o.MaxConns = true, []string{"w.mark"}, 1
+	})
+	cs, _ := writeClient(t, pgtool.WriteTools(w), &person{})
+	const session = "FROM pg_stat_activity WHERE datname = current_database() AND usename = current_database() AND state = 'idle'"
+	for _, test := range []struct {
+		sql   string
+		stays bool
+	}{
+		{"INSERT INTO w.orders (status, total) SELECT 'x', random() FROM generate_series(1, 2)", true},
+		{"INSERT INTO w.orders (status, total) VALUES ('x', w.mark())", false},
+	} {
+		until(t, conn, "SELECT EXISTS (SELECT "+session+")")
+		pid := ask[int](t, conn, "SELECT pid "+session)
+		wants(t, cs, "pg_execute", args{"sql": test.sql, "params": []any{}}, "affected")
+		if test.stays {
+			until(t, conn, "SELECT EXISTS (SELECT "+session+" AND pid = $1)", pid)
+		} else {
+			until(t, conn, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)", pid)
+		}
+		if n := ask[int](t, conn, "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.datname = current_database() AND a.usename = current_database()"); n != 0 {
+			t.Errorf("%s: %d locks are left", test.sql, n)
+		}
 	}
 }

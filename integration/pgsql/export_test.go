@@ -233,6 +233,10 @@ func TestExportSession(t *testing.T) {
 			t.Errorf("%s: left %s", sql, got)
 		}
 	}
+	o.export(t, "SELECT set_config('my.x', 'y', false)", "csv")
+	if got := row(t, db, "SELECT current_setting('my.x', true)"); got != `[null]` {
+		t.Errorf("left the name of a setting: %s", got)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
