@@ -80,7 +80,7 @@ func (w *Writer) execute(ctx context.Context, in executeIn) (*change, error) {
 		}
 		title += " with " + string(b)
 	}
-	return &change{sql: sql, args: args, returning: true, verb: "runs", table: "this statement", title: title, written: true, spoils: spoils(st.Query)}, nil
+	return &change{sql: sql, args: args, returning: true, verb: "runs", table: "this statement", title: title, written: true, spoils: spoils(st.Query[:st.Main]) || spoils(afterTarget(st))}, nil
 }
 
 // checkWrite decides on a text. The columns that the tables have now are asked for
@@ -117,6 +117,19 @@ func writable(targets map[string]*target) []sqlwrite.Table {
 		})
 	}
 	return out
+}
+
+// afterTarget returns what stands after the name of the table that is written, which
+// before its columns looks like a function.
+func afterTarget(st sqlgate.Statement) []sqllex.Token {
+	rest := st.Query[st.Main+1:]
+	if len(rest) > 0 && (rest[0].Value == "into" || rest[0].Value == "from") {
+		rest = rest[1:]
+	}
+	if len(rest) >= 3 && rest[1].Is(".") {
+		rest = rest[3:]
+	}
+	return rest
 }
 
 // shownSQL is a statement on one line and without comments, in which somebody
