@@ -31,7 +31,7 @@ const embedMost = 32 << 10
 // empty cell, and an empty text is "". Secrets are masked when a client reads a file
 // by mcpsec.NewFiles, and not in the file.
 func ExportTool(db *DB, o FileOptions) *mcpsec.Tool {
-	o, err := o.withDefaults(1_000_000, 64<<20, true)
+	o, err := o.forExport()
 	if err != nil {
 		panic("pgtool: pg_export: " + err.Error())
 	}
@@ -88,7 +88,7 @@ type exporter struct {
 	fields  []field
 	keys    [][]byte // of an object, as JSON with the colon
 	out     spool
-	row1    []byte
+	line    []byte
 	rows    int
 	marked  int // cells with an apostrophe
 }
@@ -123,7 +123,7 @@ func (e *exporter) begin(fields []field) error {
 }
 
 func (e *exporter) row(values [][]byte) error {
-	b := e.row1[:0]
+	b := e.line[:0]
 	if e.rows > 0 {
 		b = append(b, e.form.apart...)
 	}
@@ -133,7 +133,7 @@ func (e *exporter) row(values [][]byte) error {
 		b = e.object(b, values)
 	}
 	e.rows++
-	e.row1 = b
+	e.line = b
 	_, err := e.out.Write(b)
 	return err
 }

@@ -44,18 +44,29 @@ type FileOptions struct {
 	RawCells bool
 }
 
-func (o FileOptions) withDefaults(rows int, bytes int64, export bool) (FileOptions, error) {
+func (o FileOptions) forExport() (FileOptions, error) {
+	o, err := o.withDefaults(1_000_000, 64<<20)
+	if err == nil && o.Root != nil && !strings.HasSuffix(o.URI, "/") {
+		err = errors.New("FileOptions.URI must be what comes before a file's name, with a slash at its end")
+	}
+	return o, err
+}
+
+func (o FileOptions) forImport() (FileOptions, error) {
+	o, err := o.withDefaults(10_000, 8<<20)
+	if err == nil && (o.MaxRows > 1_000_000 || o.MaxBytes > 256<<20) {
+		err = errors.New("FileOptions.MaxRows and MaxBytes of an import must be at most 1,000,000 and 256 MiB: it is read as a whole")
+	}
+	return o, err
+}
+
+func (o FileOptions) withDefaults(rows int, size int64) (FileOptions, error) {
 	o.MaxRows, o.MaxFiles = or(o.MaxRows, rows), or(o.MaxFiles, 100)
 	if o.MaxBytes == 0 {
-		o.MaxBytes = bytes
+		o.MaxBytes = size
 	}
-	switch {
-	case o.MaxRows < 1 || o.MaxBytes < 1 || o.MaxFiles < 1:
+	if o.MaxRows < 1 || o.MaxBytes < 1 || o.MaxFiles < 1 {
 		return o, errors.New("FileOptions.MaxRows, MaxBytes and MaxFiles must not be negative")
-	case !export && (o.MaxRows > 1_000_000 || o.MaxBytes > 256<<20):
-		return o, errors.New("FileOptions.MaxRows and MaxBytes of an import must be at most 1,000,000 and 256 MiB: it is read as a whole")
-	case export && o.Root != nil && !strings.HasSuffix(o.URI, "/"):
-		return o, errors.New("FileOptions.URI must be what comes before a file's name, with a slash at its end")
 	}
 	return o, nil
 }

@@ -30,7 +30,7 @@ type importIn struct {
 // is then another file, or comes to other counts, changes nothing. In CSV an empty
 // cell is NULL, and "" an empty text.
 func ImportTool(w *Writer, o FileOptions) *mcpsec.Tool {
-	o, err := o.withDefaults(10_000, 8<<20, false)
+	o, err := o.forImport()
 	if err != nil {
 		panic("pgtool: pg_import: " + err.Error())
 	}

