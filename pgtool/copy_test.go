@@ -280,7 +280,7 @@ func TestStreamIntoWhatHangs(t *testing.T) {
 	p.idle = []*conn{c}
 	s := stuck{make(chan struct{})}
 	done := make(chan error, 1)
-	go func() { done <- p.stream(t.Context(), &query{sql: "x", maxRows: 10}, s, time.Millisecond-grace) }()
+	go func() { done <- p.stream(t.Context(), &query{sql: "x", maxRows: 10}, s, 500*time.Millisecond-grace) }()
 	<-hungUp
 	close(s.until)
 	if err := <-done; err == nil {
@@ -309,7 +309,8 @@ func fakeParts(t *testing.T, parts ...[]pgproto3.BackendMessage) (*conn, <-chan 
 		backend := pgproto3.NewBackend(theirs, theirs)
 		for {
 			m, err := backend.Receive()
-			if err != nil {
+			if _, over := m.(*pgproto3.Terminate); over || err != nil {
+				theirs.Close()
 				return
 			}
 			if _, ok := m.(*pgproto3.Sync); ok && len(parts) > 0 {
