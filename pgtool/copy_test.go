@@ -324,3 +324,24 @@ func fakeParts(t *testing.T, parts ...[]pgproto3.BackendMessage) (*conn, <-chan 
 	}()
 	return &conn{pg: construct(t, ours), prologue: "SELECT limits", ownPrologue: "SELECT own"}, gone
 }
+
+// TestStreamStatus has a server whose transaction is not the one that was begun: the
+// connection is not used again.
+func TestStreamStatus(t *testing.T) {
+	t.Parallel()
+	tag := func(s string) pgproto3.BackendMessage { return &pgproto3.CommandComplete{CommandTag: []byte(s)} }
+	parsed, bound := &pgproto3.ParseComplete{}, &pgproto3.BindComplete{}
+	described := &pgproto3.RowDescription{Fields: []pgproto3.FieldDescription{{Name: []byte("a"), DataTypeOID: 23}}}
+	for _, status := range []byte{openStatus, idleStatus, failedStatus} {
+		c, _ := fakeParts(t,
+			[]pgproto3.BackendMessage{parsed, bound, tag("BEGIN"), parsed, bound, tag("SELECT 1"), parsed, bound, described, &pgproto3.ReadyForQuery{TxStatus: openStatus}},
+			[]pgproto3.BackendMessage{&pgproto3.DataRow{Values: [][]byte{[]byte("1")}}, tag("SELECT 1"), &pgproto3.ReadyForQuery{TxStatus: status}},
+		)
+		s := stuck{make(chan struct{})}
+		close(s.until)
+		err, taken := c.stream(&query{sql: "x", maxRows: 10}, s, time.Now().Add(time.Hour))
+		if taken != nil || (err == nil) != (status == openStatus) {
+			t.Errorf("status %c: got %v, %v", status, err, taken)
+		}
+	}
+}
