@@ -23,6 +23,13 @@ type change struct {
 	title     string // of a named statement, which stands in for these
 	expect    *int   // rows
 	tenant    *binding
+	most      int  // rows that it may change in all, if not MaxAffected
+	written   bool // by the caller, who can use a position in it
+	spoils    bool // it may leave something in the session that DISCARD ALL does not
+
+	rows   [][][]byte     // of an import, whose statement is run with each of them
+	told   func(done int) // of so many rows
+	source string         // tells one import from another
 }
 
 // denied is the refusal of what the operator has not listed.

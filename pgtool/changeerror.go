@@ -3,7 +3,10 @@ package pgtool
 import (
 	"context"
 	"errors"
+	"fmt"
 
+	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
+	"github.com/mcpsec/mcpsec-go/internal/sqlwrite"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -16,11 +19,16 @@ func changeError(ctx context.Context, err error) error {
 	}
 	var tenant *tenantError
 	if reported := reportedBy(err); reported != nil && !errors.As(err, &tenant) {
-		copied := *reported
-		copied.Position = 0 // in a statement that the model has not seen
-		text := stateText(&copied)
+		text := stateText(reported)
+		if own := absent[reported.Code]; own != "" { // what the gate says of what exists
+			text = (&sqlgate.Refusal{Reason: own, Pos: int(reported.Position)}).Error()
+		}
 		if own := changeStates[reported.Code]; own != "" {
 			text = own + " (SQLSTATE " + reported.Code + ")"
+		}
+		var row *rowError
+		if errors.As(err, &row) {
+			text = fmt.Sprintf("row %d: %s", row.row, text)
 		}
 		return &mcpsec.Error{Message: text + unchanged, Err: errors.New(logText(reported))}
 	}
@@ -32,6 +40,8 @@ func changeError(ctx context.Context, err error) error {
 	}
 	return err
 }
+
+var absent = map[string]string{"42P01": sqlwrite.NoTable, "42703": sqlwrite.NoColumn}
 
 const unchanged = "; nothing was changed"
 

@@ -112,10 +112,14 @@ func (c *conn) sendChange(ch *change, most int) error {
 // runChange does all but the end of the transaction. As with run, an error that is
 // a *pgconn.PgError leaves the connection in a failed transaction.
 func (c *conn) runChange(ch *change, q *query, most int) (*outcome, error) {
+	c.spoilt = c.spoilt || ch.spoils
 	if err := c.sendChange(ch, most); err != nil {
 		return nil, err
 	}
 	o, err := c.readChange(ch, q, most)
+	if reported := reportedBy(err); reported != nil && !ch.written {
+		reported.Position = 0 // in a statement that the model has not seen
+	}
 	if err != nil && (reportedBy(err) == nil || fatal(reportedBy(err))) {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ func (p *pool) settleChange(c *conn) {
 	switch {
 	case !c.rest():
 		p.kill(c)
-	case c.trips >= maxTrips:
+	case c.spoilt || c.trips >= maxTrips:
 		p.retire(c)
 	default:
 		p.put(c)
@@ -144,13 +144,19 @@ func (w *Writer) runLimited(c *conn, ch *change) (*outcome, error) {
 	if err := c.limit(w.runLimit()); err != nil {
 		return nil, err
 	}
-	return c.runChange(ch, &query{maxRows: w.o.MaxRows, maxBytes: w.o.MaxBytes}, w.o.MaxAffected)
+	if ch.rows != nil {
+		return c.runRows(ch)
+	}
+	return c.runChange(ch, &query{maxRows: w.o.MaxRows, maxBytes: w.o.MaxBytes}, w.most(ch))
 }
 
 // commit commits, and finds out what became of it if the answer does not come.
 func (w *Writer) commit(ctx context.Context, c *conn, o *outcome) error {
 	err := c.finishBy("COMMIT")
 	reported := reportedBy(err)
+	if reported != nil {
+		reported.Position = 0 // in a trigger
+	}
 	switch {
 	case err == nil, reported != nil && !fatal(reported): // a refused COMMIT is a ROLLBACK
 		go w.db.pool.settleChange(c)

@@ -116,6 +116,27 @@
 // COMMIT the server is asked on another one; only if that is in vain, or the server
 // has been restarted since, it says that nobody knows.
 //
+// With WriteOptions.Execute there is pg_execute, which takes one INSERT, UPDATE,
+// DELETE or MERGE of the caller's text. It may name only what Tables lists, the
+// columns that it reads included, must have a WHERE, and calls the functions that
+// pg_query may. A person sees it, without its comments, and its counts.
+//
+// # Files
+//
+// [ExportTool] writes the rows of a statement to a directory, and [ImportTool] reads
+// a table's rows from one. Clients get a link, for which there has to be a resource:
+//
+//	root, err := os.OpenRoot("exports") // for this alone
+//	if err != nil {
+//		return err
+//	}
+//	srv.Add(pgtool.ExportTool(db, pgtool.FileOptions{Root: root, URI: "exports:///"}))
+//	srv.AddResource(mcpsec.NewFiles(root, mcpsec.ResourceSpec{
+//		Name: "exports", Description: "Exports.", URI: "exports:///{+path}", MaxResult: 1 << 20,
+//	}, nil))
+//
+// Names of exports cannot be guessed. A client reads as much as MaxResult of the
+// resource allows; what is larger is for the operator, who also removes old files.
 // # Tenants
 //
 // One server can work for many, who must not see each other's rows. Options.Tenant
@@ -167,6 +188,11 @@
 // null for a json column is NULL and not the json null. A SQL is a constant for
 // every caller who does not go out of their way: generic code can make a variable of
 // the type that NewSQL takes.
+//
+// Exports lie on the operator's disk as they are, secrets included, until somebody
+// removes them. If the process dies while it writes one, a file whose name begins
+// with a dot is left. A WHERE of pg_execute may be true of every row: MaxAffected
+// and the person stand behind it.
 //
 // The role decides which rows and columns can be read. A view may read tables in
 // schemas that Options.Schemas does not list: that is what views are for. What a

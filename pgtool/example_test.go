@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"log"
+	"os"
 
+	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
@@ -50,4 +52,30 @@ func ExampleWhere_Build() {
 	// Output:
 	// SELECT * FROM "shop"."orders" WHERE ("status" OPERATOR(pg_catalog.=) ANY ($1)) AND (("total" OPERATOR(pg_catalog.>) $2) OR ("note" IS NULL))
 	// ["{\"open\",\"'; DROP TABLE orders; --\"}" "100"]
+}
+
+// Exports are files in a directory for this alone, and clients read them as
+// resources.
+func ExampleExportTool() {
+	var db *pgtool.DB      // from pgtool.Open
+	var srv *mcpsec.Server // from mcpsec.NewServer
+	root, err := os.OpenRoot("exports")
+	if err != nil {
+		log.Fatal(err)
+	}
+	srv.Add(pgtool.ExportTool(db, pgtool.FileOptions{Root: root, URI: "exports:///"}))
+	srv.AddResource(mcpsec.NewFiles(root, mcpsec.ResourceSpec{
+		Name: "exports", Description: "Exports of the shop.", URI: "exports:///{+path}", MaxResult: 1 << 20,
+	}, nil))
+}
+
+// Imports read the files that somebody has put into another directory.
+func ExampleImportTool() {
+	var w *pgtool.Writer   // from pgtool.OpenWriter
+	var srv *mcpsec.Server // from mcpsec.NewServer
+	root, err := os.OpenRoot("imports")
+	if err != nil {
+		log.Fatal(err)
+	}
+	srv.Add(pgtool.ImportTool(w, pgtool.FileOptions{Root: root, MaxRows: 1_000}))
 }

@@ -41,7 +41,7 @@ type planned struct {
 // lookAtDisk finds out whether the server bounds what a statement of the role writes
 // to the disk, which only a superuser can change.
 func (db *DB) lookAtDisk(ctx context.Context) error {
-	r, err := db.query(ctx, &query{sql: "SELECT current_setting('temp_file_limit') = '-1'", own: true, maxRows: 1, maxBytes: 100})
+	r, err := db.query(ctx, &query{sql: "SELECT current_setting('temp_file_limit') = '-1'", own: true, anyone: true, maxRows: 1, maxBytes: 100})
 	if err != nil {
 		return err
 	}

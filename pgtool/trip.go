@@ -71,6 +71,24 @@ var errProtocol = errors.New("unexpected answer of the server")
 // the server takes no second one, and has no name, so that it is gone with the
 // next.
 func (c *conn) send(q *query) error {
+	c.sendHead(q)
+	c.sendStatement(q.sql, q.args)
+	fe := c.pg.Frontend()
+	fe.SendDescribe(&pgproto3.Describe{ObjectType: 'P'})
+	c.sendExecute(uint32(q.maxRows) + 1) // the one too many tells that there are more
+	c.sendStillBound(q.tenant)
+	c.sync()
+	c.sendStatement("ROLLBACK", nil)
+	c.sendExecute(0)
+	c.sendReset()
+	if err := fe.Flush(); err != nil {
+		return fmt.Errorf("sending the statement: %w", err)
+	}
+	return nil
+}
+
+// sendHead writes what goes before the statement of a transaction.
+func (c *conn) sendHead(q *query) {
 	if q.own {
 		c.sendBegin("READ ONLY", c.ownPrologue)
 	} else {
@@ -85,19 +103,23 @@ func (c *conn) send(q *query) error {
 		c.sendStatement(sqlcatalog.GuardSQL, q.guard)
 		c.sendExecute(0)
 	}
-	c.sendStatement(q.sql, q.args)
-	fe := c.pg.Frontend()
-	fe.SendDescribe(&pgproto3.Describe{ObjectType: 'P'})
-	c.sendExecute(uint32(q.maxRows) + 1) // the one too many tells that there are more
-	c.sendStillBound(q.tenant)
-	c.sync()
-	c.sendStatement("ROLLBACK", nil)
-	c.sendExecute(0)
-	c.sendReset()
-	if err := fe.Flush(); err != nil {
-		return fmt.Errorf("sending the statement: %w", err)
+}
+
+// head reads the answers to sendHead.
+func (c *conn) head(q *query) error {
+	err := c.begun()
+	if err == nil {
+		err = c.bound(q.tenant)
 	}
-	return nil
+	if err == nil && q.before != "" {
+		err = c.done("SELECT 1")
+	}
+	if err == nil && q.guard != nil {
+		if err = c.done("SELECT 0"); err == errProtocol {
+			err = errStale // it found a row
+		}
+	}
+	return err
 }
 
 // sendStatement leaves the types of the arguments to the server.
@@ -195,18 +217,7 @@ func (c *conn) run(q *query) (*result, error) {
 		return nil, err
 	}
 	r := &result{}
-	err := c.begun()
-	if err == nil {
-		err = c.bound(q.tenant)
-	}
-	if err == nil && q.before != "" {
-		err = c.done("SELECT 1")
-	}
-	if err == nil && q.guard != nil {
-		if err = c.done("SELECT 0"); err == errProtocol {
-			err = errStale // it found a row
-		}
-	}
+	err := c.head(q)
 	if err == nil {
 		err = c.read(q, r)
 	}

@@ -24,14 +24,7 @@ func fake(t *testing.T, answers ...pgproto3.BackendMessage) (*conn, <-chan []str
 	t.Helper()
 	ours, theirs := net.Pipe()
 	t.Cleanup(func() { ours.Close(); theirs.Close() })
-	config := &pgconn.Config{
-		BuildFrontend:              pgproto3.NewFrontend,
-		BuildContextWatcherHandler: func(c *pgconn.PgConn) ctxwatch.Handler { return &pgconn.DeadlineContextWatcherHandler{Conn: c.Conn()} },
-	}
-	pg, err := pgconn.Construct(&pgconn.HijackedConn{Conn: ours, TxStatus: idleStatus, Config: config, ParameterStatuses: map[string]string{}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	pg := construct(t, ours)
 	sent := make(chan []string, 1)
 	go func() {
 		backend := pgproto3.NewBackend(theirs, theirs)
@@ -53,6 +46,21 @@ func fake(t *testing.T, answers ...pgproto3.BackendMessage) (*conn, <-chan []str
 		_ = backend.Flush() // the test may have hung up
 	}()
 	return &conn{pg: pg, prologue: "SELECT limits", ownPrologue: "SELECT own"}, sent
+}
+
+// construct makes a client of one end of a pipe.
+func construct(t *testing.T, conn net.Conn) *pgconn.PgConn {
+	t.Helper()
+	config := &pgconn.Config{
+		BuildFrontend:              pgproto3.NewFrontend,
+		DialFunc:                   func(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }, // of cancel requests
+		BuildContextWatcherHandler: func(c *pgconn.PgConn) ctxwatch.Handler { return &pgconn.DeadlineContextWatcherHandler{Conn: c.Conn()} },
+	}
+	pg, err := pgconn.Construct(&pgconn.HijackedConn{Conn: conn, TxStatus: idleStatus, Config: config, ParameterStatuses: map[string]string{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pg
 }
 
 func describe(m pgproto3.FrontendMessage) string {

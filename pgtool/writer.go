@@ -29,6 +29,11 @@ type WriteOptions struct {
 	// mcpsec.Write where the old ones are kept, by triggers or in a table of
 	// versions. Defaults to mcpsec.Destroy: a person is asked.
 	Overwrite mcpsec.Effect
+	// Execute adds pg_execute to [WriteTools]: one INSERT, UPDATE, DELETE or MERGE
+	// of the caller's text, within Tables, for which a person is always asked. The
+	// structured tools need no such thing, and are the safer ones. Defaults to
+	// false.
+	Execute bool
 }
 
 const (
@@ -98,7 +103,7 @@ func OpenWriter(ctx context.Context, o WriteOptions) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pgtool: %w", err)
 	}
-	w := &Writer{o: o, db: &DB{o: o.Options, login: config.User}, counted: map[string]string{}}
+	w := &Writer{o: o, db: &DB{o: o.Options, login: config.User, gate: gate{turn: make(chan struct{}, 1)}}, counted: map[string]string{}}
 	w.db.pool = newPool(config, o.MaxConns, w.db.checkConn)
 	if err := w.start(ctx, config.Database); err != nil {
 		w.Close()
@@ -120,6 +125,11 @@ func (w *Writer) start(ctx context.Context, database string) error {
 	}
 	if _, err := w.db.query(ctx, &query{sql: countsSQL, own: true, anyone: true, maxRows: 1, maxBytes: maxCatalog}); err != nil {
 		return startError(err)
+	}
+	if w.o.Execute { // here insecure.AnySQL has no meaning
+		if err := w.db.startGate(ctx); err != nil {
+			return err
+		}
 	}
 	if waive.Has(w.o.Waive, waive.OverprivilegedRole) {
 		return nil

@@ -21,7 +21,7 @@ type writeOut struct {
 
 // WriteTools returns the tools that write: pg_insert, pg_update, pg_upsert and
 // pg_delete, those that the tables of w allow, and pg_dry_run, which tells what
-// one of them would do. pg_delete asks a person, and so do pg_update and
+// one of them would do, and pg_execute if WriteOptions.Execute is set. pg_delete asks a person, and so do pg_update and
 // pg_upsert unless WriteOptions.Overwrite says that old values are kept: the
 // question tells how many rows of which tables are touched, as counted by a run
 // that was rolled back. If the run after the yes comes to other numbers it is
@@ -45,6 +45,9 @@ func WriteTools(w *Writer) []*mcpsec.Tool {
 	add("delete", func() *mcpsec.Tool {
 		return changeTool(w, "delete", "Delete rows of a PostgreSQL table that a where chooses.", mcpsec.Destroy, w.delete)
 	})
+	if w.o.Execute {
+		tools = append(tools, executeTool(w))
+	}
 	return append(tools, dryRunTool(w))
 }
 
@@ -76,8 +79,12 @@ func changeTool[In any](w *Writer, op, description string, effect mcpsec.Effect,
 
 // list names tables, as many as a description has room for.
 func (w *Writer) list(op string) string {
+	return some(w.titles(op))
+}
+
+// some is a list that is not too long.
+func some(titles []string) string {
 	const most = 20
-	titles := w.titles(op)
 	if len(titles) > most {
 		return strings.Join(titles[:most], ", ") + " and more"
 	}
@@ -87,10 +94,14 @@ func (w *Writer) list(op string) string {
 // preview is the guard that asks a person. It leaves what it has counted for the
 // handler.
 func preview[In any](w *Writer, build func(In) (*change, error)) mcpsec.Guard {
+	return previewOf(w, func(_ context.Context, in In) (*change, error) { return build(in) })
+}
+
+func previewOf[In any](w *Writer, build func(context.Context, In) (*change, error)) mcpsec.Guard {
 	return func(ctx context.Context, c *mcpsec.Call) error {
 		var does string
 		ask := mcpsec.Preview(func(ctx context.Context, in In) (string, error) {
-			ch, err := build(in)
+			ch, err := build(ctx, in)
 			if err != nil {
 				return "", err
 			}
@@ -98,7 +109,7 @@ func preview[In any](w *Writer, build func(In) (*change, error)) mcpsec.Guard {
 			if err != nil {
 				return "", err
 			}
-			does = o.digest()
+			does = ch.source + o.digest()
 			return o.named(ch.text(o)), nil
 		})
 		err := ask(ctx, c)
@@ -119,7 +130,7 @@ func (w *Writer) judge(ctx context.Context, ch *change, effect mcpsec.Effect) ve
 		switch does, ok := w.remembered(mcpsec.CallID(ctx)); {
 		case !ok:
 			return errors.New("a change that nobody was asked about")
-		case does != o.digest():
+		case does != ch.source+o.digest():
 			return &mcpsec.Error{Message: fmt.Sprintf("the rows have changed since they were counted, and it would now be %d of %s (in all: %s): call again to have that confirmed", o.affected, ch.table, o.does()), Rule: "count"}
 		}
 		return nil
@@ -133,13 +144,16 @@ func (w *Writer) bounded(ch *change, o *outcome) error {
 		sum += t.sum()
 	}
 	switch {
-	case max(o.affected, sum) > w.o.MaxAffected:
-		return &mcpsec.Error{Message: fmt.Sprintf("it would change more than %d rows, those of triggers and cascades included: choose fewer", w.o.MaxAffected), Rule: "rows"}
+	case max(o.affected, sum) > w.most(ch):
+		return &mcpsec.Error{Message: fmt.Sprintf("it would change more than %d rows, those of triggers and cascades included: choose fewer", w.most(ch)), Rule: "rows"}
 	case ch.expect != nil && o.affected != *ch.expect:
 		return &mcpsec.Error{Message: fmt.Sprintf("it would change %d rows of %s and not %d: they are gone, or were changed since they were read; read them again", o.affected, ch.table, *ch.expect), Rule: "expect"}
 	}
 	return nil
 }
+
+// most is how many rows a change may touch.
+func (w *Writer) most(ch *change) int { return or(ch.most, w.o.MaxAffected) }
 
 // dryRun tells what a change would do.
 func (w *Writer) dryRun(ctx context.Context, ch *change) (*outcome, error) {

@@ -98,3 +98,9 @@ func visible[V any](s *Snapshot, m map[name]V, n string) (v V, in string, ok boo
 	}
 	return v, "", false
 }
+
+// Resolve returns the schema in which the search_path finds a relation.
+func (s *Snapshot) Resolve(relation string) (schema string, ok bool) {
+	_, schema, ok = visible(s, s.relations, relation)
+	return schema, ok
+}

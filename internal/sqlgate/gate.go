@@ -20,6 +20,10 @@ type Options struct {
 	// Settings are the names, in lower case, that SHOW may ask for. Defaults
 	// to DefaultSettings.
 	Settings []string
+	// Write accepts one INSERT, UPDATE, DELETE or MERGE, maybe after WITH, and
+	// nothing else. In it only queries may stand in parentheses, those of WITH
+	// included. Defaults to false.
+	Write bool
 }
 
 // Kind says what a statement does.
@@ -32,6 +36,8 @@ const (
 	Explain
 	// Show is SHOW of a listed setting.
 	Show
+	// Write is INSERT, UPDATE, DELETE or MERGE.
+	Write
 )
 
 // A Statement is a text that Check accepted.
@@ -43,6 +49,8 @@ type Statement struct {
 	// Query holds the tokens of the query, of the explained one if Kind is
 	// Explain, and none if it is Show. Their positions count in SQL.
 	Query []sqllex.Token
+	// Main is the token of Query with which a Write begins, after its WITH.
+	Main int
 }
 
 // Check accepts sql if it is exactly one statement that the options allow. The
@@ -74,6 +82,11 @@ func check(sql string, o Options) (Statement, *fault) {
 		return Statement{}, f
 	}
 	s := Statement{SQL: sql[:tokens[len(tokens)-1].End()], Kind: Query, Query: tokens}
+	if o.Write {
+		s.Kind = Write
+		s.Main, f = walkWrite(tokens)
+		return s, f
+	}
 	switch word(tokens[0]) {
 	case "show":
 		s.Kind, s.Query = Show, nil

@@ -20,6 +20,8 @@ type frame struct {
 	// the body of a CTE, or a parenthesis one of them begins with. Anywhere
 	// else the grammar has room for nothing but a query or an expression.
 	query bool
+	// write demands that it is a statement that writes.
+	write bool
 	// with is the place in the WITH clause that the frame begins with.
 	with withState
 	// lengthFor tells that FOR gives a length, as in substring(a FROM 1 FOR b).
@@ -37,12 +39,19 @@ type walker struct {
 	// is no keyword but a name, even AS itself: in SELECT 1 AS as INTO t the
 	// second AS is a name, and INTO is a keyword.
 	before string
+	// main is the token with which a statement that writes begins, or -1.
+	main int
 }
 
 // walk checks the tokens of one query.
 func walk(tokens []sqllex.Token) *fault {
-	w := walker{tokens: tokens, stack: make([]frame, 1, 16)}
+	w := walker{tokens: tokens, stack: make([]frame, 1, 16), main: -1}
 	w.stack[0].query = true
+	return w.walk()
+}
+
+func (w *walker) walk() *fault {
+	tokens := w.tokens
 	for i, t := range tokens {
 		keyword := word(t)
 		if w.before == "as" || i > 0 && tokens[i-1].Is(".") {
@@ -76,6 +85,9 @@ func (w *walker) step(i int, keyword string) *fault {
 			return f
 		}
 	}
+	if top.write && top.with == withNone && w.main < 0 {
+		w.main = i
+	}
 	switch t.Kind {
 	case sqllex.UnicodeWord:
 		return &fault{noUnicodeName, t.Pos}
@@ -94,6 +106,12 @@ func (f *frame) begin(t sqllex.Token, keyword string) *fault {
 	switch keyword {
 	case "with":
 		f.with = withFirst
+		return nil
+	}
+	if f.write {
+		return beginsWrite(t, keyword)
+	}
+	switch keyword {
 	case "select", "values", "table":
 	default:
 		if f.query && !t.Is("(") {
@@ -129,6 +147,9 @@ func (w *walker) punct(t sqllex.Token, query bool) *fault {
 func (w *walker) checkClause(i int, keyword string) *fault {
 	switch keyword {
 	case "into":
+		if w.main >= 0 && i == w.main+1 {
+			return nil // of INSERT or MERGE
+		}
 		return &fault{noInto, w.tokens[i].Pos}
 	case "for":
 		if w.stack[len(w.stack)-1].lengthFor {

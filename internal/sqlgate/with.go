@@ -115,6 +115,9 @@ func (f *frame) withNext(t sqllex.Token, keyword string) (query bool, _ *fault) 
 		f.with = searchBy
 	case keyword == "cycle":
 		f.with = cycleColumn
+	case f.write:
+		f.with = withNone
+		return false, beginsWrite(t, keyword)
 	case keyword == "select", keyword == "values", keyword == "table":
 		f.with = withNone
 	case t.Is("("):
