@@ -56,6 +56,7 @@ type sentence struct {
 	sql    string // what may be sent
 	edits  sqledit.Edits
 	spoils bool
+	passed bool // the server was asked, where it has to be
 	err    error
 }
 
@@ -70,6 +71,10 @@ func (db *DB) check(ctx context.Context, q *query) error {
 			return err
 		}
 		v = j.on(q.sql, q.analyze)
+		if v.err == nil && !v.passed && db.o.ServerCheck {
+			v.err = db.serverCheck(ctx, j, v, q)
+			j.pass(q.sql, q.analyze, v)
+		}
 	}
 	if v.err != nil {
 		return gateError(v.err)
@@ -108,6 +113,21 @@ func (j *judge) on(sql string, analyze bool) sentence {
 	}
 	j.known[request{sql, analyze}] = v
 	return v
+}
+
+// pass remembers that the server was asked about a text which is known, unless what
+// it said may be another thing the next time.
+func (j *judge) pass(sql string, analyze bool, v sentence) {
+	var refusal *sqlgate.Refusal
+	if v.err != nil && !errors.As(v.err, &refusal) {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if _, ok := j.known[request{sql, analyze}]; ok {
+		v.passed = v.err == nil
+		j.known[request{strings.Clone(sql), analyze}] = v
+	}
 }
 
 // current returns the judge by the catalog as it was a moment ago.
@@ -198,5 +218,8 @@ func (db *DB) startGate(ctx context.Context) error {
 	}
 	db.gate.judge.Store(j)
 	db.gate.looked.Store(time.Now().UnixNano())
+	if db.o.ServerCheck {
+		return db.startServerCheck(ctx)
+	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/mcpsec/mcpsec-go/internal/waive"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -44,6 +45,14 @@ type Options struct {
 	// or catalogs of PostgreSQL's own. All functions of that name are allowed,
 	// with whatever they do, and with all arguments. Defaults to none.
 	Allow []string
+	// ServerCheck has the server analyse each new statement before it is run, and
+	// refuses it if what the server says it uses, by OID, is not allowed: functions
+	// behind operators and casts, views put in, and all that names mean. It comes on
+	// top of the look at the names, and makes one more round trip for a statement
+	// that was not seen since the catalog has changed. The server writes the analysis
+	// into its log, with the constants of the statement, as long as its
+	// log_min_messages lets LOG through, as by default. Defaults to false.
+	ServerCheck bool
 	// Waive switches protections off: insecure.PlaintextDatabase,
 	// insecure.OverprivilegedRole and insecure.AnySQL apply here, others go on
 	// to the tools.
@@ -83,6 +92,9 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("Options.Schemas must not be more than %d", maxSchemas)
 	case len(o.Allow) > maxAllow:
 		return o, fmt.Errorf("Options.Allow must not be more than %d", maxAllow)
+	}
+	if o.ServerCheck && waive.Has(o.Waive, waive.AnySQL) {
+		return o, errors.New("Options.ServerCheck has nothing to compare with under insecure.AnySQL")
 	}
 	for _, a := range o.Allow {
 		if schema, name, _ := strings.Cut(a, "."); !plainName(schema) || !plainName(name) {

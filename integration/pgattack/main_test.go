@@ -145,6 +145,11 @@ const application = "stage"
 
 func newStage(t testing.TB, name string) *stage {
 	t.Helper()
+	return newStageWith(t, name, func(*pgtool.Options) {})
+}
+
+func newStageWith(t testing.TB, name string, change func(*pgtool.Options)) *stage {
+	t.Helper()
 	server := postgres.Server(t)
 	s := &stage{name: name, database: postgres.Database(t, shop), called: make(chan struct{}, 100)}
 	s.conn = admin(t, s.database)
@@ -160,6 +165,7 @@ func newStage(t testing.TB, name string) *stage {
 		s.harden(t)
 	}
 	o.URL = redact.NewSecret(named(server.URL(s.database, role), application))
+	change(&o)
 	db, err := pgtool.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -21,14 +21,15 @@ type builder struct {
 	uses      map[uint32][]Row    // of a view
 	foreign   map[uint32]bool     // tables with a foreign table below them
 
-	badType map[uint32]bool // to make a value of it, or to cast one, runs a function that is not allowed
+	columns map[uint32][]Row // of relations that may have sealed ones
+	badType map[uint32]bool  // to make a value of it, or to cast one, runs a function that is not allowed
 }
 
 func newBuilder(p Policy) *builder {
 	s := &Snapshot{
 		schemas: map[string]bool{}, listed: map[name]bool{}, path: []string{"pg_catalog"},
 		calls: map[string]bool{}, one: map[string]bool{}, full: map[name]bool{}, relations: map[name]verdict{}, types: map[name]bool{},
-		operators: map[name]bool{}, clouded: map[string]bool{}, has: map[name]bool{},
+		operators: map[name]bool{}, clouded: map[string]bool{}, has: map[name]bool{}, objects: newObjects(),
 	}
 	for _, entry := range p.Allow {
 		s.listed[split(entry)] = true
@@ -37,7 +38,7 @@ func newBuilder(p Policy) *builder {
 		s.path = append(s.path, "public")
 	}
 	return &builder{s: s, policy: p, bad: map[uint32]bool{}, inside: map[uint32][]uint32{}, checks: map[uint32][]uint32{}, uses: map[uint32][]Row{},
-		foreign: map[uint32]bool{}, badType: map[uint32]bool{}}
+		foreign: map[uint32]bool{}, columns: map[uint32][]Row{}, badType: map[uint32]bool{}}
 }
 
 func (b *builder) add(r Row) {
@@ -66,6 +67,8 @@ func (b *builder) add(r Row) {
 		b.uses[r.OID] = append(b.uses[r.OID], r)
 	case 'h':
 		b.foreign[r.OID] = true
+	case 'a':
+		b.columns[r.OID] = append(b.columns[r.OID], r)
 	}
 }
 
@@ -91,6 +94,7 @@ func (b *builder) function(n name, r Row) {
 	if !inner {
 		b.bad[r.OID] = true
 	}
+	b.s.objects.functions[r.OID] = object{n.name, fine, inner || r.OID < firstOfUsers && viewFunctions[n.name]}
 	also := func(old, known bool) bool { return fine && (old || !known) }
 	old, known := b.s.full[n]
 	b.s.full[n] = also(old, known)

@@ -43,6 +43,8 @@ type Snapshot struct {
 	operators map[name]bool   // not PostgreSQL's own: whether all of the symbol are allowed
 	clouded   map[string]bool // symbols that the path has with a function that is not allowed
 	has       map[name]bool   // what Missing is about
+
+	objects objects // the same by OID
 }
 
 // A verdict says why a name is refused, or what is to be seen to.
@@ -63,6 +65,7 @@ func New(rows iter.Seq[Row], p Policy) *Snapshot {
 	b.judgeTypes()
 	b.judgeRelations()
 	b.judgeOperators()
+	b.judgeObjects()
 	return b.s
 }
 

@@ -1,0 +1,100 @@
+package pgtool
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
+	"github.com/mcpsec/mcpsec-go/internal/sqltree"
+	"github.com/mcpsec/mcpsec-go/mcpsec"
+)
+
+// treeSettings make the server send what it makes of a statement. They end with the
+// transaction.
+const treeSettings = "SELECT set_config('debug_print_parse', 'on', true), set_config('debug_print_rewritten', 'on', true), " +
+	"set_config('debug_pretty_print', 'off', true), set_config('client_min_messages', 'log', true)"
+
+// An analysis is what the server says of a statement that it does not run.
+type analysis struct{ parsed, rewritten []string }
+
+// add takes the server's report of a tree.
+func (a *analysis) add(m *pgproto3.NoticeResponse) {
+	switch m.Message {
+	case "parse tree:":
+		a.parsed = append(a.parsed, m.Detail)
+	case "rewritten parse tree:":
+		a.rewritten = append(a.rewritten, m.Detail)
+	}
+}
+
+// uses reads the trees. There must be one of each: another one is not the server's,
+// or not of this statement.
+func (a *analysis) uses() (parsed, rewritten *sqltree.Uses, err error) {
+	if len(a.parsed) != 1 || len(a.rewritten) != 1 {
+		return nil, nil, errNoTree
+	}
+	if parsed, err = sqltree.Read(a.parsed[0]); err == nil {
+		rewritten, err = sqltree.ReadRewritten(a.rewritten[0])
+	}
+	return parsed, rewritten, err
+}
+
+var errNoTree = errors.New("the server does not show what it makes of the statement")
+
+// serverCheck asks the server what a statement that has passed the gate uses, which
+// is not run, and returns an error if that is not allowed.
+func (db *DB) serverCheck(ctx context.Context, j *judge, v sentence, q *query) error {
+	st, err := sqlgate.Check(v.sql, sqlgate.Options{AllowExplainAnalyze: q.analyze})
+	if err != nil || st.Kind == sqlgate.Show {
+		return err
+	}
+	a := &analysis{}
+	inner := st.SQL[st.Query[0].Pos:]
+	_, err = db.query(ctx, &query{sql: inner, before: q.before, with: q.with, analysis: a})
+	var reported *pgconn.PgError
+	if errors.As(err, &reported) && reported.Position > 0 {
+		reported.Position += int32(len([]rune(st.SQL[:st.Query[0].Pos])))
+	}
+	if tooLong := (*pgproto3.ExceededMaxBodyLenErr)(nil); errors.As(err, &tooLong) {
+		return unreadable(err)
+	}
+	if err != nil {
+		return modelError(shifted(err, &query{given: q.sql, edits: v.edits, offset: q.offset}))
+	}
+	parsed, rewritten, err := a.uses()
+	if err != nil {
+		return unreadable(err)
+	}
+	return j.snapshot.CheckUses(parsed, rewritten)
+}
+
+func unreadable(err error) error {
+	return &mcpsec.Error{Message: "what the server makes of this statement cannot be checked: use a plainer or shorter one", Rule: "statement", Err: err}
+}
+
+// startServerCheck finds out whether the server shows what it makes of a statement.
+func (db *DB) startServerCheck(ctx context.Context) error {
+	a := &analysis{}
+	if _, err := db.query(ctx, &query{sql: "SELECT count(*) FROM pg_catalog.pg_class", analysis: a}); err != nil {
+		return errors.New(startText(err))
+	}
+	parsed, _, err := a.uses()
+	if err != nil || !parsed.Relations[pgClass] {
+		return errors.New("Options.ServerCheck needs a server that shows its analysis of a statement: " + strings.TrimSpace(errorText(err)))
+	}
+	return nil
+}
+
+// pgClass is the OID of pg_class, in every version.
+const pgClass = 1259
+
+func errorText(err error) string {
+	if err == nil {
+		return "what it shows is not of the statement"
+	}
+	return err.Error()
+}
