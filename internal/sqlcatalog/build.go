@@ -29,7 +29,7 @@ func newBuilder(p Policy) *builder {
 	s := &Snapshot{
 		schemas: map[string]bool{}, listed: map[name]bool{}, path: []string{"pg_catalog"},
 		calls: map[string]bool{}, one: map[string]bool{}, full: map[name]bool{}, relations: map[name]verdict{}, types: map[name]bool{},
-		operators: map[name]bool{}, clouded: map[string]bool{}, has: map[name]bool{}, objects: newObjects(),
+		operators: map[name]bool{}, clouded: map[string]bool{}, has: map[name]bool{}, columns: map[name]map[string]bool{}, objects: newObjects(),
 	}
 	for _, entry := range p.Allow {
 		s.listed[split(entry)] = true

@@ -48,7 +48,7 @@ func (b *builder) judgeObjects() {
 		fine := b.s.relations[n] != denied
 		o.relations[r.OID] = object{r.Name, fine && (b.s.schemas[r.Schema] || b.s.listed[n]), fine || r.OID < firstOfUsers}
 		if b.s.relations[n] == sealedRel {
-			o.sealed[r.OID] = sealedColumns(n, b.columns[r.OID])
+			o.sealed[r.OID], b.s.columns[n] = sealedColumns(n, b.columns[r.OID])
 		}
 	}
 	seen := map[uint32]bool{}
@@ -59,14 +59,17 @@ func (b *builder) judgeObjects() {
 	}
 }
 
-func sealedColumns(n name, columns []Row) map[int]string {
-	m := map[int]string{0: "*"}
+// sealedColumns returns the sealed columns of a relation, by number, and all of its
+// columns.
+func sealedColumns(n name, columns []Row) (sealedOnes map[int]string, all map[string]bool) {
+	sealedOnes, all = map[int]string{0: "*"}, map[string]bool{}
 	for _, c := range columns {
+		all[c.Name] = true
 		if sealed[n][c.Name] {
-			m[int(c.Ref)] = c.Name
+			sealedOnes[int(c.Ref)] = c.Name
 		}
 	}
-	return m
+	return sealedOnes, all
 }
 
 // release lets views use what one in Policy.Allow does.

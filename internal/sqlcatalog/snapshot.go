@@ -39,10 +39,11 @@ type Snapshot struct {
 	full  map[name]bool   // of functions by schema: whether all of the name are allowed
 
 	relations map[name]verdict
-	types     map[name]bool   // those that lead to functions that are not allowed
-	operators map[name]bool   // not PostgreSQL's own: whether all of the symbol are allowed
-	clouded   map[string]bool // symbols that the path has with a function that is not allowed
-	has       map[name]bool   // what Missing is about
+	types     map[name]bool            // those that lead to functions that are not allowed
+	operators map[name]bool            // not PostgreSQL's own: whether all of the symbol are allowed
+	clouded   map[string]bool          // symbols that the path has with a function that is not allowed
+	columns   map[name]map[string]bool // of relations that may have sealed ones
+	has       map[name]bool            // what Missing is about
 
 	objects objects // the same by OID
 }
