@@ -23,10 +23,11 @@ type analysis struct{ parsed, rewritten []string }
 
 // add takes the server's report of a tree.
 func (a *analysis) add(m *pgproto3.NoticeResponse) {
-	switch m.Message {
-	case "parse tree:":
+	switch {
+	case m.SeverityUnlocalized != "LOG": // it is a statement's and not the server's
+	case m.Message == "parse tree:":
 		a.parsed = append(a.parsed, m.Detail)
-	case "rewritten parse tree:":
+	case m.Message == "rewritten parse tree:":
 		a.rewritten = append(a.rewritten, m.Detail)
 	}
 }

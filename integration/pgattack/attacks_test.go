@@ -44,6 +44,7 @@ func attacks(t testing.TB) []attack {
 // the role to say, so that in front of a superuser nothing is secret.
 var open = map[string][]string{
 	"superuser": {"A159", "A160", "A161", "A173", "A174", "A200", "A201", "A204", "A205", "A207"},
+	"checked":   {"A159", "A160", "A161", "A173", "A174", "A200", "A201", "A204", "A205", "A207"},
 	"reader":    {"A159", "A160", "A161", "A173", "A174"},
 	"hardened":  {"A159", "A160", "A161"},
 }

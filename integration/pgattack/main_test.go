@@ -139,7 +139,7 @@ type stage struct {
 }
 
 // stages are what the attacks are tried on.
-var stages = []string{"superuser", "reader", "hardened"}
+var stages = []string{"superuser", "checked", "reader", "hardened"}
 
 const application = "stage"
 
@@ -156,7 +156,8 @@ func newStageWith(t testing.TB, name string, change func(*pgtool.Options)) *stag
 	o := pgtool.Options{Timeout: time.Second, MaxConns: 1}
 	role := ""
 	switch name {
-	case "superuser":
+	case "superuser", "checked":
+		o.ServerCheck = name == "checked"
 		o.Waive = []mcpsec.Waiver{insecure.OverprivilegedRole("the gates alone are under test")}
 	case "reader":
 		role = "mcp_reader"

@@ -54,6 +54,10 @@ func read(tree string, rewritten bool) (*Uses, error) {
 	if err := unbroken(tree); err != nil {
 		return nil, err
 	}
+	return readUnbroken(tree, rewritten)
+}
+
+func readUnbroken(tree string, rewritten bool) (*Uses, error) {
 	r := reader{scanner: scanner{text: tree}, rewritten: rewritten, uses: &Uses{
 		Calls: map[uint32]bool{}, Implied: map[uint32]bool{}, Operators: map[uint32]bool{}, Types: map[uint32]bool{},
 		Relations: map[uint32]bool{}, Columns: map[uint32]map[int]bool{},

@@ -39,7 +39,7 @@ type scanner struct {
 func (s *scanner) next() {
 	s.text = strings.TrimLeft(s.text, " \n\t")
 	n := 0
-	for n < len(s.text) && !strings.ContainsRune(" \n\t(){}", rune(s.text[n])) {
+	for n < len(s.text) && !ends(s.text[n]) {
 		if s.text[n] == '\\' && n+1 < len(s.text) {
 			n++
 		}
@@ -49,4 +49,13 @@ func (s *scanner) next() {
 		n = 1
 	}
 	s.token, s.text = s.text[:n], s.text[n:]
+}
+
+// ends reports whether a byte without a backslash ends a token.
+func ends(c byte) bool {
+	switch c {
+	case ' ', '\n', '\t', '(', ')', '{', '}':
+		return true
+	}
+	return false
 }
