@@ -29,6 +29,8 @@ func main() {
 	calls := flag.Int("calls", 3000, "calls a round")
 	out := flag.String("o", "", "Markdown `file` to write instead of printing")
 	webOnly := flag.Bool("http", false, "measure the servers over HTTP only, and print that")
+	pgOnly := flag.Bool("pg", false, "measure pg_query only, and print that")
+	before := flag.String("before", "", "with -pg, an earlier build of this `program` to compare with")
 	serveAs := flag.String("serve", "", "be one of the servers, on standard input and output")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -36,6 +38,8 @@ func main() {
 	var err error
 	if *serveAs != "" {
 		err = serve(*serveAs)
+	} else if *pgOnly {
+		err = comparePostgres(ctx, os.Stdout, *rounds, *calls, *before)
 	} else if *webOnly {
 		err = compareWeb(ctx, os.Stdout, *rounds, *calls)
 	} else {
