@@ -21,6 +21,9 @@ import (
 const (
 	stampEvery = time.Second     // between looks whether the catalog has changed
 	loadEvery  = 5 * time.Second // between loads, where the catalog changes all the time
+	loadShare  = 10              // a load takes at most one part in so many of the time
+	loadLimit  = time.Minute     // for which it is put off on this account
+	staleLimit = 5 * time.Second // for which other calls go on by what was known when one is looking
 	loadAfter  = 5 * time.Minute // a load in any case: no statistics, no notice
 	maxObjects = 500_000         // of the catalog
 	maxSQLText = 4 << 20         // bytes of statements whose verdict is kept
@@ -34,6 +37,7 @@ type gate struct {
 
 	stamp  string // of the catalog that was loaded; whoever has turn
 	loaded time.Time
+	took   time.Duration // to load it
 }
 
 // A judge has one snapshot of the catalog, and the verdicts by it.
@@ -136,12 +140,12 @@ func (db *DB) current(ctx context.Context) (*judge, error) {
 	if j := g.judge.Load(); j != nil && time.Since(time.Unix(0, g.looked.Load())) < stampEvery {
 		return j, nil
 	}
-	select {
-	case g.turn <- struct{}{}:
-		defer func() { <-g.turn }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if err := g.enter(ctx); err == errOthersLook {
+		return g.judge.Load(), nil
+	} else if err != nil {
+		return nil, err
 	}
+	defer func() { <-g.turn }()
 	j := g.judge.Load()
 	if j != nil && time.Since(time.Unix(0, g.looked.Load())) < stampEvery {
 		return j, nil // another call has looked meanwhile
@@ -158,6 +162,27 @@ func (db *DB) current(ctx context.Context) (*judge, error) {
 	return j, nil
 }
 
+var errOthersLook = errors.New("another call looks at the catalog")
+
+// enter waits for the turn to look. It does not wait for another call that looks if
+// what is known is not much older than it may be.
+func (g *gate) enter(ctx context.Context) error {
+	select {
+	case g.turn <- struct{}{}:
+		return nil
+	default:
+	}
+	if g.judge.Load() != nil && time.Since(time.Unix(0, g.looked.Load())) < staleLimit {
+		return errOthersLook
+	}
+	select {
+	case g.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // look returns j, or a new judge if the catalog is not what it was.
 func (db *DB) look(ctx context.Context, j *judge) (*judge, error) {
 	r, err := db.query(ctx, &query{sql: sqlcatalog.StampSQL, own: true, maxRows: 1, maxBytes: 10_000})
@@ -169,16 +194,22 @@ func (db *DB) look(ctx context.Context, j *judge) (*judge, error) {
 		stamp = string(v[0])
 		return false
 	})
-	age := time.Since(db.gate.loaded)
-	if j != nil && (age < loadEvery || stamp == db.gate.stamp && age < loadAfter) {
+	if j != nil && db.gate.fresh(stamp, time.Since(db.gate.loaded)) {
 		return j, nil
 	}
+	start := time.Now()
 	snapshot, err := db.load(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the catalog: %w", err)
 	}
-	db.gate.stamp, db.gate.loaded = stamp, time.Now()
+	db.gate.stamp, db.gate.loaded, db.gate.took = stamp, time.Now(), time.Since(start)
 	return &judge{snapshot: snapshot}, nil
+}
+
+// fresh reports whether a catalog of an age need not be loaded again.
+func (g *gate) fresh(stamp string, age time.Duration) bool {
+	pause := min(max(loadEvery, loadShare*g.took), loadLimit)
+	return age < pause || stamp == g.stamp && age < loadAfter
 }
 
 var errManyObjects = errors.New("the database has too many objects to keep the verdicts on them")
