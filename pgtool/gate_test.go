@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/mcpsec/mcpsec-go/internal/sqlcatalog"
+	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
+	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
 // catalogOf returns a judge by a catalog with one function that is not allowed.
@@ -33,6 +35,32 @@ func TestJudge(t *testing.T) {
 				t.Errorf("%s: was allowed", sql)
 			}
 		}
+	}
+}
+
+// TestJudgePasses remembers what the server was asked, and its refusals, but no error
+// that may not be one the next time.
+func TestJudgePasses(t *testing.T) {
+	t.Parallel()
+	j := catalogOf()
+	for _, test := range []struct {
+		err    error
+		passed bool
+		kept   bool // the error
+	}{
+		{&mcpsec.Error{Message: "a table does not exist"}, false, false},
+		{&sqlgate.Refusal{Reason: "function f is not allowed"}, false, true},
+		{nil, true, false},
+	} {
+		v := j.on("SELECT 1", false)
+		v.err = test.err
+		j.pass("SELECT 1", false, v)
+		if got := j.on("SELECT 1", false); got.passed != test.passed || (got.err != nil) != test.kept {
+			t.Errorf("%v: got %+v", test.err, got)
+		}
+	}
+	if j.pass("SELECT 2", false, sentence{}); len(j.known) != 1 {
+		t.Error("a text that was forgotten is remembered without its size")
 	}
 }
 

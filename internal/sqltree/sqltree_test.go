@@ -100,7 +100,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%.80s: got %v, want %q", inner, err, want)
 		}
 	}
-	for _, tree := range []string{"", "{}", "{VAR :a 1}", head + tail + " " + head + tail, "(" + head + tail + ")", head + tail + ")", strings.Repeat(" ", MaxBytes+1)} {
+	for _, tree := range []string{"", "{}", "{VAR :a 1}", head + tail + " " + head + tail, "(" + head + tail + ")", head + tail + ")", head + tail + strings.Repeat(" ", MaxBytes)} {
 		if _, err := Read(tree); err == nil {
 			t.Errorf("%.40s: want an error", tree)
 		}
