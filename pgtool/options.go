@@ -51,7 +51,8 @@ type Options struct {
 	// top of the look at the names, and makes one more round trip for a statement
 	// that was not seen since the catalog has changed. The server writes the analysis
 	// into its log, with the constants of the statement, as long as its
-	// log_min_messages lets LOG through, as by default. Defaults to false.
+	// log_min_messages lets LOG through, as by default: some kilobytes for an ordinary
+	// statement, and megabytes for one with many columns. Defaults to false.
 	ServerCheck bool
 	// Waive switches protections off: insecure.PlaintextDatabase,
 	// insecure.OverprivilegedRole and insecure.AnySQL apply here, others go on

@@ -3,12 +3,14 @@ package pgtool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
+	"github.com/mcpsec/mcpsec-go/internal/sqllex"
 	"github.com/mcpsec/mcpsec-go/internal/sqltree"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
@@ -53,6 +55,9 @@ func (db *DB) serverCheck(ctx context.Context, j *judge, v sentence, q *query) e
 	if err != nil || st.Kind == sqlgate.Show {
 		return err
 	}
+	if err := analysable(st.Query); err != nil {
+		return err
+	}
 	a := &analysis{}
 	inner := st.SQL[st.Query[0].Pos:]
 	_, err = db.query(ctx, &query{sql: inner, before: q.before, with: q.with, analysis: a})
@@ -71,6 +76,35 @@ func (db *DB) serverCheck(ctx context.Context, j *judge, v sentence, q *query) e
 		return unreadable(err)
 	}
 	return j.snapshot.CheckUses(parsed, rewritten)
+}
+
+// What makes an analysis large: a join repeats the columns of all tables so far, and a
+// star or TABLE stands for all columns. The server writes it into its log, so that it
+// must not get as far as being too large to be read.
+const (
+	maxParts = 4_000
+	maxJoins = 40
+	maxStars = 60
+)
+
+// analysable refuses a statement whose analysis could be many times as long as itself.
+func analysable(tokens []sqllex.Token) error {
+	joins, stars := 0, 0
+	for _, t := range tokens {
+		switch {
+		case t.Kind == sqllex.Word && t.Value == "join":
+			joins++
+		case t.Kind == sqllex.Word && t.Value == "table", t.Kind == sqllex.Operator && t.Value == "*":
+			stars++
+		}
+	}
+	switch {
+	case len(tokens) > maxParts:
+		return &sqlgate.Refusal{Reason: "the statement has too many parts for the server's check: pass long lists as one array parameter"}
+	case joins > maxJoins || stars > maxStars:
+		return &sqlgate.Refusal{Reason: fmt.Sprintf("the statement is too large for the server's check: at most %d joins, and %d times * or TABLE", maxJoins, maxStars)}
+	}
+	return nil
 }
 
 func unreadable(err error) error {

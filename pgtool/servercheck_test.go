@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/mcpsec/mcpsec-go/internal/sqllex"
 )
 
 // analysed is what a server answers that is to analyse a statement, with reports
@@ -39,6 +41,29 @@ func TestAnalysisTrip(t *testing.T) {
 	}
 	if _, _, err := a.uses(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAnalysable refuses what a server would make a long text of, which it logs.
+func TestAnalysable(t *testing.T) {
+	t.Parallel()
+	for sql, fine := range map[string]bool{
+		"SELECT * FROM a JOIN b USING (id)":                          true,
+		"SELECT 1 FROM a" + strings.Repeat(" JOIN a USING (id)", 40): true,
+		"SELECT 1 FROM a" + strings.Repeat(" JOIN a USING (id)", 41): false,
+		"TABLE a" + strings.Repeat(" UNION ALL TABLE a", 59):         true,
+		"TABLE a" + strings.Repeat(" UNION ALL TABLE a", 60):         false,
+		"SELECT 1" + strings.Repeat(", a.*", 61) + " FROM a":         false,
+		"SELECT 1" + strings.Repeat(", 1", 1999):                     true,
+		"SELECT 1" + strings.Repeat(", 1", 2000):                     false,
+	} {
+		tokens, err := sqllex.Scan(sql)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := analysable(tokens); (err == nil) != fine {
+			t.Errorf("%.60s …: got %v", sql, err)
+		}
 	}
 }
 

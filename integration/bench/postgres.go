@@ -21,9 +21,10 @@ const postgresPreface = `
 ## PostgreSQL
 
 pg_query as a process of its own over stdio, and a tool on the bare SDK and pgx that
-runs the statement without a transaction, without limits and without a gate. CPU is
-the server process's, without PostgreSQL's own. The database has %s.
-The machine did other work at the same time; rounds are interleaved.
+runs a prepared statement, without a transaction, limits or a gate. CPU is the server
+process's, without PostgreSQL's own. The database has %s.
+PostgreSQL, the server and its client share the processors, so that with one caller
+what PostgreSQL does for the transaction and its limits counts in p50.
 
 | path | callers | bare, p50 | hardened, p50 | p50 | server CPU | bare, CPU | hardened, CPU |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
@@ -93,6 +94,9 @@ func comparePostgres(ctx context.Context, w io.Writer, rounds, calls int, before
 		if before != "" {
 			fmt.Fprintf(w, "| – before | %d | | %.0f µs | %s | %s | | %.0f µs |\n", l.callers, median(pick(old, p50)), ratio(bare, old, p50), ratio(bare, old, cpu), median(pick(old, cpu)))
 		}
+	}
+	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
+		fmt.Fprintf(w, "\nLoad of the machine at the end: %.4s.\n", b)
 	}
 	return nil
 }

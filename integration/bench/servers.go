@@ -39,8 +39,6 @@ type orderOut struct {
 
 const orderCall = `{"name":"order","arguments":{"id":"0c8bf0c5-6a1e-4a9b-8a4e-3f1f3a0d8f01","status":"paid","mail":"a@example.com","limit":10,"exact":true,"tags":["a","b"]}}`
 
-const pgCall = `{"name":"pg_query","arguments":{"sql":"SELECT id, name, email, status, total, active, created, note FROM items WHERE id = $1","params":[4711]}}`
-
 func order(in orderIn) orderOut { return orderOut{in.ID, 42} }
 
 // hardenedServer serves the order tool, and pg_query where there is a database,

@@ -109,7 +109,7 @@ func TestServerCheckTooLarge(t *testing.T) {
 	exec(t, admin(t, name), "CREATE TABLE public.wide ("+strings.Join(columns, ", ")+"); GRANT SELECT ON public.wide TO PUBLIC")
 	db := gated(t, name, serverChecked)
 	rows(t, db, "TABLE wide")
-	sql := "TABLE wide" + strings.Repeat(" UNION ALL TABLE wide", 60)
+	sql := "TABLE wide" + strings.Repeat(" UNION ALL TABLE wide", 55)
 	if got := refused(t, db, sql); !strings.Contains(got, "cannot be checked: use a plainer or shorter one") {
 		t.Errorf("got %q", got)
 	}
@@ -140,5 +140,18 @@ func TestServerCheckStarts(t *testing.T) {
 	_, err := pgtool.Open(t.Context(), pgtool.Options{URL: url, ServerCheck: true, Waive: []mcpsec.Waiver{anySQL}})
 	if err == nil || !strings.Contains(err.Error(), "Options.ServerCheck has nothing to compare with") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// BenchmarkServerCheck is what the check adds to a statement that was not seen before.
+func BenchmarkServerCheck(b *testing.B) {
+	name := database(b)
+	for kind, change := range map[string]func(*pgtool.Options){"without": nil, "with": serverChecked} {
+		db := gated(b, name, change)
+		b.Run(kind, func(b *testing.B) {
+			for i := 0; b.Loop(); i++ {
+				rows(b, db, fmt.Sprintf("SELECT id, name, email, country FROM shop.customers WHERE id = 1 AND %d > 0", i+1))
+			}
+		})
 	}
 }
