@@ -52,7 +52,8 @@ type Options struct {
 	// that was not seen since the catalog has changed. The server writes the analysis
 	// into its log, with the constants of the statement, as long as its
 	// log_min_messages lets LOG through, as by default: some kilobytes for an ordinary
-	// statement, and megabytes for one with many columns. Defaults to false.
+	// statement, and megabytes for one with many columns. A Writer takes no statement
+	// of a caller's, and makes no use of it. Defaults to false.
 	ServerCheck bool
 	// Waive switches protections off: insecure.PlaintextDatabase,
 	// insecure.OverprivilegedRole and insecure.AnySQL apply here, others go on
