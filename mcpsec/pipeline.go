@@ -140,6 +140,7 @@ func (r *run) leave() {
 // free before the answer is out, so that the next call finds it; a handler that
 // was left behind keeps its place until it returns.
 func (r *run) work(ctx context.Context, raw json.RawMessage) {
+	growStack()
 	f, taken := r.admit(ctx), false
 	admitted := f == nil
 	defer func() {

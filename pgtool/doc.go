@@ -202,8 +202,10 @@
 // stay readable.
 //
 // Objects made since the catalog was last read are not judged: a change is
-// noticed within some seconds, and one that the server's statistics do not count
-// within five minutes. Functions that are SECURITY DEFINER are never allowed
+// noticed within some seconds, or in ten times as long as it takes to read the
+// catalog, and one that the server's statistics do not count within five minutes.
+// With [Options.ServerCheck], what has been made since is refused, in statements that
+// were not seen before. Functions that are SECURITY DEFINER are never allowed
 // unless Options.Allow lists them.
 //
 // All callers share one role. They could see each other's statements, with the

@@ -21,6 +21,9 @@ import (
 const (
 	stampEvery = time.Second     // between looks whether the catalog has changed
 	loadEvery  = 5 * time.Second // between loads, where the catalog changes all the time
+	loadShare  = 10              // a load takes at most one part in so many of the time
+	loadLimit  = time.Minute     // for which it is put off on this account
+	staleLimit = 5 * time.Second // for which other calls go on by what was known when one is looking
 	loadAfter  = 5 * time.Minute // a load in any case: no statistics, no notice
 	maxObjects = 500_000         // of the catalog
 	maxSQLText = 4 << 20         // bytes of statements whose verdict is kept
@@ -35,6 +38,7 @@ type gate struct {
 
 	stamp  string // of the catalog that was loaded; whoever has turn
 	loaded time.Time
+	took   time.Duration // to load it
 }
 
 // A judge has one snapshot of the catalog, and the verdicts by it.
@@ -63,6 +67,7 @@ type sentence struct {
 	sorts  bool
 	noHash bool // it is to be planned without the hash tables of INTERSECT and EXCEPT, which have no limit
 	guard  [][]byte
+	passed bool // the server was asked, where it has to be
 	err    error
 }
 
@@ -76,7 +81,12 @@ func (db *DB) check(ctx context.Context, q *query) error {
 		if err != nil {
 			return err
 		}
-		v = j.on(request{sql: q.sql, analyze: q.analyze})
+		r := request{sql: q.sql, analyze: q.analyze}
+		v = j.on(r)
+		if v.err == nil && !v.passed && db.o.ServerCheck {
+			v.err = db.serverCheck(ctx, j, q)
+			j.pass(r, v)
+		}
 	}
 	return db.take(q, v)
 }
@@ -147,18 +157,34 @@ func (j *judge) on(r request) sentence {
 	return v
 }
 
+// pass remembers that the server was asked about a text which is known, unless what
+// it said may be another thing the next time.
+func (j *judge) pass(r request, v sentence) {
+	var refusal *sqlgate.Refusal
+	if v.err != nil && !errors.As(v.err, &refusal) {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if _, ok := j.known[r]; ok {
+		v.passed = v.err == nil
+		r.sql = strings.Clone(r.sql)
+		j.known[r] = v
+	}
+}
+
 // current returns the judge by the catalog as it was a moment ago.
 func (db *DB) current(ctx context.Context) (*judge, error) {
 	g := &db.gate
 	if j := g.judge.Load(); j != nil && !g.stale.Load() && time.Since(time.Unix(0, g.looked.Load())) < stampEvery {
 		return j, nil
 	}
-	select {
-	case g.turn <- struct{}{}:
-		defer func() { <-g.turn }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if err := g.enter(ctx); err == errOthersLook {
+		return g.judge.Load(), nil
+	} else if err != nil {
+		return nil, err
 	}
+	defer func() { <-g.turn }()
 	j := g.judge.Load()
 	if j != nil && !g.stale.Load() && time.Since(time.Unix(0, g.looked.Load())) < stampEvery {
 		return j, nil // another call has looked meanwhile
@@ -175,6 +201,27 @@ func (db *DB) current(ctx context.Context) (*judge, error) {
 	return j, nil
 }
 
+var errOthersLook = errors.New("another call looks at the catalog")
+
+// enter waits for the turn to look. It does not wait for another call that looks if
+// what is known is not much older than it may be.
+func (g *gate) enter(ctx context.Context) error {
+	select {
+	case g.turn <- struct{}{}:
+		return nil
+	default:
+	}
+	if g.judge.Load() != nil && time.Since(time.Unix(0, g.looked.Load())) < staleLimit {
+		return errOthersLook
+	}
+	select {
+	case g.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // look returns j, or a new judge if the catalog is not what it was.
 func (db *DB) look(ctx context.Context, j *judge) (*judge, error) {
 	r, err := db.query(ctx, &query{sql: sqlcatalog.StampSQL, own: true, anyone: true, maxRows: 1, maxBytes: 10_000})
@@ -188,16 +235,23 @@ func (db *DB) look(ctx context.Context, j *judge) (*judge, error) {
 	})
 	age := time.Since(db.gate.loaded)
 	stale := db.gate.stale.Load() && age > stampEvery
-	if j != nil && !stale && (age < loadEvery || stamp == db.gate.stamp && age < loadAfter) {
+	if j != nil && !stale && db.gate.fresh(stamp, age) {
 		return j, nil
 	}
 	db.gate.stale.Store(false)
+	start := time.Now()
 	snapshot, err := db.load(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the catalog: %w", err)
 	}
-	db.gate.stamp, db.gate.loaded = stamp, time.Now()
+	db.gate.stamp, db.gate.loaded, db.gate.took = stamp, time.Now(), time.Since(start)
 	return &judge{snapshot: snapshot}, nil
+}
+
+// fresh reports whether a catalog of an age need not be loaded again.
+func (g *gate) fresh(stamp string, age time.Duration) bool {
+	pause := min(max(loadEvery, loadShare*g.took), loadLimit)
+	return age < pause || stamp == g.stamp && age < loadAfter
 }
 
 var errManyObjects = errors.New("the database has too many objects to keep the verdicts on them")
@@ -245,5 +299,8 @@ func (db *DB) startGate(ctx context.Context) error {
 	}
 	db.gate.judge.Store(j)
 	db.gate.looked.Store(time.Now().UnixNano())
+	if db.o.ServerCheck {
+		return db.startServerCheck(ctx)
+	}
 	return nil
 }

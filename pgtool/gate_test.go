@@ -1,12 +1,16 @@
 package pgtool
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/mcpsec/mcpsec-go/internal/sqlcatalog"
+	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
+	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
 // catalogOf returns a judge by a catalog with one function that is not allowed.
@@ -34,6 +38,32 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// TestJudgePasses remembers what the server was asked, and its refusals, but no error
+// that may not be one the next time.
+func TestJudgePasses(t *testing.T) {
+	t.Parallel()
+	j := catalogOf()
+	for _, test := range []struct {
+		err    error
+		passed bool
+		kept   bool // the error
+	}{
+		{&mcpsec.Error{Message: "a table does not exist"}, false, false},
+		{&sqlgate.Refusal{Reason: "function f is not allowed"}, false, true},
+		{nil, true, false},
+	} {
+		v := j.on(request{sql: "SELECT 1"})
+		v.err = test.err
+		j.pass(request{sql: "SELECT 1"}, v)
+		if got := j.on(request{sql: "SELECT 1"}); got.passed != test.passed || (got.err != nil) != test.kept {
+			t.Errorf("%v: got %+v", test.err, got)
+		}
+	}
+	if j.pass(request{sql: "SELECT 2"}, sentence{}); len(j.known) != 1 {
+		t.Error("a text that was forgotten is remembered without its size")
+	}
+}
+
 // TestJudgeForgets bounds what is remembered.
 func TestJudgeForgets(t *testing.T) {
 	t.Parallel()
@@ -54,6 +84,60 @@ func TestJudgeForgets(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+func TestGateFresh(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		took, age time.Duration
+		same      bool
+		want      bool
+	}{
+		{0, 4 * time.Second, false, true},
+		{0, 6 * time.Second, false, false},
+		{0, 4 * time.Minute, true, true},
+		{0, 6 * time.Minute, true, false},
+		{time.Second, 9 * time.Second, false, true},
+		{time.Second, 11 * time.Second, false, false},
+		{time.Hour, 61 * time.Second, false, false},
+	} {
+		g := &gate{stamp: "a", took: test.took}
+		stamp := map[bool]string{true: "a", false: "b"}[test.same]
+		if got := g.fresh(stamp, test.age); got != test.want {
+			t.Errorf("%+v: got %v", test, got)
+		}
+	}
+}
+
+// TestGateWaits lets calls go on while another one looks, but not for long, and not
+// before anything is known.
+func TestGateWaits(t *testing.T) {
+	t.Parallel()
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, test := range map[string]struct {
+		known, free bool
+		ago         time.Duration
+		want        error
+	}{
+		"alone":             {known: true, free: true, ago: time.Minute},
+		"at first":          {want: context.Canceled},
+		"just now":          {known: true, ago: time.Second, want: errOthersLook},
+		"a while ago":       {known: true, ago: 6 * time.Second, want: context.Canceled},
+		"alone, and at all": {free: true},
+	} {
+		g := &gate{turn: make(chan struct{}, 1)}
+		if !test.free {
+			g.turn <- struct{}{}
+		}
+		if test.known {
+			g.judge.Store(catalogOf())
+		}
+		g.looked.Store(time.Now().Add(-test.ago).UnixNano())
+		if err := g.enter(over); err != test.want {
+			t.Errorf("%s: got %v, want %v", name, err, test.want)
+		}
+	}
 }
 
 const usual = `SELECT c.name, o.total, row_number() OVER (PARTITION BY c.id ORDER BY o.created_at DESC) FROM shop.customers c JOIN shop.orders o ON o.customer_id = c.id

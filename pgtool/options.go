@@ -82,6 +82,16 @@ type Options struct {
 	// Scopes are what a caller needs for the tools and resources of this database,
 	// all of them. Defaults to none.
 	Scopes []string
+	// ServerCheck has the server analyse each new statement before it is run, and
+	// refuses it if what the server says it uses, by OID, is not allowed: functions
+	// behind operators and casts, views put in, and all that names mean. It comes on
+	// top of the look at the names, and makes one more round trip for a statement
+	// that was not seen since the catalog has changed. The server writes the analysis
+	// into its log, with the constants of the statement, as long as its
+	// log_min_messages lets LOG through, as by default: some kilobytes for an ordinary
+	// statement, and megabytes for one with many columns. A Writer takes no statement
+	// of a caller's, and makes no use of it. Defaults to false.
+	ServerCheck bool
 	// Waive switches protections off: insecure.PlaintextDatabase,
 	// insecure.OverprivilegedRole and insecure.AnySQL apply here, others go on
 	// to the tools.
@@ -135,6 +145,9 @@ func (o Options) withDefaults() (Options, error) {
 		return o, errors.New("Options.Tenant does not go with insecure.AnySQL: a statement could make itself that of another tenant")
 	case len(o.Allow) > maxAllow:
 		return o, fmt.Errorf("Options.Allow must not be more than %d", maxAllow)
+	}
+	if o.ServerCheck && waive.Has(o.Waive, waive.AnySQL) {
+		return o, errors.New("Options.ServerCheck has nothing to compare with under insecure.AnySQL")
 	}
 	for _, a := range o.Allow {
 		if schema, name, _ := strings.Cut(a, "."); !plainName(schema) || !plainName(name) {

@@ -66,6 +66,8 @@ type conn struct {
 
 	prologue    string // sets the limits of a transaction
 	ownPrologue string // the same for statements of ours
+
+	notice func(*pgproto3.NoticeResponse) // gets what the server says beside its answers
 }
 
 func newPool(config *connConfig, size int, check func(context.Context, *conn) error) *pool {

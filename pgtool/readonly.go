@@ -31,6 +31,7 @@ type Answer struct {
 
 	r     *result
 	types *types
+	known []typ // of the columns
 }
 
 // ReadOnly runs one statement, which only asks, and returns its rows, at most
@@ -112,13 +113,13 @@ func (db *DB) answer(ctx context.Context, q *query) (*Answer, error) {
 
 // typed names the types of a result, as far as they are known.
 func (db *DB) typed(r *result) *Answer {
-	a := &Answer{Columns: make([]Column, len(r.fields)), More: r.more, r: r, types: &db.types}
+	a := &Answer{Columns: make([]Column, len(r.fields)), More: r.more, r: r, types: &db.types, known: make([]typ, len(r.fields))}
 	for i, f := range r.fields {
 		t, ok := db.types.of(f.oid)
 		if !ok {
 			t.name = "oid " + strconv.FormatUint(uint64(f.oid), 10)
 		}
-		a.Columns[i] = Column{f.name, t.name}
+		a.Columns[i], a.known[i] = Column{f.name, t.name}, t
 	}
 	return a
 }
@@ -164,7 +165,7 @@ func (r Row) AppendJSON(b []byte) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = r.a.types.appendValue(b, r.a.r.fields[i].oid, v)
+		b = r.a.types.appendTyped(b, r.a.known[i], v)
 	}
 	return append(b, ']')
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/mcpsec/mcpsec-go/internal/sqlcatalog"
+	"github.com/mcpsec/mcpsec-go/internal/sqltree"
 )
 
 // oldest is the oldest server that is supported by its makers.
@@ -71,6 +72,9 @@ func (o Options) startup(c *pgconn.Config) {
 	// A row that is larger than all that may be returned, to a caller or to our
 	// own tools, need not be read.
 	c.MaxProtocolMessageBodyLen = max(2*o.MaxBytes, maxCatalog) + 256<<10
+	if o.ServerCheck {
+		c.MaxProtocolMessageBodyLen = max(c.MaxProtocolMessageBodyLen, sqltree.MaxBytes)
+	}
 }
 
 // A sessionError has a text that may be shown to the operator.

@@ -45,6 +45,7 @@ type query struct {
 	args     [][]byte
 	maxRows  int
 	maxBytes int
+	analysis *analysis // not nil: sql is analysed and not run
 }
 
 // A result is what a query returned: the rows lie one after the other in data,
@@ -72,11 +73,17 @@ var errProtocol = errors.New("unexpected answer of the server")
 // next.
 func (c *conn) send(q *query) error {
 	c.sendHead(q)
-	c.sendStatement(q.sql, q.args)
 	fe := c.pg.Frontend()
-	fe.SendDescribe(&pgproto3.Describe{ObjectType: 'P'})
-	c.sendExecute(uint32(q.maxRows) + 1) // the one too many tells that there are more
-	c.sendStillBound(q.tenant)
+	if q.analysis != nil {
+		c.sendStatement(treeSettings, nil)
+		c.sendExecute(0)
+		fe.SendParse(&pgproto3.Parse{Query: q.sql})
+	} else {
+		c.sendStatement(q.sql, q.args)
+		fe.SendDescribe(&pgproto3.Describe{ObjectType: 'P'})
+		c.sendExecute(uint32(q.maxRows) + 1) // the one too many tells that there are more
+		c.sendStillBound(q.tenant)
+	}
 	c.sync()
 	c.sendStatement("ROLLBACK", nil)
 	c.sendExecute(0)
@@ -148,7 +155,11 @@ func (c *conn) receive() (pgproto3.BackendMessage, error) {
 			return nil, fmt.Errorf("reading from the server: %w", err)
 		}
 		switch m := m.(type) {
-		case *pgproto3.NoticeResponse, *pgproto3.ParameterStatus, *pgproto3.NotificationResponse:
+		case *pgproto3.NoticeResponse:
+			if c.notice != nil {
+				c.notice(m)
+			}
+		case *pgproto3.ParameterStatus, *pgproto3.NotificationResponse:
 		case *pgproto3.ErrorResponse:
 			return nil, pgconn.ErrorResponseToPgError(m)
 		case *pgproto3.ReadyForQuery:
@@ -218,6 +229,9 @@ func (c *conn) run(q *query) (*result, error) {
 	}
 	r := &result{}
 	err := c.head(q)
+	if err == nil && q.analysis != nil {
+		return r, c.analyse(q.analysis)
+	}
 	if err == nil {
 		err = c.read(q, r)
 	}
@@ -225,6 +239,23 @@ func (c *conn) run(q *query) (*result, error) {
 		err = c.stillBound(q.tenant)
 	}
 	return r, err
+}
+
+// analyse reads what the server makes of a statement that is not run.
+func (c *conn) analyse(a *analysis) error {
+	if err := c.done("SELECT 1"); err != nil {
+		return err
+	}
+	c.notice = a.add
+	defer func() { c.notice = nil }()
+	m, err := c.receive()
+	if err != nil {
+		return err
+	}
+	if _, ok := m.(*pgproto3.ParseComplete); !ok {
+		return errProtocol
+	}
+	return nil
 }
 
 // read reads the answer to the caller's statement into r, as far as the caps

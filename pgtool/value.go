@@ -14,10 +14,14 @@ import (
 // through a float. What does not look as its type has to becomes a string: no
 // value can break the answer.
 func (ts *types) appendValue(b []byte, oid uint32, text []byte) []byte {
+	t, _ := ts.of(oid)
+	return ts.appendTyped(b, t, text)
+}
+
+func (ts *types) appendTyped(b []byte, t typ, text []byte) []byte {
 	if text == nil {
 		return append(b, "null"...)
 	}
-	t, _ := ts.of(oid)
 	switch t.kind {
 	case boolKind:
 		switch string(text) {
@@ -39,7 +43,7 @@ func (ts *types) appendValue(b []byte, oid uint32, text []byte) []byte {
 			return out
 		}
 	case timeKind:
-		return appendString(b, rfc3339(text))
+		return appendTime(b, text)
 	case arrayKind:
 		if out, ok := ts.appendArray(b, t, text); ok {
 			return out
@@ -150,14 +154,14 @@ func appendBytea(b, text []byte) ([]byte, bool) {
 	return append(b, '"'), true
 }
 
-// rfc3339 turns 2024-01-31 12:00:00.5+00 into 2024-01-31T12:00:00.5Z, and leaves
+// appendTime turns 2024-01-31 12:00:00.5+00 into 2024-01-31T12:00:00.5Z, and leaves
 // infinity, years before Christ or beyond 9999, and offsets with seconds alone:
 // RFC 3339 cannot say them. A timestamp without time zone has no offset, and
 // gets none.
-func rfc3339(text []byte) []byte {
+func appendTime(b, text []byte) []byte {
 	const date, clock = len("2006-01-02"), len("2006-01-02 15:04:05")
 	if len(text) < clock || text[date] != ' ' || digits(text) != 4 || bytes.HasSuffix(text, []byte("BC")) {
-		return text
+		return appendString(b, text)
 	}
 	rest := text[clock:]
 	if i := bytes.LastIndexAny(rest, "+-"); i >= 0 {
@@ -165,15 +169,19 @@ func rfc3339(text []byte) []byte {
 	} else {
 		rest = nil
 	}
-	out := append([]byte(nil), text[:len(text)-len(rest)]...)
-	out[date] = 'T'
+	offset := len(rest)
+	if !plain(text) || offset != 0 && offset != len("+00") && offset != len("+00:00") {
+		return appendString(b, text)
+	}
+	b = append(append(append(b, '"'), text[:date]...), 'T')
+	b = append(b, text[date+1:len(text)-offset]...)
 	switch {
 	case string(rest) == "+00":
-		return append(out, 'Z')
-	case len(rest) == len("+00"):
-		return append(append(out, rest...), ":00"...)
-	case len(rest) == 0 || len(rest) == len("+00:00"):
-		return append(out, rest...)
+		b = append(b, 'Z')
+	case offset == len("+00"):
+		b = append(append(b, rest...), ":00"...)
+	default:
+		b = append(b, rest...)
 	}
-	return text
+	return append(b, '"')
 }

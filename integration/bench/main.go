@@ -19,9 +19,6 @@ import (
 	"os/signal"
 	"runtime"
 	"slices"
-
-	"github.com/mcpsec/mcpsec-go/examples/embedpg"
-	"github.com/mcpsec/mcpsec-go/internal/pgserver"
 )
 
 func main() {
@@ -29,6 +26,8 @@ func main() {
 	calls := flag.Int("calls", 3000, "calls a round")
 	out := flag.String("o", "", "Markdown `file` to write instead of printing")
 	webOnly := flag.Bool("http", false, "measure the servers over HTTP only, and print that")
+	pgOnly := flag.Bool("pg", false, "measure pg_query only, and print that")
+	before := flag.String("before", "", "with -pg, an earlier build of this `program` to compare with")
 	serveAs := flag.String("serve", "", "be one of the servers, on standard input and output")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -36,6 +35,8 @@ func main() {
 	var err error
 	if *serveAs != "" {
 		err = serve(*serveAs)
+	} else if *pgOnly {
+		err = comparePostgres(ctx, os.Stdout, *rounds, *calls, *before)
 	} else if *webOnly {
 		err = compareWeb(ctx, os.Stdout, *rounds, *calls)
 	} else {
@@ -89,28 +90,21 @@ Measured with %s on %s/%s, %d processors, %d rounds of %d calls.
 `
 
 func compare(ctx context.Context, w io.Writer, rounds, calls int) error {
-	pg, err := pgserver.Start(ctx, pgserver.Options{Log: os.Stderr, Download: true, Fetch: embedpg.Fetch})
-	if err != nil {
-		return err
-	}
-	defer pg.Stop()
-	url, err := loadTable(ctx, pg)
-	if err != nil {
-		return err
-	}
 	fmt.Fprintf(w, preface, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), rounds, calls)
 	for _, p := range []path{
 		{"in memory, 6 validated fields", calls, inMemory},
 		{"HTTP, 6 validated fields, with and without a token", calls, overHTTP},
-		{"stdio, 6 validated fields", calls, overStdio("", orderCall)},
-		{"stdio, start-up to tools/list", 1, overStdio("", "")},
-		{"stdio, query by primary key", calls, overStdio(url, pgCall)},
+		{"stdio, 6 validated fields", calls, overStdio(orderCall)},
+		{"stdio, start-up to tools/list", 1, overStdio("")},
 	} {
 		if err := p.measure(ctx, w, rounds); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	return compareWeb(ctx, w, rounds, calls)
+	if err := compareWeb(ctx, w, rounds, calls); err != nil {
+		return err
+	}
+	return comparePostgres(ctx, w, rounds, calls, "")
 }
 
 func (p path) measure(ctx context.Context, w io.Writer, rounds int) error {

@@ -65,7 +65,7 @@ func inMemory(ctx context.Context, hardened bool, calls int) (sample, error) {
 // overStdio measures a server process, driven in lines. Without a call it
 // measures start-up. The processor time is the whole process's, so that many
 // calls are needed for the start not to count.
-func overStdio(url, call string) func(context.Context, bool, int) (sample, error) {
+func overStdio(call string) func(context.Context, bool, int) (sample, error) {
 	return func(ctx context.Context, hardened bool, calls int) (sample, error) {
 		kind := map[bool]string{true: "hardened", false: "bare"}[hardened]
 		self, err := os.Executable()
@@ -73,7 +73,7 @@ func overStdio(url, call string) func(context.Context, bool, int) (sample, error
 			return sample{}, err
 		}
 		cmd := exec.CommandContext(ctx, self, "-serve", kind)
-		cmd.Env = append(os.Environ(), envURL+"="+url)
+		cmd.Env = append(os.Environ(), envURL+"=")
 		cmd.Stderr = io.Discard
 		in, err1 := cmd.StdinPipe()
 		out, err2 := cmd.StdoutPipe()

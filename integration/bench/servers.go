@@ -39,8 +39,6 @@ type orderOut struct {
 
 const orderCall = `{"name":"order","arguments":{"id":"0c8bf0c5-6a1e-4a9b-8a4e-3f1f3a0d8f01","status":"paid","mail":"a@example.com","limit":10,"exact":true,"tags":["a","b"]}}`
 
-const pgCall = `{"name":"pg_query","arguments":{"sql":"SELECT id, name, note FROM items WHERE id = $1","params":[4711]}}`
-
 func order(in orderIn) orderOut { return orderOut{in.ID, 42} }
 
 // hardenedServer serves the order tool, and pg_query where there is a database,
@@ -74,7 +72,7 @@ func hardenedServer(waits bool) (*mcpsec.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := pgtool.Open(context.Background(), pgtool.Options{URL: url})
+	db, err := pgtool.Open(context.Background(), pgtool.Options{URL: url, MaxRows: 5_000, MaxBytes: 8 << 20, MaxConns: 8})
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +86,8 @@ type queryIn struct {
 }
 
 type queryOut struct {
-	Rows []map[string]any `json:"rows"`
+	Columns []string `json:"columns"`
+	Rows    [][]any  `json:"rows"`
 }
 
 // bareServer does the same on the SDK and pgx alone, as most servers do.
@@ -111,8 +110,12 @@ func bareServer() (*mcp.Server, error) {
 			if err != nil {
 				return nil, queryOut{}, err
 			}
-			out, err := pgx.CollectRows(rows, pgx.RowToMap)
-			return nil, queryOut{out}, err
+			var out queryOut
+			for _, f := range rows.FieldDescriptions() {
+				out.Columns = append(out.Columns, f.Name)
+			}
+			out.Rows, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) ([]any, error) { return r.Values() })
+			return nil, out, err
 		})
 	return srv, nil
 }
@@ -136,6 +139,16 @@ func serve(kind string) error {
 	return srv.Run(ctx, &mcp.StdioTransport{})
 }
 
+// crowd is what the database has besides, as it would in service.
+const (
+	crowd    = "1,000 tables, 300 views and 3,000 functions"
+	crowdSQL = `DO $$ BEGIN
+		FOR i IN 1..1000 LOOP EXECUTE format('CREATE TABLE crowd_%s (id int PRIMARY KEY, name text, at timestamptz)', i); END LOOP;
+		FOR i IN 1..300 LOOP EXECUTE format('CREATE VIEW crowd_view_%s AS SELECT id, upper(name) AS name FROM crowd_%s WHERE at < now()', i, i); END LOOP;
+		FOR i IN 1..3000 LOOP EXECUTE format('CREATE FUNCTION crowd_fn_%s(int) RETURNS int LANGUAGE sql AS ''SELECT $1''', i); END LOOP;
+	END $$`
+)
+
 // loadTable makes a table and a role that may read it.
 func loadTable(ctx context.Context, pg *pgserver.Server) (string, error) {
 	if err := pg.CreateDatabase(ctx, "bench", ""); err != nil {
@@ -147,9 +160,11 @@ func loadTable(ctx context.Context, pg *pgserver.Server) (string, error) {
 	}
 	defer conn.Close(ctx)
 	for _, sql := range []string{
-		"CREATE TABLE items AS SELECT n AS id, 'item ' || n AS name, repeat('x', 80) AS note FROM generate_series(1, 10000) n",
+		"CREATE TABLE items AS SELECT n AS id, 'item ' || n AS name, 'user' || n || '@example.com' AS email, CASE n % 3 WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'shipped' END AS status," +
+			" (n * 1.25)::numeric(12, 2) AS total, n % 2 = 0 AS active, timestamptz '2024-01-01' + n * interval '1 minute' AS created, repeat('note ', 10) AS note FROM generate_series(1, 10000) n",
 		"ALTER TABLE items ADD PRIMARY KEY (id)",
 		"ANALYZE items",
+		crowdSQL,
 		pgtool.SetupSQL(pgtool.SetupOptions{Database: "bench"}),
 		"ALTER ROLE mcp_reader PASSWORD '" + pg.Password() + "'",
 	} {

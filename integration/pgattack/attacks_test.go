@@ -44,6 +44,7 @@ func attacks(t testing.TB) []attack {
 // the role to say, so that in front of a superuser nothing is secret.
 var open = map[string][]string{
 	"superuser": {"A200", "A201", "A204", "A205", "A207"},
+	"checked":   {"A200", "A201", "A204", "A205", "A207"},
 	"reader":    {},
 	"hardened":  {},
 }

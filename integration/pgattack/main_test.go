@@ -139,11 +139,16 @@ type stage struct {
 }
 
 // stages are what the attacks are tried on.
-var stages = []string{"superuser", "reader", "hardened"}
+var stages = []string{"superuser", "checked", "reader", "hardened"}
 
 const application = "stage"
 
 func newStage(t testing.TB, name string) *stage {
+	t.Helper()
+	return newStageWith(t, name, func(*pgtool.Options) {})
+}
+
+func newStageWith(t testing.TB, name string, change func(*pgtool.Options)) *stage {
 	t.Helper()
 	server := postgres.Server(t)
 	s := &stage{name: name, database: postgres.Database(t, shop), called: make(chan struct{}, 100)}
@@ -151,7 +156,8 @@ func newStage(t testing.TB, name string) *stage {
 	o := pgtool.Options{Timeout: time.Second, MaxConns: 1}
 	role := ""
 	switch name {
-	case "superuser":
+	case "superuser", "checked":
+		o.ServerCheck = name == "checked"
 		o.Waive = []mcpsec.Waiver{insecure.OverprivilegedRole("the gates alone are under test")}
 	case "reader":
 		role = "mcp_reader"
@@ -160,6 +166,7 @@ func newStage(t testing.TB, name string) *stage {
 		s.harden(t)
 	}
 	o.URL = redact.NewSecret(named(server.URL(s.database, role), application))
+	change(&o)
 	db, err := pgtool.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

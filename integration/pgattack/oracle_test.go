@@ -18,6 +18,7 @@ import (
 	"github.com/mcpsec/mcpsec-go/internal/sqlcatalog"
 	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
 	"github.com/mcpsec/mcpsec-go/internal/sqllex"
+	"github.com/mcpsec/mcpsec-go/internal/sqltree"
 )
 
 // An oracle asks the server what it makes of a statement: with the OIDs of all
@@ -131,19 +132,17 @@ func (o *oracle) gate(sql string) (query string, err error) {
 }
 
 var (
-	commandRE  = regexp.MustCompile(`\{QUERY :commandType (\d+)`)
-	functionRE = regexp.MustCompile(`:(?:funcid|opfuncid|aggfnoid|winfnoid|tsmhandler) (\d+)`)
-	relationRE = regexp.MustCompile(`:relid (\d+) `)
+	oidRE = regexp.MustCompile(`:(funcid|opfuncid|aggfnoid|winfnoid|tsmhandler|relid|resulttype|startInRangeFunc|endInRangeFunc) (\d+)`)
 	// what catalogs that are shown to everybody use, and callers may not
 	inCatalogs = regexp.MustCompile(`^pg_(stat_get|lock_status|get_|sequence_last_value|available_ext)`)
-	domainRE   = regexp.MustCompile(`:resulttype (\d+)`)
 )
 
 // errNotJudged is about a statement that the server does not accept.
 var errNotJudged = errors.New("the server does not accept it")
 
-// judge returns what is wrong with a query, which it does not run.
-func (o *oracle) judge(t testing.TB, query string) error {
+// judge returns what is wrong with a query, which it does not run, and what the
+// check of what the server says finds wrong with it.
+func (o *oracle) judge(t testing.TB, query string) (harm, check error) {
 	t.Helper()
 	o.trees = nil
 	_, err := o.conn.PgConn().Prepare(t.Context(), "", query, nil)
@@ -151,56 +150,52 @@ func (o *oracle) judge(t testing.TB, query string) error {
 		t.Fatalf("%s: %v", query, err)
 	}
 	if err != nil {
-		return errNotJudged
+		return errNotJudged, errNotJudged
 	}
-	if len(o.trees) < 1 {
-		return fmt.Errorf("the server shows no tree")
+	if len(o.trees) != 2 {
+		return errors.New("the server shows no tree"), errors.New("there is none")
 	}
-	for _, n := range o.trees {
-		direct := strings.HasPrefix(n.Message, "parse tree")
-		if direct || strings.HasPrefix(n.Message, "rewritten parse tree") {
-			if err := o.tree(n.Detail, direct); err != nil {
-				return err
+	parsed, err1 := sqltree.Read(o.trees[0].Detail)
+	rewritten, err2 := sqltree.ReadRewritten(o.trees[1].Detail)
+	if err := errors.Join(err1, err2); err != nil {
+		return err, err
+	}
+	complete(t, query, o.trees[0].Detail, parsed)
+	complete(t, query, o.trees[1].Detail, rewritten)
+	return errors.Join(o.harm(parsed, true), o.harm(rewritten, false)), o.snapshot.CheckUses(parsed, rewritten)
+}
+
+// complete fails the test if the reader has passed over an OID.
+func complete(t testing.TB, query, tree string, uses *sqltree.Uses) {
+	t.Helper()
+	for _, m := range oidRE.FindAllStringSubmatch(strings.Join(strings.Fields(tree), " "), -1) {
+		n, _ := strconv.ParseUint(m[2], 10, 32)
+		oid := uint32(n)
+		if oid != 0 && !uses.Calls[oid] && !uses.Implied[oid] && !uses.Relations[oid] && !uses.Types[oid] && !strings.Contains(tree, ":securityQuals (") {
+			t.Errorf("%s: the reader has passed over %s %d", query, m[1], oid)
+		}
+	}
+}
+
+func (o *oracle) harm(uses *sqltree.Uses, direct bool) error {
+	for _, m := range []map[uint32]bool{uses.Calls, uses.Implied} {
+		for oid := range m {
+			if text, bad := o.functions[oid]; bad && (direct || !inCatalogs.MatchString(text)) {
+				return fmt.Errorf("function %s", text)
 			}
 		}
 	}
-	return nil
-}
-
-func (o *oracle) tree(tree string, direct bool) error {
-	tree = strings.Join(strings.Fields(tree), " ") // the server breaks lines
-	for _, m := range commandRE.FindAllStringSubmatch(tree, -1) {
-		if m[1] != "1" {
-			return fmt.Errorf("command type %s", m[1])
-		}
-	}
-	if strings.Contains(tree, ":hasForUpdate true") || strings.Contains(tree, ":hasModifyingCTE true") {
-		return errors.New("it locks or writes")
-	}
-	for _, oid := range oids(functionRE, tree) {
-		if text, bad := o.functions[oid]; bad && (direct || !inCatalogs.MatchString(text)) {
-			return fmt.Errorf("function %s", text)
-		}
-	}
-	for _, oid := range oids(relationRE, tree) {
+	for oid := range uses.Relations {
 		if text, bad := o.relations[oid]; bad && direct {
 			return fmt.Errorf("relation %s", text)
 		}
 	}
-	for _, oid := range oids(domainRE, tree) {
-		if o.domains[oid] && strings.Contains(tree, "COERCETODOMAIN") {
+	for oid := range uses.Types {
+		if o.domains[oid] && direct {
 			return errors.New("a domain that calls a function")
 		}
 	}
 	return nil
-}
-
-func oids(re *regexp.Regexp, tree string) (all []uint32) {
-	for _, m := range re.FindAllStringSubmatch(tree, -1) {
-		n, _ := strconv.ParseUint(m[1], 10, 32)
-		all = append(all, uint32(n))
-	}
-	return all
 }
 
 func oracleStage(t testing.TB) *oracle {
@@ -232,7 +227,7 @@ func every(t testing.TB) (all []string) {
 // may refuse more, and never allows more.
 func TestOracle(t *testing.T) {
 	o := oracleStage(t)
-	var agreed, refused, unjudged int
+	var agreed, refused, unjudged, both int
 	for _, sql := range every(t) {
 		query, gate := o.gate(sql)
 		if gate == nil && query == "" {
@@ -241,12 +236,19 @@ func TestOracle(t *testing.T) {
 		if gate != nil {
 			query = sql
 		}
-		err := o.judge(t, query)
+		err, check := o.judge(t, query)
+		if err != nil && check == nil {
+			t.Errorf("the server check allows %s: %v", sql, err)
+		}
 		switch {
 		case err == errNotJudged:
 			unjudged++
+		case gate == nil && check != nil:
+			t.Errorf("refused by the server check alone: %.150s: %v", sql, check)
 		case gate == nil && err != nil:
 			t.Errorf("allowed %s: %v", sql, err)
+		case gate != nil && err == nil && check != nil:
+			both++
 		case gate != nil && err == nil:
 			refused++
 			t.Logf("refused by the gate alone: %.150s: %v", sql, gate)
@@ -254,7 +256,7 @@ func TestOracle(t *testing.T) {
 			agreed++
 		}
 	}
-	t.Logf("%d agreed, %d refused by the gate alone, %d that the server does not accept", agreed, refused, unjudged)
+	t.Logf("%d agreed, %d refused by the gate alone, %d by the server check too, %d that the server does not accept", agreed, refused, both, unjudged)
 }
 
 // TestOracleOfMutations compares them on statements that are put together from
@@ -264,26 +266,39 @@ func TestOracleOfMutations(t *testing.T) {
 	pieces := every(t)
 	random := rand.New(rand.NewPCG(5, 6))
 	const tries = 40_000
-	judged := 0
-	for range tries {
+	judged, alone := 0, 0
+	for i := range tries {
 		sql := splice(random, pieces)
 		query, gate := o.gate(sql)
-		if gate != nil || query == "" {
+		if gate == nil && query == "" || gate != nil && i%4 > 0 {
 			continue
 		}
-		err := o.judge(t, query)
+		if gate != nil {
+			query = sql
+		}
+		err, check := o.judge(t, query)
 		if err == errNotJudged {
 			continue
 		}
-		judged++
-		if err != nil {
+		if gate == nil {
+			judged++
+		} else {
+			alone++
+		}
+		if err != nil && gate == nil {
 			t.Errorf("allowed %s: %v", sql, err)
 		}
+		if err != nil && check == nil {
+			t.Errorf("the server check allows %s: %v", sql, err)
+		}
+		if err == nil && check != nil && gate == nil {
+			t.Errorf("refused by the server check alone: %s: %v", sql, check)
+		}
 	}
-	if judged < 200 {
-		t.Errorf("the server accepted %d of %d, want at least 200", judged, tries)
+	if judged < 200 || alone < 200 {
+		t.Errorf("the server accepted %d and %d of %d, want at least 200", judged, alone, tries)
 	}
-	t.Logf("%d judged", judged)
+	t.Logf("%d judged, and %d that the gate refuses", judged, alone)
 }
 
 // splice puts tokens of other statements into one: one for another of its kind,

@@ -128,7 +128,7 @@ var own = map[string][]string{
 	},
 	"sealed columns": {
 		"SELECT prosrc FROM pg_proc", "SELECT p.prosrc FROM pg_proc p", `SELECT p."prosrc" FROM pg_proc p`, "SELECT * FROM pg_proc", "SELECT p.* FROM pg_proc p", "SELECT p FROM pg_proc p", "SELECT pg_proc FROM pg_proc",
-		"SELECT p::text FROM pg_proc p", "SELECT to_jsonb(p) FROM pg_proc p", "SELECT to_jsonb(pg_proc) FROM pg_catalog.pg_proc", "TABLE pg_proc", "SELECT a FROM (TABLE pg_proc) a", "SELECT * FROM (SELECT * FROM pg_proc) AS x(a, b, c)",
+		"SELECT p::text FROM pg_proc p", "SELECT p.to_jsonb FROM pg_proc p", "SELECT pg_proc.text FROM pg_catalog.pg_proc", "SELECT pg_catalog.pg_proc.row_to_json FROM pg_proc", "SELECT to_jsonb(p) FROM pg_proc p", "SELECT to_jsonb(pg_proc) FROM pg_catalog.pg_proc", "TABLE pg_proc", "SELECT a FROM (TABLE pg_proc) a", "SELECT * FROM (SELECT * FROM pg_proc) AS x(a, b, c)",
 		"SELECT x.a FROM pg_proc AS x(a, b, c, d, e)", "SELECT j FROM (pg_proc JOIN pg_namespace ON true) j", "SELECT j::text FROM (pg_namespace n JOIN pg_proc p ON true) AS j", "SELECT proname FROM pg_proc p WHERE p::text LIKE '%x%'",
 		"SELECT proname FROM pg_proc ORDER BY pg_proc", "SELECT 1 AS from, pg_proc::text FROM pg_proc", "SELECT 1 IS DISTINCT FROM 2, pg_proc::text FROM pg_proc", "SELECT 1 FROM pg_proc JOIN pg_class c ON pg_proc::text LIKE '%x%'",
 		"SELECT pg_get_expr(prosqlbody, 0) FROM pg_proc", "SELECT proconfig FROM pg_proc", "WITH p AS (SELECT * FROM pg_proc) SELECT p FROM p", "SELECT a.*, proname FROM pg_namespace a, pg_proc", "SELECT x FROM LATERAL (SELECT p FROM pg_proc p) x",

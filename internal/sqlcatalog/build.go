@@ -23,14 +23,15 @@ type builder struct {
 	masked    map[uint32]*maskedRelation
 	reads     map[uint32][]Row // of a view, if there are masks
 
-	badType map[uint32]bool // to make a value of it, or to cast one, runs a function that is not allowed
+	columns map[uint32][]Row // of relations that may have sealed ones
+	badType map[uint32]bool  // to make a value of it, or to cast one, runs a function that is not allowed
 }
 
 func newBuilder(p Policy) *builder {
 	s := &Snapshot{
 		schemas: map[string]bool{}, listed: map[name]bool{}, path: []string{"pg_catalog"},
 		calls: map[string]bool{}, one: map[string]bool{}, full: map[name]bool{}, relations: map[name]verdict{}, types: map[name]bool{},
-		unsteady: map[string]bool{}, operators: map[name]bool{}, clouded: map[string]bool{}, has: map[name]bool{},
+		unsteady: map[string]bool{}, operators: map[name]bool{}, clouded: map[string]bool{}, has: map[name]bool{}, columns: map[name]map[string]bool{}, objects: newObjects(),
 		masks: map[name]*maskedRelation{}, maskedAs: map[string][]uint32{}, tainted: map[name]bool{}, oids: map[string][]uint32{}, found: map[int]bool{},
 	}
 	s.guarded = p.Masks
@@ -41,7 +42,7 @@ func newBuilder(p Policy) *builder {
 		s.path = append(s.path, "public")
 	}
 	return &builder{s: s, policy: p, bad: map[uint32]bool{}, inside: map[uint32][]uint32{}, checks: map[uint32][]uint32{}, uses: map[uint32][]Row{},
-		foreign: map[uint32]bool{}, masked: map[uint32]*maskedRelation{}, reads: map[uint32][]Row{}, badType: map[uint32]bool{}}
+		foreign: map[uint32]bool{}, columns: map[uint32][]Row{}, masked: map[uint32]*maskedRelation{}, reads: map[uint32][]Row{}, badType: map[uint32]bool{}}
 }
 
 func (b *builder) add(r Row) {
@@ -71,12 +72,14 @@ func (b *builder) add(r Row) {
 		b.uses[r.OID] = append(b.uses[r.OID], r)
 	case 'h':
 		b.foreign[r.OID] = true
-	case 'a':
+	case 'm':
 		b.s.found[int(r.Ref)-1] = true
 	case 'k':
 		b.maskRow(r)
 	case 'w':
 		b.reads[r.OID] = append(b.reads[r.OID], r)
+	case 'a':
+		b.columns[r.OID] = append(b.columns[r.OID], r)
 	}
 }
 
@@ -108,6 +111,7 @@ func (b *builder) function(n name, r Row) {
 	if fine && r.Info[0] == 'v' && !steady[n.name] {
 		b.s.unsteady[n.name] = true
 	}
+	b.s.objects.functions[r.OID] = object{n.name, fine, inner || r.OID < firstOfUsers && viewFunctions[n.name]}
 	also := func(old, known bool) bool { return fine && (old || !known) }
 	old, known := b.s.full[n]
 	b.s.full[n] = also(old, known)

@@ -80,6 +80,13 @@ var steady = set(`
 	gen_random_uuid uuidv4 uuid_generate_v4 pg_database_size pg_indexes_size pg_relation_size pg_table_size pg_total_relation_size pg_is_in_recovery
 	pg_partition_ancestors pg_partition_tree`)
 
+// viewFunctions are functions of PostgreSQL's own that its views in catalogs use, and
+// that no other view may.
+var viewFunctions = set(`
+	pg_get_wait_events pg_lock_status pg_sequence_last_value pg_stat_get_activity pg_stat_get_io pg_stat_get_xact_numscans pg_stat_get_xact_tuples_deleted
+	pg_stat_get_xact_tuples_fetched pg_stat_get_xact_tuples_hot_updated pg_stat_get_xact_tuples_inserted
+	pg_stat_get_xact_tuples_newpage_updated pg_stat_get_xact_tuples_returned pg_stat_get_xact_tuples_updated`)
+
 // innerDenied are functions that are not VOLATILE, and yet are not allowed even
 // in a view.
 var innerDenied = []string{"query_to_xml", "table_to_xml", "schema_to_xml", "database_to_xml", "cursor_to_xml", "ts_stat", "ts_rewrite",

@@ -63,6 +63,9 @@ d 22001 20000 - - -
 d 22003 10 - - -
 r 1255 0 pg_catalog pg_proc rp
 r 1260 0 pg_catalog pg_authid rp
+a 1255 1 pg_catalog oid -
+a 1255 2 pg_catalog proname -
+a 1255 26 pg_catalog prosrc -
 r 1259 0 pg_catalog pg_class rp
 r 12000 0 information_schema tables vp
 r 12001 0 information_schema user_mapping_options vp
@@ -268,7 +271,7 @@ func TestSealed(t *testing.T) {
 	t.Parallel()
 	allow(t, plain, "SELECT p.proname, count(*) * 2 FROM pg_proc p JOIN pg_class c ON c.oid = p.oid GROUP BY p.proname", "SELECT proname FROM pg_catalog.pg_proc", "SELECT pg_proc.proname FROM pg_proc", "SELECT a.oid FROM pg_class b, pg_proc a WHERE a.oid IN (SELECT x.oid FROM pg_proc AS x)",
 		"SELECT prosrc FROM shop.orders", "SELECT DISTINCT proname FROM pg_proc LIMIT 1", "SELECT routine_name FROM information_schema.routines r")
-	deny(t, plain, "of this catalog", "SELECT prosrc FROM pg_proc", "SELECT p.prosrc FROM pg_proc p", "SELECT * FROM pg_proc", "SELECT p.* FROM pg_proc p", "SELECT p FROM pg_proc p", "SELECT pg_proc FROM pg_proc", "SELECT to_jsonb(p) FROM pg_proc AS p", "TABLE pg_proc",
+	deny(t, plain, "of this catalog", "SELECT prosrc FROM pg_proc", "SELECT p.prosrc FROM pg_proc p", "SELECT p.lower FROM pg_proc p", `SELECT pg_catalog.pg_proc."lower" FROM pg_proc`, "SELECT * FROM pg_proc", "SELECT p.* FROM pg_proc p", "SELECT p FROM pg_proc p", "SELECT pg_proc FROM pg_proc", "SELECT to_jsonb(p) FROM pg_proc AS p", "TABLE pg_proc",
 		"SELECT x.a FROM pg_proc x(a, b)", "SELECT x.a FROM pg_proc (a, b)", "SELECT j FROM (pg_proc p JOIN pg_class c ON true) j", "SELECT j FROM (pg_class c JOIN pg_proc p ON true) j", "SELECT 1 AS from, pg_proc FROM pg_proc", "SELECT 1 AS from, pg_proc AS x FROM pg_proc", "SELECT substring('x' FROM pg_proc)", "SELECT trim(both 'x' from pg_proc) FROM pg_class", "SELECT c.from, pg_proc FROM pg_proc", "SELECT 1 IS DISTINCT FROM 2, pg_proc FROM pg_proc", "SELECT 1 FROM pg_proc JOIN pg_class ON pg_proc IS NULL", "SELECT 1 WHERE 1 IS DISTINCT FROM pg_proc",
 		"SELECT (p).oid FROM pg_proc p", "SELECT proname FROM ONLY pg_proc", "SELECT a.* FROM pg_class a, pg_proc", "SELECT routine_definition FROM information_schema.routines", "SELECT x.y FROM f(pg_proc) x", `SELECT "prosrc" FROM pg_proc`)
 }

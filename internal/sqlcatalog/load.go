@@ -18,6 +18,7 @@ const Columns = 6
 //	r  relation with rows of the other type: detail is its kind, p if PostgreSQL's own, extension
 //	v  view that uses what the detail names, with the other OID
 //	h  table under which a foreign table hangs
+//	a  column, whose number is the other OID, of a relation that has some to be kept
 const SQL = `
 WITH RECURSIVE ext AS (
 	SELECT d.classid, d.objid, e.extname::text FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
@@ -52,7 +53,9 @@ UNION ALL SELECT DISTINCT 'v', w.ev_class, m[2]::oid, '', '', m[1]
 	FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class AND c.relkind = 'v',
 		regexp_matches(w.ev_action::text, ':(funcid|opfuncid|aggfnoid|winfnoid|tsmhandler|relid|resulttype) (\d+)', 'g') m
 	WHERE c.oid >= 16384 AND m[2] <> '0' AND (m[1] <> 'resulttype' OR length(m[2]) >= 5)
-UNION ALL SELECT 'h', oid, 0, '', '', '' FROM above`
+UNION ALL SELECT 'h', oid, 0, '', '', '' FROM above
+UNION ALL SELECT 'a', attrelid, attnum::int::oid, '', attname, '' FROM pg_attribute
+	WHERE attrelid IN ('pg_proc'::regclass, 'pg_stat_activity'::regclass, 'information_schema.routines'::regclass) AND attnum > 0`
 
 // StampSQL asks for a text that is another one once something has been made or
 // changed that SQL returns, up to a second or so later. It costs little.

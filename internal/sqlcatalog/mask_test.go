@@ -24,7 +24,7 @@ r 20004 0 shop v_over v-
 r 20005 0 shop v_listed v-
 r 20006 0 shop v_beyond v-
 r 20007 0 shop orders r-
-a 0 1 - - -
+m 0 1 - - -
 k 20000 0 shop people c
 k 20000 2 pg_catalog ssn htext
 k 20000 1 pg_catalog id -int4

@@ -17,7 +17,7 @@ const (
 // arrays of one length, patterns of LIKE for schemas, relations and columns, without
 // regard to case, and the masks as letters. It has these rows more:
 //
-//	a  the pattern with the number of the other OID, from 1, has found something
+//	m  the pattern with the number of the other OID, from 1, has found something
 //	k  relation with masked columns: detail is c if tables hang below it
 //	k  column, with its number in the place of the other OID, that the session may
 //	   read of such a relation: schema of its type, name, its mask or -, its type
@@ -62,7 +62,7 @@ WITH RECURSIVE pattern AS (
 	UNION ALL SELECT t.oid, b.base FROM base b JOIN pg_type t ON t.typbasetype = b.oid AND t.typtype = 'd'
 )
 SELECT * FROM (` + SQL + `) other
-UNION ALL SELECT DISTINCT 'a', 0::oid, i::int8::oid, '', '', '' FROM found
+UNION ALL SELECT DISTINCT 'm', 0::oid, i::int8::oid, '', '', '' FROM found
 UNION ALL SELECT 'k', r.oid, 0, r.nspname, r.relname, CASE WHEN EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhparent = r.oid) THEN 'c' ELSE '' END FROM relation r
 UNION ALL SELECT 'k', a.attrelid, a.attnum::int4::oid, n.nspname, a.attname, coalesce(m.mask, '-') || t.typname
 	FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid JOIN base b ON b.oid = a.atttypid JOIN pg_type t ON t.oid = b.base JOIN pg_namespace n ON n.oid = t.typnamespace

@@ -25,6 +25,7 @@ const (
 	nestedText  = "repeat, lpad and rpad are not allowed within the first argument of one another"
 	formatText  = "format needs a constant as its first argument, without widths over 9999, * or many n$ in it; or use || and concat"
 	inputText   = "this function needs the name of one of PostgreSQL's own types as a constant, as in 'int4'"
+	newText     = "this uses what the database has had for some seconds only, or what is not there any more; try again in a few seconds"
 	treatText   = "TREAT is not allowed; write CAST"
 
 	standardText   = "JSON_ARRAYAGG, JSON_OBJECTAGG and JSON_ARRAY of a query are not allowed; write json_agg or json_object_agg"

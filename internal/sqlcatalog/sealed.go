@@ -15,7 +15,8 @@ type binding struct {
 
 // finish checks what only the whole query shows. A query that names relations with
 // sealed columns may name no such column, and use no way to get all columns: a
-// star, or the name of the relation or its alias on its own, the whole row.
+// star, the name of the relation or its alias on its own, the whole row, or a function
+// in the place of a column.
 func (c *checker) finish() *fault {
 	for _, b := range c.sealed {
 		if f := c.bind(&b); f != nil {
@@ -28,7 +29,7 @@ func (c *checker) finish() *fault {
 			if t.Kind == sqllex.Operator && t.Value == "*" && !c.plainStar(i) {
 				return &fault{"*" + sealedText, t.Pos}
 			}
-			if c.wholeRow(i, b) {
+			if c.wholeRow(i, b) || c.rowFunction(i, b) {
 				return &fault{shown(t.Value) + sealedText, t.Pos}
 			}
 		}
@@ -53,6 +54,16 @@ func (c *checker) wholeRow(i int, b binding) bool {
 		return false
 	}
 	return i != b.at && i != b.alias && !c.is(i-1, ".") && !c.is(i+1, ".") && !c.isBound(i)
+}
+
+// rowFunction reports whether token i is called with the whole row of the relation of
+// b: p.to_jsonb is to_jsonb(p), unless p has such a column.
+func (c *checker) rowFunction(i int, b binding) bool {
+	if !named(c.tokens[i]) || !c.is(i-1, ".") || i < 2 || !named(c.tokens[i-2]) {
+		return false
+	}
+	of := c.tokens[i-2].Value
+	return (of == b.n.name || of == c.tokens[b.alias].Value) && !c.s.columns[b.n][c.tokens[i].Value]
 }
 
 // isBound reports whether the token is where a relation with sealed columns, maybe

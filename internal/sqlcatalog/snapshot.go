@@ -43,10 +43,13 @@ type Snapshot struct {
 	unsteady map[string]bool // names of allowed functions that return another value each time, which a statement could foresee
 
 	relations map[name]verdict
-	types     map[name]bool   // those that lead to functions that are not allowed
-	operators map[name]bool   // not PostgreSQL's own: whether all of the symbol are allowed
-	clouded   map[string]bool // symbols that the path has with a function that is not allowed
-	has       map[name]bool   // what Missing is about
+	types     map[name]bool            // those that lead to functions that are not allowed
+	operators map[name]bool            // not PostgreSQL's own: whether all of the symbol are allowed
+	clouded   map[string]bool          // symbols that the path has with a function that is not allowed
+	columns   map[name]map[string]bool // of relations that may have sealed ones
+	has       map[name]bool            // what Missing is about
+
+	objects objects // the same by OID
 
 	masks    map[name]*maskedRelation
 	guarded  bool                // Policy.Masks
@@ -75,6 +78,7 @@ func New(rows iter.Seq[Row], p Policy) *Snapshot {
 	b.judgeRelations()
 	b.judgeOperators()
 	b.judgeMasks()
+	b.judgeObjects()
 	return b.s
 }
 
