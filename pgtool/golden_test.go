@@ -103,7 +103,7 @@ func TestToolsGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	goldenTools(t, "tools.json", ReadTools(&DB{o: o}), 4<<10)
-	goldenTools(t, "inspect.json", InspectTools(&DB{o: o}), 9<<10)
+	goldenTools(t, "inspect.json", InspectTools(&DB{o: o}), 7<<10)
 	all := append(everything(&DB{o: o}), WriteTools(offline(t, writeOptions()))...)
 	if list, n := listed(t, all); n >= 24<<10 {
 		t.Errorf("%d tools take %d bytes, want less than %d", len(list), n, 24<<10)

@@ -30,9 +30,9 @@ type statementOut struct {
 }
 
 type topOut struct {
-	Statements []statementOut `json:"statements"`
-	NotVisible int            `json:"not_visible"`
-	Hint       string         `json:"hint,omitempty"`
+	Statements told[statementOut] `json:"statements" jsonschema:"sql, calls, times, rows and more"`
+	NotVisible int                `json:"not_visible"`
+	Hint       string             `json:"hint,omitempty"`
 }
 
 const (
@@ -48,7 +48,7 @@ func topQueriesTool(db *DB) *mcpsec.Tool {
 }
 
 func (db *DB) topQueries(ctx context.Context, in topIn) (topOut, error) {
-	out := topOut{Statements: []statementOut{}}
+	out := topOut{Statements: told[statementOut]{}}
 	limit := 10
 	if in.Limit != nil {
 		limit = *in.Limit
