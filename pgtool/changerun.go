@@ -43,6 +43,7 @@ type outcome struct {
 	tables   []counts
 	xid      string // empty if the transaction has written nothing
 	epoch    string
+	effects  *effects // of statements that define things
 }
 
 // alone reports whether the change touched only what its own count says.

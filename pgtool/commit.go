@@ -71,7 +71,13 @@ var errUndone = errors.New("rolled back")
 // transact runs a change and commits it if the verdict is nil. With an error
 // nothing has changed, unless it is an *unknownError.
 func (w *Writer) transact(ctx context.Context, ch *change, judge verdict) (*outcome, error) {
-	p := w.db.pool
+	return w.db.transact(ctx, func(c *conn) (*outcome, error) { return w.runLimited(c, ch) }, judge)
+}
+
+// transact does what run has done, without the end of its transaction, as Writer's
+// does.
+func (db *DB) transact(ctx context.Context, run func(*conn) (*outcome, error), judge verdict) (*outcome, error) {
+	p := db.pool
 	c, err := p.get(ctx)
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -82,7 +88,7 @@ func (w *Writer) transact(ctx context.Context, ch *change, judge verdict) (*outc
 		return nil, &lostError{err}
 	}
 	stop := context.AfterFunc(ctx, c.interrupt)
-	o, err := w.runLimited(c, ch)
+	o, err := run(c)
 	if !stop() { // the end of ctx may have cut off any message
 		go p.kill(c)
 		return nil, context.Cause(ctx)
@@ -96,7 +102,7 @@ func (w *Writer) transact(ctx context.Context, ch *change, judge verdict) (*outc
 		return nil, lost(err)
 	}
 	if err == nil {
-		err = w.judged(c, judge, o)
+		err = db.judged(c, judge, o)
 	}
 	if err != nil {
 		if c.finishBy("ROLLBACK") != nil {
@@ -106,16 +112,16 @@ func (w *Writer) transact(ctx context.Context, ch *change, judge verdict) (*outc
 		}
 		return o, err
 	}
-	return o, w.commit(ctx, c, o)
+	return o, db.commit(ctx, c, o)
 }
 
 // judged asks for a verdict. If that panics, as types of the operator's may, the
 // connection must not be lost to the pool.
-func (w *Writer) judged(c *conn, judge verdict, o *outcome) error {
+func (db *DB) judged(c *conn, judge verdict, o *outcome) error {
 	panicked := true
 	defer func() {
 		if panicked {
-			go w.db.pool.kill(c)
+			go db.pool.kill(c)
 		}
 	}()
 	err := judge(o)
@@ -142,17 +148,17 @@ func (w *Writer) runLimited(c *conn, ch *change) (*outcome, error) {
 }
 
 // commit commits, and finds out what became of it if the answer does not come.
-func (w *Writer) commit(ctx context.Context, c *conn, o *outcome) error {
+func (db *DB) commit(ctx context.Context, c *conn, o *outcome) error {
 	err := c.finishBy("COMMIT")
 	reported := reportedBy(err)
 	switch {
 	case err == nil, reported != nil && !fatal(reported): // a refused COMMIT is a ROLLBACK
-		go w.db.pool.settleChange(c)
+		go db.pool.settleChange(c)
 		return err
 	}
-	go w.db.pool.kill(c)
-	w.db.pool.drop()
-	return w.resolve(ctx, o, err)
+	go db.pool.kill(c)
+	db.pool.drop()
+	return db.resolve(ctx, o, err)
 }
 
 // An unknownError says that nobody knows whether a change took effect.
@@ -170,14 +176,14 @@ const statusSQL = `SELECT pg_xact_status($1::text::xid8), ` + epochSQL
 // word counts only if it is the same server process without a crash between: a
 // number that was lost in one is given out again. Aborted is aborted all the
 // same, for then the number was not committed by anybody.
-func (w *Writer) resolve(ctx context.Context, o *outcome, cause error) error {
+func (db *DB) resolve(ctx context.Context, o *outcome, cause error) error {
 	if o.xid == "" {
 		return nil // it had nothing to commit
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveLimit)
 	defer cancel()
 	for pause := 20 * time.Millisecond; ; pause *= 2 {
-		switch status, same := w.status(ctx, o); {
+		switch status, same := db.status(ctx, o); {
 		case status == "aborted":
 			return &lostError{cause}
 		case status == "committed" && same:
@@ -194,8 +200,8 @@ func (w *Writer) resolve(ctx context.Context, o *outcome, cause error) error {
 }
 
 // status returns the state of the transaction, or "" if it cannot be had now.
-func (w *Writer) status(ctx context.Context, o *outcome) (status string, same bool) {
-	r, err := w.db.query(ctx, &query{sql: statusSQL, own: true, args: [][]byte{[]byte(o.xid)}, maxRows: 1, maxBytes: 4 << 10})
+func (db *DB) status(ctx context.Context, o *outcome) (status string, same bool) {
+	r, err := db.query(ctx, &query{sql: statusSQL, own: true, args: [][]byte{[]byte(o.xid)}, maxRows: 1, maxBytes: 4 << 10})
 	if err != nil {
 		return "", false
 	}

@@ -12,9 +12,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/sqlddl"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
@@ -128,7 +130,8 @@ func goldenTools(t *testing.T, name string, tools []*mcpsec.Tool, most int) {
 
 // everything is all tools that there are.
 func everything(db *DB) []*mcpsec.Tool {
-	return append(append(ReadTools(db), InspectTools(db)...), ResetStatisticsTool(db))
+	all := append(append(ReadTools(db), InspectTools(db)...), AdminTools(&Admin{db: db})...)
+	return append(all, DDLTools(&Migrator{db: db, o: DDLOptions{Options: db.o, Kinds: sqlddl.Kinds(), IndexTimeout: time.Minute}})...)
 }
 
 func TestToolsOnlyRead(t *testing.T) {

@@ -23,6 +23,8 @@ type DB struct {
 
 	gate   gate
 	vetted atomic.Bool // the role was, and new connections have to be of the same kind
+
+	makesRoles bool // it may have CREATEROLE
 }
 
 // Open connects to a database and checks that its role can do nothing but read.
@@ -54,7 +56,7 @@ func (db *DB) checkConn(ctx context.Context, c *conn) error {
 	if err := checkSession(c); err != nil || !db.vetted.Load() {
 		return err
 	}
-	return c.checkRole(ctx)
+	return c.checkRole(ctx, db.makesRoles)
 }
 
 // start makes the first trips: what is wrong shows now and not at a call.

@@ -96,16 +96,16 @@ func checkSession(c *conn) error {
 // roleSQL asks whether the role has become, since Open looked at it, one that
 // can do all: what Open asks for besides is too much for each connection.
 const roleSQL = `
-SELECT session_user = current_user AND NOT (rolsuper OR rolbypassrls OR rolreplication OR rolcreaterole OR rolcreatedb)
+SELECT session_user = current_user AND NOT (rolsuper OR rolbypassrls OR rolreplication OR rolcreaterole AND $1 OR rolcreatedb)
 FROM pg_roles WHERE rolname = session_user`
 
 // checkRole makes a trip to ask roleSQL.
-func (c *conn) checkRole(ctx context.Context) error {
+func (c *conn) checkRole(ctx context.Context, makesRoles bool) error {
 	if err := c.limit(roleLimit); err != nil {
 		return err
 	}
 	stop := context.AfterFunc(ctx, c.interrupt)
-	r, err := c.run(&query{sql: roleSQL, own: true, maxRows: 1, maxBytes: 100})
+	r, err := c.run(&query{sql: roleSQL, own: true, args: [][]byte{[]byte(strconv.FormatBool(!makesRoles))}, maxRows: 1, maxBytes: 100})
 	if err == nil && !c.settle() {
 		err = errProtocol
 	}

@@ -204,11 +204,8 @@ type resetOut struct {
 	Reset bool `json:"reset"`
 }
 
-// ResetStatisticsTool returns pg_reset_statistics, which makes
-// pg_stat_statements forget what it knows of this database. It is in no set: its
-// effect is Destroy, and a person is asked. The role needs EXECUTE on
-// pg_stat_statements_reset, which only a superuser has from the start.
-func ResetStatisticsTool(db *DB) *mcpsec.Tool {
+// resetStatisticsTool returns pg_reset_statistics.
+func resetStatisticsTool(db *DB) *mcpsec.Tool {
 	spec := db.spec("pg_reset_statistics", "Make pg_stat_statements forget all statements of this PostgreSQL database, to measure from now on.")
 	spec.Effect, spec.Labels = mcpsec.Destroy, 0
 	spec.Guards = []mcpsec.Guard{mcpsec.Preview(func(ctx context.Context, _ none) (string, error) {
