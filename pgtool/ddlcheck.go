@@ -162,15 +162,24 @@ func withoutPosition(err error) error {
 func (m *Migrator) texts(sc *script) ([]string, error) {
 	var out []string
 	for _, s := range sc.statements {
-		sql := s.SQL
-		for _, p := range slices.Backward(s.Passwords) {
+		var failed error
+		out = append(out, withPasswords(s, func(p sqlddl.Password) string {
 			verifier, err := scramVerifier(m.o.Passwords[p.Name].Reveal())
-			if err != nil {
-				return nil, err
-			}
-			sql = sql[:p.Pos] + quoteText(verifier) + sql[p.End:]
+			failed = errors.Join(failed, err)
+			return quoteText(verifier)
+		}))
+		if failed != nil {
+			return nil, failed
 		}
-		out = append(out, sql)
 	}
 	return out, nil
+}
+
+// withPasswords is the text of a statement with something in the places of passwords.
+func withPasswords(s sqlddl.Statement, f func(sqlddl.Password) string) string {
+	sql := s.SQL
+	for _, p := range slices.Backward(s.Passwords) {
+		sql = sql[:p.Pos] + f(p) + sql[p.End:]
+	}
+	return sql
 }

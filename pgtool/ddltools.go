@@ -120,8 +120,9 @@ func (sc *script) question(e *effects) string {
 		b.WriteString("runs what cannot be rolled back: ")
 	}
 	for i, s := range sc.statements {
+		sql := withPasswords(s, func(p sqlddl.Password) string { return "<the one named " + p.Name + ">" })
 		// In one line, what is behind a line's end could look like a comment.
-		fmt.Fprintf(&b, "(%d) %s; ", i+1, strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(s.SQL))
+		fmt.Fprintf(&b, "(%d) %s; ", i+1, strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(sql))
 	}
 	return b.String() + e.text()
 }

@@ -25,7 +25,7 @@ var hostileDDL = []string{
 	"CREATE TYPE s.r AS RANGE (subtype = int4, subtype_diff = s.harm)", "CREATE TYPE s.b (INPUT = s.harm, OUTPUT = s.harm)", "CREATE TYPE s.shell", "ALTER TYPE s.mood OWNER TO postgres", "ALTER TYPE s.mood SET (RECEIVE = s.harm)",
 	// A second thing in the same text.
 	"CREATE TABLE s.x (id int); DROP DATABASE postgres", "CREATE TABLE s.x (id int); COMMIT; DROP TABLE s.orders", "ALTER TABLE s.orders ADD COLUMN x int; SELECT s.harm()", ";; COMMIT", "/* ; */ COMMIT", "-- x\rCOMMIT", "CREATE /* nested /* comment */ */ EXTENSION dblink", "CREATE--\nEXTENSION dblink", "ALTER TABLE s.orders ADD COLUMN x int, OWNER TO postgres", "ALTER TABLE s.orders ADD COLUMN x text DEFAULT 'a'; RESET ROLE",
-	"COMMENT ON TABLE s.orders IS 'a\\'; DROP TABLE s.orders; --'", "COMMENT ON TABLE s.orders IS E'a\\''; COMMIT; --'", "COMMENT ON TABLE s.orders IS $a$ $b$ $a$; COMMIT",
+	"COMMENT ON TABLE s.orders IS 'a\\'; COMMIT; --'", "COMMENT ON TABLE s.orders IS E'a\\''; COMMIT; --'", "COMMENT ON TABLE s.orders IS $a$ $b$ $a$; COMMIT",
 	// Names that look like others.
 	`CREATE TABLE U&"\0073".x (id int)`, `CREATE TABLE s.U&"x" (id int)`, `ALTER TABLE "S".orders ADD COLUMN x int`, `"CREATE" TABLE s.x (id int)`, `CREATE "TABLE" s.x (id int)`, `ALTER "TABLE" s.orders ADD x int`, "CREATE TABLE s." + strings.Repeat("x", 64) + " (id int)", "ＣＲＥＡＴＥ TABLE s.x (id int)", "CREATE\u00a0TABLE s.x (id int)", "CREATE TABLE \u200bs.x (id int)", "CREATE TABLE $1 (id int)", "CREATE TABLE s.\"\" (id int)", "CREATE TABLE s.x (id int", "CREATE TABLE s.x (id int))", "CREATE TABLE s.x (id int]", "CREATE TABLE s.x ('id' int", "CREATE TABLE s.x (id int) /* open",
 	// Kinds that hide in others, or behind them.
