@@ -97,8 +97,11 @@ func sleeper(t testing.TB, name, role, sql string) (pid int, ended chan error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close(context.Background()) })
 	pid = ask[int](t, conn, "SELECT pg_backend_pid()")
+	super := admin(t, name)
+	t.Cleanup(func() { // a session that sleeps would not hear a goodbye
+		_, _ = super.Exec(context.Background(), "SELECT pg_terminate_backend($1)", pid)
+	})
 	ended = make(chan error, 1)
 	if sql != "" {
 		if _, err := conn.Exec(t.Context(), "SET statement_timeout = 0"); err != nil {
@@ -148,7 +151,7 @@ func TestAdminCancel(t *testing.T) {
 	if !strings.Contains(p.last(), "cancels the statement that process "+itoa(mine)+` runs for role "`+name+`"`) || strings.Contains(p.last(), "pg_sleep") {
 		t.Errorf("asked %s", p.last())
 	}
-	exec(t, conn, "GRANT pg_read_all_stats TO "+name)
+	exec(t, conn, "ALTER ROLE "+name+" INHERIT; GRANT pg_read_all_stats TO "+name)
 	more, _ := writeClient(t, open(), p)
 	wants(t, more, "pg_cancel_query", args{"pid": theirs}, "may not cancel statements of that session")
 	exec(t, conn, "GRANT pg_signal_backend TO "+name)
