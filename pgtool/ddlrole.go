@@ -37,8 +37,11 @@ const lacksOwner = `
 
 const ownedSQL = `, listed AS (SELECT n.oid, n.nspname, n.nspowner FROM json_array_elements_text($1::json) x JOIN pg_namespace n ON n.nspname = x)`
 
-// ownerOnly leaves out what ownerFaults has in its place.
-const ownerOnly = "WHERE rank NOT IN (7, 9, 12{more}) AND NOT (rank = 6 AND object = ANY ('{{members}}'))"
+// ownerOnly leaves out what ownerFaults has in its place, and what comes with roles
+// that the role may be a member of.
+const ownerOnly = `WHERE rank NOT IN (7, 9, 12{more}) AND NOT (rank = 6 AND object = ANY ('{{members}}'))
+	AND NOT (rank IN (14, 15) AND EXISTS (SELECT 1 FROM pg_roles x WHERE x.rolname = ANY ('{{members}}') AND CASE rank
+		WHEN 14 THEN has_function_privilege(x.oid, object, 'EXECUTE') ELSE has_table_privilege(x.oid, 'pg_catalog.' || quote_ident(object), 'SELECT') END))`
 
 // startOwner checks the role of a Migrator or an Admin. members are the predefined
 // roles that it may be a member of.

@@ -274,3 +274,22 @@ func TestDDLIsNotReading(t *testing.T) {
 		}
 	}
 }
+
+// TestDDLPlanIsNotFooled makes functions that would stand in for those of the queries
+// that a plan is made of.
+func TestDDLPlanIsNotFooled(t *testing.T) {
+	t.Parallel()
+	cs, _, conn := migrator(t, "", nil)
+	before := shape(t, conn)
+	const lies = "CREATE FUNCTION s.quote_ident(name) RETURNS text LANGUAGE plpgsql AS $$BEGIN INSERT INTO s.harmed VALUES (2); RETURN 'lie'; END$$; " +
+		"CREATE FUNCTION s.format(text, name, name) RETURNS text LANGUAGE sql AS $$SELECT 'lie'$$; CREATE FUNCTION s.pg_backend_pid() RETURNS int LANGUAGE sql AS 'SELECT 1'; "
+	got := tell(t, cs, "pg_plan_ddl", args{"sql": lies + "ALTER TABLE s.orders DROP COLUMN note"})
+	for _, want := range []string{`"does":"drops","kind":"column","object":"s.orders.note"`, `{"mode":"ACCESS EXCLUSIVE","object":"s.orders"}`, `"object":"s.quote_ident(name)"`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if strings.Contains(got, `"lie`) || shape(t, conn) != before {
+		t.Errorf("was fooled: %s", got)
+	}
+}
