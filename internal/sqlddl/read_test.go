@@ -130,3 +130,26 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestReadRefuses has a text for each thing that is refused here; what names mean is
+// for others.
+func TestReadRefuses(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 64)
+	for sql, want := range map[string]string{
+		"": "no statement", "SELECT 1": unknownText, "CREATE TABLE t (a int); COMMIT": "statement 2: " + unknownText,
+		`CREATE TABLE U&"t" (a int)`: "U&", "CREATE TABLE t (a int DEFAULT $1)": "parameters", "CREATE TABLE " + long + " (a int)": "63 bytes", `CREATE "TABLE" t (a int)`: unknownText,
+		"CREATE TABLE t (a int": "do not match", "CREATE TABLE t (a int]": "do not match", "ALTER TABLE t ADD a int)": "do not match", "CREATE TABLE t (a int) AS SELECT 1": "at its end", "CREATE TABLE t AS SELECT 1": unknownText, "CREATE TABLE t (a int) WITH (user_catalog_table = on)": "storage parameter",
+		"ALTER TABLE t SET (security_invoker = off)": "storage parameter", "ALTER TABLE t OWNER TO x": unknownText, "ALTER TABLE t ADD a int, OWNER TO x": unknownText, "ALTER TABLE t DROP a b": "at its end", "ALTER TABLE t DISABLE TRIGGER ALL": unknownText, "ALTER TABLE t ENABLE ROW LEVEL SECURITY x": "at its end",
+		"CREATE VIEW v WITH (security_barrier = false) AS SELECT 1": "only be switched on", "CREATE VIEW v WITH (check_option = local) AS SELECT 1": "option of a view", "ALTER VIEW v SET (security_invoker = off)": unknownText, "CREATE INDEX CONCURRENTLY ON t (a)": "needs a name", "DROP INDEX CONCURRENTLY a, b": "at its end", "CREATE INDEX i ON t (a) WHERE b TABLESPACE x": "at its end",
+		"CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'x'": "sql and plpgsql", "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'x', 'y'": "not known", "CREATE FUNCTION f() RETURNS int LANGUAGE sql": "its body", "CREATE FUNCTION f() RETURNS int AS 'x'": "LANGUAGE", "CREATE FUNCTION f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'x'": "needs SET search_path", "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET role = x AS 'x'": "not known", "CREATE FUNCTION f() RETURNS int LANGUAGE sql LEAKPROOF AS 'x'": "not known",
+		"CREATE ROLE a SUPERUSER": "may not be given", "CREATE ROLE a BYPASSRLS": "may not be given", "ALTER ROLE a IN DATABASE d SET x = 1": unknownText, "CREATE ROLE a IN ROLE b": unknownText, "CREATE ROLE a PASSWORD 'x'": "must be a reference", "CREATE ROLE a PASSWORD E'secret:x'": "must be a reference", "CREATE ROLE a PASSWORD 'SCRAM-SHA-256$x'": "must be a reference", "ALTER ROLE a SET x = 1": unknownText,
+		"GRANT ALL ON t TO a": "privilege", "GRANT a TO b": "privilege", "GRANT TRIGGER ON t TO a": "privilege", "GRANT SELECT ON t TO a WITH GRANT OPTION": "at its end", "GRANT USAGE ON LANGUAGE sql TO a": unknownText, "GRANT CREATE ON SCHEMA s TO a": "privilege",
+		"ALTER TYPE t OWNER TO x": unknownText, "CREATE TYPE t AS RANGE (subtype = int)": unknownText, "CREATE TYPE t (INPUT = f)": unknownText, "ALTER SEQUENCE q OWNER TO x": unknownText, "COMMENT ON DATABASE d IS 'x'": unknownText, "COMMENT ON TABLE t IS f()": unknownText, "COMMENT ON TABLE t IS 'x' || 'y'": "at its end",
+		strings.Repeat("COMMENT ON TABLE t IS '';", MaxStatements+1): "more than", "COMMENT ON TABLE t IS '" + strings.Repeat("x", MaxBytes) + "'": "longer", "COMMENT ON TABLE t IS 'x": "closing quote",
+	} {
+		if got, err := Read(sql); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.100s: got %+v, %v, want %s", sql, got, err, want)
+		}
+	}
+}
