@@ -293,3 +293,35 @@ func TestDDLPlanIsNotFooled(t *testing.T) {
 		t.Errorf("was fooled: %s", got)
 	}
 }
+
+// TestDDLTriggerFunctions has a trigger run a function that the migrator could not
+// write.
+func TestDDLTriggerFunctions(t *testing.T) {
+	t.Parallel()
+	name, _ := yardSetup(t, "")
+	const sql = "CREATE TRIGGER touch BEFORE INSERT ON s.orders FOR EACH ROW EXECUTE FUNCTION s.touch()"
+	for _, test := range []struct {
+		kinds, allow []string
+		want         string
+	}{
+		{[]string{"trigger"}, nil, "function touch is not allowed"}, {[]string{"trigger"}, []string{"s.touch"}, `"does":"creates"`}, {[]string{"trigger", "function"}, nil, `"does":"creates"`},
+	} {
+		m := openMigrator(t, ddlOptions(t, name, func(o *pgtool.DDLOptions) { o.Kinds, o.Allow = test.kinds, test.allow }))
+		cs, _ := writeClient(t, pgtool.DDLTools(m), &person{})
+		wants(t, cs, "pg_plan_ddl", args{"sql": sql}, test.want)
+	}
+}
+
+// TestDDLPlanIsItsOwn has another session make a table while a plan waits for a lock.
+func TestDDLPlanIsItsOwn(t *testing.T) {
+	t.Parallel()
+	cs, _, conn := migrator(t, "", nil)
+	exec(t, conn, "BEGIN; LOCK TABLE s.orders IN ACCESS SHARE MODE; CREATE TABLE s.theirs (id int)")
+	got := make(chan string, 1)
+	go func() { got <- tell(t, cs, "pg_plan_ddl", args{"sql": "ALTER TABLE s.orders ADD COLUMN mine int"}) }()
+	until(t, conn, "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))")
+	exec(t, conn, "COMMIT")
+	if text := <-got; !strings.Contains(text, "s.orders.mine") || strings.Contains(text, "theirs") {
+		t.Errorf("got %s", text)
+	}
+}

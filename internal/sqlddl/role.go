@@ -117,8 +117,6 @@ func (p *parser) grantObjects() {
 		p.schemas()
 	case p.acceptAny("function", "procedure", "routine"):
 		p.list(p.signature)
-	case p.is("database"), p.is("domain"), p.is("foreign"), p.is("language"), p.is("large"), p.is("parameter"), p.is("tablespace"):
-		p.unknown()
 	default:
 		p.acceptAny("table", "sequence", "type")
 		p.list(func() { p.object() })
