@@ -102,14 +102,16 @@ func sleeper(t testing.TB, name, role, sql string) (pid int, ended chan error) {
 	t.Cleanup(func() { // a session that sleeps would not hear a goodbye
 		_, _ = super.Exec(context.Background(), "SELECT pg_terminate_backend($1)", pid)
 	})
-	ended = make(chan error, 1)
+	ended = make(chan error, 2)
 	if sql != "" {
 		if _, err := conn.Exec(t.Context(), "SET statement_timeout = 0"); err != nil {
 			t.Fatal(err)
 		}
 		go func() {
-			_, err := conn.Exec(context.Background(), sql)
-			ended <- err
+			for range 2 { // when it is cancelled it begins anew
+				_, err := conn.Exec(context.Background(), sql)
+				ended <- err
+			}
 		}()
 		until(t, admin(t, name), "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND state = 'active' AND wait_event = 'PgSleep')", pid)
 	}
@@ -173,12 +175,16 @@ func TestAdminCancelsWhatWasShown(t *testing.T) {
 	looks := 0
 	tools[1] = tools[1].WithGuards(func(context.Context, *mcpsec.Call) error {
 		if looks++; looks == 2 {
+			began := ask[string](t, conn, "SELECT query_start::text FROM pg_stat_activity WHERE pid = $1", pid)
 			exec(t, conn, "SELECT pg_cancel_backend("+itoa(pid)+")")
-			until(t, conn, "SELECT state <> 'active' FROM pg_stat_activity WHERE pid = $1", pid)
+			<-ended
+			until(t, conn, "SELECT state = 'active' AND wait_event = 'PgSleep' AND query_start::text <> $2 FROM pg_stat_activity WHERE pid = $1", pid, began)
 		}
 		return nil
 	})
 	cs, _ := writeClient(t, tools, &person{})
 	wants(t, cs, "pg_cancel_query", args{"pid": pid}, "there is no such session that runs a statement now")
-	<-ended
+	if !ask[bool](t, conn, "SELECT state = 'active' FROM pg_stat_activity WHERE pid = $1", pid) {
+		t.Error("another statement was cancelled")
+	}
 }
