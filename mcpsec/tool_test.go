@@ -142,11 +142,11 @@ func TestDefinition(t *testing.T) {
 	}
 	want := `[{"annotations":{"destructiveHint":false,"idempotentHint":true,"openWorldHint":false,"readOnlyHint":true},"description":"For tests.",` +
 		`"inputSchema":{"additionalProperties":false,"properties":{"text":{"maxLength":100,"minLength":1,"type":"string"}},"required":["text"],"type":"object"},` +
-		`"name":"a","outputSchema":{"additionalProperties":false,"properties":{"text":{"type":"string"}},"required":["text"],"type":"object"}},` +
+		`"name":"a","outputSchema":{"properties":{"text":{"type":"string"}},"required":["text"],"type":"object"}},` +
 		`{"annotations":{"destructiveHint":false,"idempotentHint":false,"openWorldHint":true,"readOnlyHint":false},"description":"Does b.",` +
 		`"inputSchema":{"additionalProperties":false,"properties":{"count":{"type":"integer"},"key":{"maxLength":4096,"type":"string"},` +
 		`"lines":{"items":{"maxLength":4096,"type":"string"},"maxItems":100,"type":"array"},"note":{"maxLength":4096,"type":"string"},"order":{"maxLength":4096,"type":"string"}},"type":"object"},` +
-		`"name":"b","outputSchema":{"additionalProperties":false,"properties":{"text":{"type":"string"}},"required":["text"],"type":"object"},"title":"B"}]`
+		`"name":"b","outputSchema":{"properties":{"text":{"type":"string"}},"required":["text"],"type":"object"},"title":"B"}]`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

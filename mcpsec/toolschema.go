@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/jsonschema-go/jsonschema"
@@ -53,15 +54,36 @@ func compileSchema(raw json.RawMessage, made *jsonschema.Schema) (func(json.RawM
 		return nil, err
 	}
 	return func(arguments json.RawMessage) error {
+		d := json.NewDecoder(bytes.NewReader(arguments))
+		d.UseNumber()
 		var v any
-		if err := json.Unmarshal(arguments, &v); err != nil {
+		if err := d.Decode(&v); err != nil {
 			return err // it was decoded before
 		}
-		if resolved.Validate(v) != nil { // whose text quotes the arguments
+		if resolved.Validate(floats(v)) != nil { // whose text quotes the arguments
 			return &strictjson.Error{Rule: "they do not fit the tool's schema"}
 		}
 		return nil
 	}, nil
+}
+
+// floats makes numbers what the validator takes for such: one beyond a float64,
+// which undecoded JSON may hold, becomes the largest.
+func floats(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		f, _ := v.Float64() // infinite if it is beyond
+		return max(-math.MaxFloat64, min(f, math.MaxFloat64))
+	case []any:
+		for i := range v {
+			v[i] = floats(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = floats(v[k])
+		}
+	}
+	return v
 }
 
 func isFalse(s *jsonschema.Schema) bool {

@@ -84,3 +84,26 @@ func TestInputSchemaRefuses(t *testing.T) {
 		}()
 	}
 }
+
+// Undecoded JSON may hold a number that is no float64.
+func TestInputSchemaTakesAnyNumber(t *testing.T) {
+	t.Parallel()
+	type in struct {
+		V json.RawMessage `json:"v" mcpsec:"any"`
+	}
+	f := newFixture(t, nil, mcpsec.NewTool(mcpsec.ToolSpec{
+		Name: "number", Description: "For tests.", Effect: mcpsec.Read,
+		InputSchema: json.RawMessage(`{"type":"object","properties":{"v":{"type":["number","array"],"maximum":9,"items":{"type":"number"}}},"additionalProperties":false}`),
+	}, func(_ context.Context, in in) (echoOut, error) { return echoOut{string(in.V)}, nil }))
+	cs := f.connect(t)
+	for args, want := range map[string]string{
+		`{"v":-1e400}`:      `{"text":"-1e400"}`,
+		`{"v":[1,1e400]}`:   `{"text":"[1,1e400]"}`,
+		`{"v":1e400}`:       "invalid arguments: they do not fit the tool's schema",
+		`{"v":[1,{"a":2}]}`: "invalid arguments: they do not fit the tool's schema",
+	} {
+		if text, _ := call(t, cs, "number", json.RawMessage(args)); text != want {
+			t.Errorf("%s: got %s, want %s", args, text, want)
+		}
+	}
+}

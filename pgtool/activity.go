@@ -18,11 +18,11 @@ type sessionOut struct {
 }
 
 type activityOut struct {
-	Sessions   []sessionOut `json:"sessions"`
-	Idle       int          `json:"idle"`
-	NotVisible int          `json:"not_visible"`
-	Hint       string       `json:"hint,omitempty"`
-	More       bool         `json:"more"`
+	Sessions   told[sessionOut] `json:"sessions" jsonschema:"pid, role, state and more"`
+	Idle       int              `json:"idle"`
+	NotVisible int              `json:"not_visible"`
+	Hint       string           `json:"hint,omitempty"`
+	More       bool             `json:"more"`
 }
 
 const unseenHint = "sessions of other roles are not visible to this role: grant pg_read_all_stats"
@@ -69,10 +69,10 @@ type lockOut struct {
 }
 
 type locksOut struct {
-	Waiting []lockOut `json:"waiting"`
-	Roots   []int     `json:"roots"`
-	Hint    string    `json:"hint,omitempty"`
-	More    bool      `json:"more"`
+	Waiting told[lockOut] `json:"waiting" jsonschema:"pid, mode, object and more"`
+	Roots   []int         `json:"roots"`
+	Hint    string        `json:"hint,omitempty"`
+	More    bool          `json:"more"`
 }
 
 // locksTool returns pg_locks.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mcpsec/mcpsec-go/internal/sqledit"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -25,7 +26,9 @@ type change struct {
 	tenant    *binding
 	most      int  // rows that it may change in all, if not MaxAffected
 	written   bool // by the caller, who can use a position in it
-	spoils    bool // it may leave something in the session that DISCARD ALL does not
+	given     string
+	edits     sqledit.Edits // of given, for sql
+	spoils    bool          // it may leave something in the session that DISCARD ALL does not
 
 	rows   [][][]byte     // of an import, whose statement is run with each of them
 	told   func(done int) // of so many rows

@@ -20,6 +20,9 @@ func changeError(ctx context.Context, err error) error {
 	var tenant *tenantError
 	if reported := reportedBy(err); reported != nil && !errors.As(err, &tenant) {
 		text := stateText(reported)
+		if heldTooMuch(reported) {
+			text = heldText
+		}
 		if own := absent[reported.Code]; own != "" { // what the gate says of what exists
 			text = (&sqlgate.Refusal{Reason: own, Pos: int(reported.Position)}).Error()
 		}

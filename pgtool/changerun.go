@@ -43,7 +43,8 @@ type outcome struct {
 	tables   []counts
 	xid      string // empty if the transaction has written nothing
 	epoch    string
-	tenant   string // the mark of whose data it is
+	tenant   string   // the mark of whose data it is
+	effects  *effects // of statements that define things
 }
 
 // alone reports whether the change touched only what its own count says.
@@ -119,6 +120,8 @@ func (c *conn) runChange(ch *change, q *query, most int) (*outcome, error) {
 	o, err := c.readChange(ch, q, most)
 	if reported := reportedBy(err); reported != nil && !ch.written {
 		reported.Position = 0 // in a statement that the model has not seen
+	} else if reported != nil && reported.Position > 0 {
+		reported.Position = int32(ch.edits.Origin(ch.given, int(reported.Position)))
 	}
 	if err != nil && (reportedBy(err) == nil || fatal(reportedBy(err))) {
 		return nil, err

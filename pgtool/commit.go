@@ -71,13 +71,15 @@ func (w *Writer) transact(ctx context.Context, ch *change, judge verdict) (*outc
 		return nil, err
 	}
 	ch.tenant = tenant
-	o, err := w.transactBound(ctx, ch, judge)
+	o, err := w.db.transact(ctx, func(c *conn) (*outcome, error) { return w.runLimited(c, ch) }, judge)
 	tenant.hide(reportedBy(err))
 	return o, err
 }
 
-func (w *Writer) transactBound(ctx context.Context, ch *change, judge verdict) (*outcome, error) {
-	p := w.db.pool
+// transact does what run has done, without the end of its transaction, as Writer's
+// does.
+func (db *DB) transact(ctx context.Context, run func(*conn) (*outcome, error), judge verdict) (*outcome, error) {
+	p := db.pool
 	c, err := p.get(ctx)
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -88,7 +90,7 @@ func (w *Writer) transactBound(ctx context.Context, ch *change, judge verdict) (
 		return nil, &lostError{err}
 	}
 	stop := context.AfterFunc(ctx, c.interrupt)
-	o, err := w.runLimited(c, ch)
+	o, err := run(c)
 	if !stop() { // the end of ctx may have cut off any message
 		go p.kill(c)
 		return nil, context.Cause(ctx)
@@ -102,7 +104,7 @@ func (w *Writer) transactBound(ctx context.Context, ch *change, judge verdict) (
 		return nil, lost(err)
 	}
 	if err == nil {
-		err = w.judged(c, judge, o)
+		err = db.judged(c, judge, o)
 	}
 	if err != nil {
 		if c.finishBy("ROLLBACK") != nil {
@@ -112,16 +114,16 @@ func (w *Writer) transactBound(ctx context.Context, ch *change, judge verdict) (
 		}
 		return o, err
 	}
-	return o, w.commit(ctx, c, o)
+	return o, db.commit(ctx, c, o)
 }
 
 // judged asks for a verdict. If that panics, as types of the operator's may, the
 // connection must not be lost to the pool.
-func (w *Writer) judged(c *conn, judge verdict, o *outcome) error {
+func (db *DB) judged(c *conn, judge verdict, o *outcome) error {
 	panicked := true
 	defer func() {
 		if panicked {
-			go w.db.pool.kill(c)
+			go db.pool.kill(c)
 		}
 	}()
 	err := judge(o)
@@ -151,7 +153,7 @@ func (w *Writer) runLimited(c *conn, ch *change) (*outcome, error) {
 }
 
 // commit commits, and finds out what became of it if the answer does not come.
-func (w *Writer) commit(ctx context.Context, c *conn, o *outcome) error {
+func (db *DB) commit(ctx context.Context, c *conn, o *outcome) error {
 	err := c.finishBy("COMMIT")
 	reported := reportedBy(err)
 	if reported != nil {
@@ -159,12 +161,12 @@ func (w *Writer) commit(ctx context.Context, c *conn, o *outcome) error {
 	}
 	switch {
 	case err == nil, reported != nil && !fatal(reported): // a refused COMMIT is a ROLLBACK
-		go w.db.pool.settleChange(c)
+		go db.pool.settleChange(c)
 		return err
 	}
-	go w.db.pool.kill(c)
-	w.db.pool.drop()
-	return w.resolve(ctx, o, err)
+	go db.pool.kill(c)
+	db.pool.drop()
+	return db.resolve(ctx, o, err)
 }
 
 // An unknownError says that nobody knows whether a change took effect.
@@ -182,14 +184,14 @@ const statusSQL = `SELECT pg_xact_status($1::text::xid8), ` + epochSQL
 // word counts only if it is the same server process without a crash between: a
 // number that was lost in one is given out again. Aborted is aborted all the
 // same, for then the number was not committed by anybody.
-func (w *Writer) resolve(ctx context.Context, o *outcome, cause error) error {
+func (db *DB) resolve(ctx context.Context, o *outcome, cause error) error {
 	if o.xid == "" {
 		return nil // it had nothing to commit
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveLimit)
 	defer cancel()
 	for pause := 20 * time.Millisecond; ; pause *= 2 {
-		switch status, same := w.status(ctx, o); {
+		switch status, same := db.status(ctx, o); {
 		case status == "aborted":
 			return &lostError{cause}
 		case status == "committed" && same:
@@ -206,8 +208,8 @@ func (w *Writer) resolve(ctx context.Context, o *outcome, cause error) error {
 }
 
 // status returns the state of the transaction, or "" if it cannot be had now.
-func (w *Writer) status(ctx context.Context, o *outcome) (status string, same bool) {
-	r, err := w.db.query(ctx, &query{sql: statusSQL, own: true, anyone: true, args: [][]byte{[]byte(o.xid)}, maxRows: 1, maxBytes: 4 << 10})
+func (db *DB) status(ctx context.Context, o *outcome) (status string, same bool) {
+	r, err := db.query(ctx, &query{sql: statusSQL, own: true, anyone: true, args: [][]byte{[]byte(o.xid)}, maxRows: 1, maxBytes: 4 << 10})
 	if err != nil {
 		return "", false
 	}

@@ -137,6 +137,7 @@
 //
 // Names of exports cannot be guessed. A client reads as much as MaxResult of the
 // resource allows; what is larger is for the operator, who also removes old files.
+//
 // # Tenants
 //
 // One server can work for many, who must not see each other's rows. Options.Tenant
@@ -172,12 +173,47 @@
 // as Options.MaxConns. insecure.AnySQL, imagined indexes and pool_mode = statement are
 // refused there.
 //
+// # Defining
+//
+// What creates, alters and drops objects has a role, a pool and a type of its own,
+// too, and the operator lists the kinds of change:
+//
+//	m, err := pgtool.OpenMigrator(ctx, pgtool.DDLOptions{
+//		Options: pgtool.Options{URL: url, Schemas: []string{"shop"}},
+//		Kinds:   []string{"table", "column", "constraint", "index", "comment"},
+//	})
+//	if err != nil {
+//		return err // names what the role is beyond the owner of the schemas
+//	}
+//	defer m.Close()
+//	srv.Add(pgtool.DDLTools(m)...)
+//
+// Each statement and sub-command is recognised by its first words; what is not is
+// refused, and so is what is not of the kinds listed, names another schema or role,
+// or uses a name in an expression that pg_query would refuse. All statements of a
+// call are one transaction. A plan is that transaction, rolled back, and the
+// difference of the catalogs before and after it: what CASCADE takes is in it, in
+// whatever schema. A person is shown statements and plan; if the run that would be
+// committed comes to another plan, nothing is changed. What CONCURRENTLY does cannot
+// be tried: afterwards the index is looked for, and the answer says what is there.
+//
+// [AdminTools] vacuum and analyze tables, reindex them, and cancel statements.
+//
 // # What it does not protect
 //
 // Statistics, plans, sizes and counts of rows in the catalog are of whole tables, of
 // all tenants: offer tenants no [InspectTools]. Whoever writes a policy decides what a
 // tenant is; tables without one show all rows. A function in Options.Allow can change
 // the tenant and set it back, or carry rows from one call to the next.
+//
+// A function is not read: the kind function allows programs that run with the rights
+// of whoever calls them or, as triggers, writes to the table. Nothing in the text that
+// makes one can call it, so no plan runs it. A plan takes locks and does the work of
+// rewriting for as long as it runs; dropping with CASCADE takes objects of other owners.
+// That views, policies and grants say what was meant is for the person to see. Event
+// triggers that a superuser has made run. Numbers of rows in a plan are estimates, and
+// are compared by orders of magnitude. ALTER ROLE and changes that a statement leaves
+// without a trace in the catalogs are not in a plan; the statement is.
 //
 // Triggers, defaults and foreign keys of the tables do what their owner has written.
 // The counts name the tables that they touch, listed or not, and do not see what

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/mcpsec/mcpsec-go/internal/sqledit"
 	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
 	"github.com/mcpsec/mcpsec-go/internal/sqllex"
 	"github.com/mcpsec/mcpsec-go/internal/sqlwrite"
@@ -68,7 +69,7 @@ func (w *Writer) execute(ctx context.Context, in executeIn) (*change, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, sql, err := w.checkWrite(ctx, in.SQL)
+	st, edits, err := w.checkWrite(ctx, in.SQL)
 	if err != nil {
 		return nil, changeError(ctx, err)
 	}
@@ -80,32 +81,32 @@ func (w *Writer) execute(ctx context.Context, in executeIn) (*change, error) {
 		}
 		title += " with " + string(b)
 	}
-	return &change{sql: sql, args: args, returning: true, verb: "runs", table: "this statement", title: title, written: true, spoils: spoils(st.Query[:st.Main]) || spoils(afterTarget(st))}, nil
+	return &change{sql: edits.Apply(st.SQL), given: st.SQL, edits: edits, args: args, returning: true, verb: "runs", table: "this statement", title: title, written: true, spoils: spoils(st.Query[:st.Main]) || spoils(afterTarget(st))}, nil
 }
 
 // checkWrite decides on a text. The columns that the tables have now are asked for
 // at every call: one that is new may not be read.
-func (w *Writer) checkWrite(ctx context.Context, sql string) (st sqlgate.Statement, edited string, err error) {
+func (w *Writer) checkWrite(ctx context.Context, sql string) (st sqlgate.Statement, edits sqledit.Edits, err error) {
 	st, err = sqlgate.Check(sql, sqlgate.Options{Write: true})
 	if err != nil {
-		return st, "", gateError(err)
+		return st, nil, gateError(err)
 	}
 	j, err := w.db.current(ctx)
 	if err != nil {
-		return st, "", err
+		return st, nil, err
 	}
 	targets, err := w.db.targets(ctx, w.o.Tables)
 	if err != nil {
-		return st, "", modelError(err)
+		return st, nil, modelError(err)
 	}
 	if err := sqlwrite.Check(st, writable(targets), j.snapshot.Resolve); err != nil {
-		return st, "", gateError(err)
+		return st, nil, gateError(err)
 	}
-	edits, err := j.snapshot.Check(st)
+	edits, err = j.snapshot.Check(st)
 	if err != nil {
-		return st, "", gateError(err)
+		return st, nil, gateError(err)
 	}
-	return st, edits.Apply(st.SQL), nil
+	return st, edits, nil
 }
 
 func writable(targets map[string]*target) []sqlwrite.Table {

@@ -42,30 +42,33 @@ func (c *conn) runRows(ch *change) (*outcome, error) {
 		done += n
 		ch.told(done)
 	}
-	if err := c.endRows(o); err != nil {
+	if err := c.endRows(ch, o); err != nil {
 		return nil, err
 	}
 	o.subtract(before.tables)
+	if ch.tenant != nil {
+		o.tenant = ch.tenant.mark
+	}
 	return o, nil
 }
 
 // beginRows begins the transaction and prepares the statement, without a name.
 func (c *conn) beginRows(ch *change, before *outcome) error {
-	for _, sql := range []string{"BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE", c.prologue, countsSQL} {
-		c.sendStatement(sql, nil)
-		c.sendExecute(0)
-	}
+	c.sendBegin("READ WRITE", c.prologue)
+	c.sendStatement(countsSQL, nil)
+	c.sendExecute(0)
+	c.sendBinding(ch.tenant)
 	fe := c.pg.Frontend()
 	fe.SendParse(&pgproto3.Parse{Query: ch.sql})
 	if err := c.flushPart(); err != nil {
 		return err
 	}
-	err := c.done("BEGIN")
-	if err == nil {
-		err = c.done("SELECT 1")
-	}
+	err := c.begun()
 	if err == nil {
 		err = c.readCounts(before)
+	}
+	if err == nil {
+		err = c.bound(ch.tenant)
 	}
 	if err == nil {
 		var m pgproto3.BackendMessage
@@ -79,9 +82,8 @@ func (c *conn) beginRows(ch *change, before *outcome) error {
 }
 
 func (c *conn) flushPart() error {
-	fe := c.pg.Frontend()
-	fe.SendSync(&pgproto3.Sync{})
-	if err := fe.Flush(); err != nil {
+	c.sync()
+	if err := c.pg.Frontend().Flush(); err != nil {
 		return fmt.Errorf("sending rows: %w", err)
 	}
 	return nil
@@ -145,15 +147,19 @@ func (c *conn) readRow() (affected int, err error) {
 }
 
 // endRows runs what waits for COMMIT, and counts.
-func (c *conn) endRows(o *outcome) error {
-	for _, sql := range []string{deferredSQL, countsSQL} {
-		c.sendStatement(sql, nil)
-		c.sendExecute(0)
-	}
+func (c *conn) endRows(ch *change, o *outcome) error {
+	c.sendStatement(deferredSQL, nil)
+	c.sendExecute(0)
+	c.sendStillBound(ch.tenant)
+	c.sendStatement(countsSQL, nil)
+	c.sendExecute(0)
 	if err := c.flushPart(); err != nil {
 		return err
 	}
 	err := c.done("SET CONSTRAINTS")
+	if err == nil {
+		err = c.stillBound(ch.tenant)
+	}
 	if err == nil {
 		err = c.readCounts(o)
 	}

@@ -58,11 +58,11 @@ type finding struct {
 }
 
 type reportOut struct {
-	Findings   []finding `json:"findings"`
-	Checked    []string  `json:"checked"`
-	NotVisible []string  `json:"not_visible,omitempty"`
-	Scope      string    `json:"scope"`
-	More       bool      `json:"more"`
+	Findings   told[finding] `json:"findings" jsonschema:"severity, check, object, what, why, fix"`
+	Checked    []string      `json:"checked"`
+	NotVisible []string      `json:"not_visible,omitempty"`
+	Scope      string        `json:"scope"`
+	More       bool          `json:"more"`
 }
 
 // A check is one query of ours, whose last argument is the list of schemas that
@@ -91,7 +91,7 @@ func (db *DB) review(name, description string, checks []check) *mcpsec.Tool {
 // runChecks runs the checks one after the other, in the time of one statement
 // together.
 func (db *DB) runChecks(ctx context.Context, checks []check) (reportOut, error) {
-	out := reportOut{Findings: []finding{}, Checked: []string{}, Scope: db.scope()}
+	out := reportOut{Findings: told[finding]{}, Checked: []string{}, Scope: db.scope()}
 	limited, cancel := context.WithTimeout(ctx, db.o.Timeout)
 	defer cancel()
 	for _, c := range checks {

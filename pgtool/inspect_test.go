@@ -329,7 +329,7 @@ func TestPlanHides(t *testing.T) {
 
 func TestResetIsDestroy(t *testing.T) {
 	t.Parallel()
-	reset := ResetStatisticsTool(&DB{})
+	reset := resetStatisticsTool(&DB{})
 	if reset.Effect() != mcpsec.Destroy {
 		t.Errorf("effect %v", reset.Effect())
 	}

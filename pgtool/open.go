@@ -32,6 +32,9 @@ type DB struct {
 
 	diskOpen bool        // the role has no temp_file_limit
 	vetted   atomic.Bool // the role was, and new connections have to be of the same kind
+
+	makesRoles bool // it may have CREATEROLE
+	unshared   bool // a session that others share will not do
 }
 
 // Open connects to a database and checks that its role can do nothing but read.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -63,7 +64,7 @@ func (db *DB) share(c *conn) {
 // each connection); whether it is the one that logs in; which process this is; and which of the settings $1 are not as
 // the transaction has set them to $2. Of the two sides the left one is read first.
 const probeSQL = `
-SELECT (SELECT NOT (rolsuper OR rolbypassrls OR rolreplication OR rolcreaterole OR rolcreatedb) FROM pg_roles WHERE rolname = session_user),
+SELECT (SELECT NOT (rolsuper OR rolbypassrls OR rolreplication OR rolcreaterole AND $3 OR rolcreatedb) FROM pg_roles WHERE rolname = session_user),
 	session_user = current_user, pg_backend_pid(), (SELECT count(*) FROM unnest($1::text[], $2::text[]) AS s(k, v) WHERE current_setting(s.k) <> set_config(s.k, s.v, true))`
 
 // A probe is what probeSQL returns.
@@ -73,7 +74,7 @@ type probe struct {
 }
 
 // probe makes a first trip in the way that fits a pooler, as one may be there.
-func (c *conn) probe(ctx context.Context, settings []setting) (probe, error) {
+func (c *conn) probe(ctx context.Context, settings []setting, makesRoles bool) (probe, error) {
 	var names, values []string
 	for _, s := range settings {
 		if s.since <= c.version() {
@@ -84,7 +85,7 @@ func (c *conn) probe(ctx context.Context, settings []setting) (probe, error) {
 		return probe{}, err
 	}
 	stop := context.AfterFunc(ctx, c.interrupt)
-	r, err := c.run(&query{sql: probeSQL, own: true, args: [][]byte{textArray(names), textArray(values)}, anyone: true, maxRows: 1, maxBytes: 1 << 10})
+	r, err := c.run(&query{sql: probeSQL, own: true, args: [][]byte{textArray(names), textArray(values), []byte(strconv.FormatBool(!makesRoles))}, anyone: true, maxRows: 1, maxBytes: 1 << 10})
 	if err == nil && !c.settle() {
 		err = errProtocol
 	}
@@ -120,7 +121,7 @@ func (db *DB) checkConn(ctx context.Context, c *conn) error {
 	}
 	lean, settings := c.shared, slices.Concat(db.o.limits(ownSearchPath), formats)
 	c.shared, c.ownPrologue = true, prologue(settings, c.version())
-	p, err := c.probe(ctx, settings)
+	p, err := c.probe(ctx, settings, db.makesRoles)
 	if err != nil {
 		return err
 	}
@@ -132,6 +133,9 @@ func (db *DB) checkConn(ctx context.Context, c *conn) error {
 		c.prologue = prologue(db.o.limits(db.o.searchPath()), c.version())
 		c.ownPrologue = prologue(db.o.limits(ownSearchPath), c.version())
 		return nil
+	}
+	if db.unshared {
+		return &sessionError{"behind a pooler a schema is not changed, and a database not looked after: connect to the server itself"}
 	}
 	db.share(c)
 	if waive.Has(db.o.Waive, waive.AnySQL) {

@@ -40,7 +40,7 @@ func TestProbe(t *testing.T) {
 	for differ, want := range map[string]string{"0": "", "1": "does not keep the settings"} {
 		c, _ := fake(t, sharedTrip([]string{"path", "10s"}, []string{"t", "t", "77", differ})...)
 		c.shared = true
-		p, err := c.probe(t.Context(), []setting{{"statement_timeout", "10000", 0}})
+		p, err := c.probe(t.Context(), []setting{{"statement_timeout", "10000", 0}}, false)
 		if want == "" && (err != nil || !p.fit || !p.login || p.pid != 77) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s differ: got %+v, %v", differ, p, err)
 		}

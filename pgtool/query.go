@@ -15,7 +15,7 @@ type queryIn struct {
 }
 
 type queryOut struct {
-	Columns   []Column          `json:"columns"`
+	Columns   told[Column]      `json:"columns" jsonschema:"name and type"`
 	Rows      []json.RawMessage `json:"rows"`
 	RowCount  int               `json:"row_count"`
 	Truncated bool              `json:"truncated"`

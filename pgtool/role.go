@@ -29,6 +29,11 @@ func (db *DB) faults(ctx context.Context) ([]string, error) {
 // faultsBeyond returns what the role can do beyond reading and the tables that
 // listed has, as JSON. writes is the part of faultsSQL for these.
 func (db *DB) faultsBeyond(ctx context.Context, writes string, listed []byte) ([]string, error) {
+	return db.faultsOf(ctx, writes, listedSQL, "", listed)
+}
+
+// faultsOf is faultsBeyond with other parts of faultsSQL.
+func (db *DB) faultsOf(ctx context.Context, writes, listing, only string, listed []byte) ([]string, error) {
 	r, err := db.query(ctx, &query{sql: parameterACLSQL, own: true, anyone: true, maxRows: 1, maxBytes: 1 << 10})
 	if err != nil {
 		return nil, err
@@ -47,7 +52,7 @@ func (db *DB) faultsBeyond(ctx context.Context, writes string, listed []byte) ([
 		parameters += inherited
 	}
 	writes = strings.ReplaceAll(writes, "{holder}", holder)
-	sql := strings.NewReplacer("{parameters}", parameters, "{writes}", writes, "{listed}", listedSQL).Replace(faultsSQL)
+	sql := strings.NewReplacer("{parameters}", parameters, "{writes}", writes, "{listed}", listing, "{only}", only).Replace(faultsSQL)
 	r, err = db.query(ctx, &query{sql: sql, own: true, anyone: true, args: [][]byte{listed}, maxRows: maxFaults, maxBytes: 256 << 10})
 	if err != nil {
 		return nil, err
@@ -129,7 +134,7 @@ WITH me AS (
 	{parameters}
 ), g AS (
 	SELECT rank, fault, object, row_number() OVER w AS i, count(*) OVER (PARTITION BY rank, fault) AS n
-	FROM f WINDOW w AS (PARTITION BY rank, fault ORDER BY object)
+	FROM f {only} WINDOW w AS (PARTITION BY rank, fault ORDER BY object)
 )
 SELECT fault || coalesce(string_agg(object, ', ' ORDER BY object) FILTER (WHERE i <= 10), '')
 	|| CASE WHEN max(n) > 10 THEN format(' and %s more', max(n) - 10) ELSE '' END

@@ -11,20 +11,23 @@ type SetupOptions struct {
 	// Database is the database to read. Required.
 	Database string
 	// Role is the new role's name. Defaults to mcp_reader, or to mcp_writer if
-	// there are Tables.
+	// there are Tables, or to mcp_migrator.
 	Role string
 	// Schemas are the schemas to read. Defaults to public, or to those of Tables.
 	Schemas []string
 	// Tables are the tables to write, as in WriteOptions. Defaults to none: a role
 	// that reads.
 	Tables []Table
+	// Migrates says that the role is for [OpenMigrator]: it becomes the owner of
+	// Schemas and of all that is in them. Defaults to false.
+	Migrates bool
 	// MaxConns is how many connections the role may have. Defaults to 10, two
 	// more than the default of Options.MaxConns.
 	MaxConns int
 }
 
 // SetupSQL returns the SQL that creates a role which [Open] accepts, or
-// [OpenWriter] if there are Tables, for a superuser to read, adapt and run in the database, with psql or any driver. It
+// [OpenWriter] if there are Tables, or [OpenMigrator] with Migrates, for a superuser to read, adapt and run in the database, with psql or any driver. It
 // holds no password: the last comment says how to set one. It panics if
 // Database is empty or a name cannot be one.
 func SetupSQL(o SetupOptions) string {
@@ -42,8 +45,14 @@ func SetupSQL(o SetupOptions) string {
 	if !slices.Contains(o.Schemas, "public") {
 		revoked = append([]string{"public"}, quoted...) // before version 15 everybody may create there
 	}
-	purpose, grants := "read", readerGrants(o, quoted)
-	if len(o.Tables) > 0 {
+	purpose, grants := "read", ""
+	switch {
+	case o.Migrates:
+		purpose, grants = "define what is in some schemas", ownerGrants(o, quoted)
+	case len(o.Tables) == 0:
+		grants = readerGrants(o, quoted)
+	}
+	if len(o.Tables) > 0 && !o.Migrates {
 		purpose, grants = "write to some tables", writerGrants(o, quoted)
 	}
 	return strings.NewReplacer(
@@ -62,6 +71,9 @@ func (o SetupOptions) withDefaults() SetupOptions {
 		o.Role = "mcp_reader"
 		if len(o.Tables) > 0 {
 			o.Role = "mcp_writer"
+		}
+		if o.Migrates {
+			o.Role = "mcp_migrator"
 		}
 	}
 	o.Schemas = slices.Clone(o.Schemas)
@@ -126,6 +138,39 @@ func (t Table) grants() []string {
 	}
 	return out
 }
+
+func ownerGrants(o SetupOptions, schemas []string) string {
+	var names []string
+	for _, s := range o.Schemas {
+		names = append(names, quoteText(s))
+	}
+	body := strings.NewReplacer("{role}", quoteText(o.Role), "{names}", strings.Join(names, ", ")).Replace(ownerChanges)
+	return "-- What may be defined, changed and dropped: the role becomes its owner. Whoever\n-- reads and writes it now needs grants.\n" + commonGrants(o, schemas) + "DO " + quoteText(body) + ";\n" +
+		"-- To make roles, and for nothing else:  ALTER ROLE " + quoteName(o.Role) + " CREATEROLE;"
+}
+
+// ownerChanges makes a role the owner of schemas and of what is in them, but for
+// what belongs to an extension.
+const ownerChanges = `
+DECLARE
+  x record;
+BEGIN
+  FOR x IN
+    SELECT format('SCHEMA %I', n.nspname) AS what FROM pg_catalog.pg_namespace n WHERE n.nspname IN ({names})
+    UNION ALL SELECT format('TABLE %s', c.oid::regclass) FROM pg_catalog.pg_class c
+      WHERE c.relnamespace::regnamespace::text = ANY (SELECT quote_ident(s) FROM unnest(ARRAY[{names}]) s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i', 'e'))
+    UNION ALL SELECT format('ROUTINE %s', p.oid::regprocedure) FROM pg_catalog.pg_proc p
+      WHERE p.pronamespace::regnamespace::text = ANY (SELECT quote_ident(s) FROM unnest(ARRAY[{names}]) s)
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype IN ('i', 'e'))
+    UNION ALL SELECT format('TYPE %s', t.oid::regtype) FROM pg_catalog.pg_type t
+      WHERE t.typnamespace::regnamespace::text = ANY (SELECT quote_ident(s) FROM unnest(ARRAY[{names}]) s) AND t.typtype IN ('e', 'd')
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')
+  LOOP
+    EXECUTE format('ALTER %s OWNER TO %I', x.what, {role});
+  END LOOP;
+END
+`
 
 // sequenceGrants lets defaults take numbers from the sequences of a table.
 const sequenceGrants = `

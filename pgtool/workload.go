@@ -30,9 +30,9 @@ type statementOut struct {
 }
 
 type topOut struct {
-	Statements []statementOut `json:"statements"`
-	NotVisible int            `json:"not_visible"`
-	Hint       string         `json:"hint,omitempty"`
+	Statements told[statementOut] `json:"statements" jsonschema:"sql, calls, times, rows and more"`
+	NotVisible int                `json:"not_visible"`
+	Hint       string             `json:"hint,omitempty"`
 }
 
 const (
@@ -48,7 +48,7 @@ func topQueriesTool(db *DB) *mcpsec.Tool {
 }
 
 func (db *DB) topQueries(ctx context.Context, in topIn) (topOut, error) {
-	out := topOut{Statements: []statementOut{}}
+	out := topOut{Statements: told[statementOut]{}}
 	limit := 10
 	if in.Limit != nil {
 		limit = *in.Limit
@@ -204,11 +204,8 @@ type resetOut struct {
 	Reset bool `json:"reset"`
 }
 
-// ResetStatisticsTool returns pg_reset_statistics, which makes
-// pg_stat_statements forget what it knows of this database. It is in no set: its
-// effect is Destroy, and a person is asked. The role needs EXECUTE on
-// pg_stat_statements_reset, which only a superuser has from the start.
-func ResetStatisticsTool(db *DB) *mcpsec.Tool {
+// resetStatisticsTool returns pg_reset_statistics.
+func resetStatisticsTool(db *DB) *mcpsec.Tool {
 	spec := db.spec("pg_reset_statistics", "Make pg_stat_statements forget all statements of this PostgreSQL database, to measure from now on.")
 	spec.Effect, spec.Labels = mcpsec.Destroy, 0
 	spec.Guards = []mcpsec.Guard{mcpsec.Preview(func(ctx context.Context, _ none) (string, error) {

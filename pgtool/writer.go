@@ -85,9 +85,13 @@ type Writer struct {
 	o       WriteOptions
 	db      *DB
 	targets map[string]*target
+	memory
+}
 
+// A memory keeps, by call, what a person was shown that it does.
+type memory struct {
 	mu      sync.Mutex
-	counted map[string]string // by call, what a person was shown that it does
+	counted map[string]string
 }
 
 // OpenWriter connects to a database and checks that its role can write to the
@@ -103,7 +107,7 @@ func OpenWriter(ctx context.Context, o WriteOptions) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pgtool: %w", err)
 	}
-	w := &Writer{o: o, db: &DB{o: o.Options, login: config.User, gate: gate{turn: make(chan struct{}, 1)}}, counted: map[string]string{}}
+	w := &Writer{o: o, db: &DB{o: o.Options, login: config.User, gate: gate{turn: make(chan struct{}, 1)}}}
 	w.db.pool = newPool(config, o.MaxConns, w.db.checkConn)
 	if err := w.start(ctx, config.Database); err != nil {
 		w.Close()
@@ -160,21 +164,24 @@ func startError(err error) error {
 func (w *Writer) Close() { w.db.Close() }
 
 // remember keeps what a call was seen to do until it is over.
-func (w *Writer) remember(call, does string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.counted[call] = does
+func (m *memory) remember(call, does string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.counted == nil {
+		m.counted = map[string]string{}
+	}
+	m.counted[call] = does
 }
 
-func (w *Writer) remembered(call string) (does string, ok bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	does, ok = w.counted[call]
+func (m *memory) remembered(call string) (does string, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	does, ok = m.counted[call]
 	return does, ok
 }
 
-func (w *Writer) forget(call string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.counted, call)
+func (m *memory) forget(call string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.counted, call)
 }

@@ -34,7 +34,7 @@ func offline(t *testing.T, o WriteOptions) *Writer {
 
 func TestWriteToolsGolden(t *testing.T) {
 	t.Parallel()
-	goldenTools(t, "writetools.json", WriteTools(offline(t, writeOptions())), 12_000)
+	goldenTools(t, "writetools.json", WriteTools(offline(t, writeOptions())), 8_000)
 }
 
 // TestWriteEffects says which tools there are for what is listed, and which of

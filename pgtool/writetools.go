@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -13,8 +14,8 @@ import (
 
 type writeOut struct {
 	Affected  int               `json:"affected"`
-	Tables    []counts          `json:"tables"`
-	Columns   []Column          `json:"columns,omitempty"`
+	Tables    told[counts]      `json:"tables" jsonschema:"rows by table, those of triggers and cascades too"`
+	Columns   told[Column]      `json:"columns,omitempty" jsonschema:"name and type"`
 	Rows      []json.RawMessage `json:"rows,omitempty"`
 	Truncated bool              `json:"truncated,omitempty"`
 }
@@ -68,6 +69,7 @@ func changeTool[In any](w *Writer, op, description string, effect mcpsec.Effect,
 	if effect == mcpsec.Destroy {
 		spec.Guards = []mcpsec.Guard{preview(w, build)}
 	}
+	spec.InputSchema = brief(reflect.TypeFor[In](), nil)
 	return mcpsec.NewTool(spec, func(ctx context.Context, in In) (writeOut, error) {
 		ch, err := build(in)
 		if err != nil {
@@ -182,7 +184,7 @@ func (w *Writer) run(ctx context.Context, ch *change, judge verdict) (writeOut, 
 func (w *Writer) out(ctx context.Context, o *outcome) writeOut {
 	out := writeOut{Affected: o.affected, Tables: o.tables}
 	if out.Tables == nil {
-		out.Tables = []counts{}
+		out.Tables = told[counts]{}
 	}
 	if len(o.fields) == 0 {
 		return out
@@ -202,15 +204,17 @@ type dryRunIn struct {
 }
 
 type dryRunOut struct {
-	Would    string   `json:"would"`
-	Affected int      `json:"affected"`
-	Tables   []counts `json:"tables"`
+	Would    string       `json:"would"`
+	Affected int          `json:"affected"`
+	Tables   told[counts] `json:"tables" jsonschema:"rows by table, those of triggers and cascades too"`
 }
 
 // dryRunTool returns pg_dry_run. It is no Read: it takes locks and runs triggers,
 // and sequences that it takes numbers from do not go back.
 func dryRunTool(w *Writer) *mcpsec.Tool {
-	return mcpsec.NewTool(w.spec("pg_dry_run", "Tell what pg_insert, pg_update, pg_upsert or pg_delete would do, in a transaction that is rolled back.", mcpsec.Write),
+	spec := w.spec("pg_dry_run", "Tell what pg_insert, pg_update, pg_upsert or pg_delete would do, in a transaction that is rolled back.", mcpsec.Write)
+	spec.InputSchema = brief(reflect.TypeFor[dryRunIn](), map[string]string{"rows": "pg_insert or pg_upsert", "set": "pg_update", "where": "pg_update or pg_delete"})
+	return mcpsec.NewTool(spec,
 		func(ctx context.Context, in dryRunIn) (dryRunOut, error) {
 			ch, err := w.dryChange(in)
 			if err != nil {

@@ -167,14 +167,22 @@ func TestTopQueries(t *testing.T) {
 	if got.NotVisible == 0 || !strings.Contains(got.Hint, "pg_read_all_stats") {
 		t.Errorf("got %+v", got)
 	}
-	reset(t, super(), plain, conn)
+	looksAfter := func(role string, waive ...mcpsec.Waiver) *pgtool.Admin {
+		a, err := pgtool.OpenAdmin(t.Context(), pgtool.Options{URL: redact.NewSecret(server.URL("postgres", role)), Schemas: []string{"app"}, Waive: waive})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(a.Close)
+		return a
+	}
+	reset(t, looksAfter("", insecure.OverprivilegedRole("test")), looksAfter("mcp_reader"), conn)
 }
 
 // reset resets the statistics, after a person has said yes.
-func reset(t *testing.T, super, plain *pgtool.DB, conn *pgx.Conn) {
+func reset(t *testing.T, super, plain *pgtool.Admin, conn *pgx.Conn) {
 	t.Helper()
 	question := ""
-	tool := func(db *pgtool.DB, yes bool) (string, bool) {
+	tool := func(a *pgtool.Admin, yes bool) (string, bool) {
 		srv, err := mcpsec.NewServer(impl, mcpsec.Options{
 			Audit: mcpsec.NewAuditLog(&buffer{}), Log: slog.DiscardHandler, Mode: mcpsec.Destroy,
 			Approver: func(_ context.Context, q mcpsec.Question) (string, bool, error) {
@@ -185,7 +193,7 @@ func reset(t *testing.T, super, plain *pgtool.DB, conn *pgx.Conn) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		srv.Add(pgtool.ResetStatisticsTool(db))
+		srv.Add(pgtool.AdminTools(a)...)
 		return call(t, connect(t, srv), "pg_reset_statistics", map[string]any{})
 	}
 	const known = "SELECT count(*) FROM pg_stat_statements WHERE query LIKE '%AS mine%'"

@@ -30,6 +30,7 @@ type cutter struct {
 	at     string
 	after  bool
 	closed bool // to further connections, once it has cut
+	skip   int  // statements of this kind that are let through first
 	cuts   atomic.Int32
 }
 
@@ -58,12 +59,23 @@ func (c *cutter) set(at string, after, closed bool) {
 	defer c.mu.Unlock()
 	c.at, c.after, c.closed = at, after, closed
 	c.cuts.Store(0)
+	c.skip = 0
+}
+
+func (c *cutter) skipping(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.skip = n
 }
 
 func (c *cutter) wanted(sql string) (cut, after bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.at != "" && c.cuts.Load() == 0 && strings.HasPrefix(sql, c.at), c.after
+	if c.at == "" || c.cuts.Load() != 0 || !strings.HasPrefix(sql, c.at) {
+		return false, false
+	}
+	c.skip--
+	return c.skip < 0, c.after
 }
 
 func (c *cutter) refuses() bool {

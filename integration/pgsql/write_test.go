@@ -203,6 +203,17 @@ func TestWriteDryRun(t *testing.T) {
 	wants(t, cs, "pg_dry_run", args{"operation": "insert", "table": "w.items", "rows": []args{{"order_id": 4711}}}, "SQLSTATE 23503")
 	wants(t, cs, "pg_dry_run", args{"operation": "delete", "table": "w.orders"}, "a delete where")
 	wants(t, cs, "pg_dry_run", args{"operation": "delete", "table": "w.other", "where": where("id", "eq", 1)}, "not allowed")
+	// A schema that is shown in brief takes no more than the whole one.
+	either := func(c args) []args {
+		return []args{{"column": "id", "op": "eq", "value": 1, "or": []args{c}}}
+	}
+	for _, w := range [][]args{
+		{{"column": "id", "op": "eq", "value": 1, "x": 1}}, {{"column": "id", "op": "or"}}, {{"op": "is_null"}},
+		either(args{"column": "id", "op": "eq", "value": 1, "x": 1}), either(args{"column": "id", "op": "or"}), either(args{"op": "is_null"}),
+	} {
+		wants(t, cs, "pg_dry_run", args{"operation": "delete", "table": "w.orders", "where": w}, "invalid arguments")
+		wants(t, cs, "pg_delete", args{"table": "w.orders", "where": w}, "invalid arguments")
+	}
 	if hash(t, conn) != before || p.count() > 0 {
 		t.Errorf("something was changed, or %d questions asked", p.count())
 	}
