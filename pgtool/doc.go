@@ -249,10 +249,22 @@
 // Options.Allow led there; [SetupSQL] revokes pg_cancel_backend and
 // pg_terminate_backend.
 //
-// One statement can use a core of the server for Options.Timeout, as much memory
-// as one aggregate such as string_agg takes meanwhile, and the disk that
-// temp_file_limit of the role allows, which [SetupSQL] sets: without it, what the
-// disk has. Some of PostgreSQL's own functions, such as xpath, do not look for a
+// One statement can use a core of the server for Options.Timeout. PostgreSQL has no
+// limit for the memory of a session. What aggregates such as array_agg, ARRAY(SELECT
+// …), recursion and the hash tables of IN take is counted while the statement runs,
+// by conditions that are put into its text, and ends it at 32 MB; what grows by its
+// form alone is refused. These can still take hundreds of megabytes: an expression
+// that names a value of some megabytes many times, be it gathered, a column's or a
+// parameter's; replace, translate or a regular expression over such a value; a
+// jsonb_pretty of deep nesting; the hash table of an EXISTS below OR or NOT; a hash
+// join of many equal keys; aggregates of extensions and of Options.Allow; and what
+// stands in a view. Limit the memory of the server's processes as well.
+//
+// The disk that a statement fills is bounded by temp_file_limit of the role, which
+// [SetupSQL] sets and nobody but a superuser can change. Without it, as with
+// Options.MaxCost, the planner's estimates decide. A statement can be written so
+// that they are far too low, as with a function in FROM whose rows nobody can know:
+// set temp_file_limit. Some of PostgreSQL's own functions, such as xpath, do not look for a
 // cancel and run on after the call has ended. Only the role's CONNECTION LIMIT
 // bounds how many. A pooler that shows the server's own process, as none that is known
 // does, and takes the settings of a session, is not noticed. Between a pooler and its

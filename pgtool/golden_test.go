@@ -156,7 +156,7 @@ func TestOptions(t *testing.T) {
 	} {
 		o := ok
 		change(&o)
-		if _, err := Open(t.Context(), o); err == nil {
+		if _, err := o.withDefaults(); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

@@ -28,8 +28,8 @@ type Options struct {
 	MaxConns int
 	// MaxRows is how many rows one statement returns at most. Defaults to 200.
 	MaxRows int
-	// MaxBytes is how many bytes of values one statement returns at most.
-	// Defaults to 128 KiB.
+	// MaxBytes is how many bytes of values one statement returns at most, up to
+	// 4 MiB. Defaults to 128 KiB.
 	MaxBytes int
 	// Timeout is how long one statement may run. Defaults to 10 seconds.
 	Timeout time.Duration

@@ -38,10 +38,8 @@ func attacks(t testing.TB) []attack {
 	return all
 }
 
-// open are the attacks that may do harm, as the documentation says. No gate
-// bounds the memory of one aggregate; without temp_file_limit, which only a
-// superuser can set, nor the disk of one sort; and what the role may read is for
-// the role to say, so that in front of a superuser nothing is secret.
+// open are the attacks that may do harm, as the documentation says: what the role
+// may read is for the role to say, so that in front of a superuser nothing is secret.
 var open = map[string][]string{
 	"superuser": {"A200", "A201", "A204", "A205", "A207"},
 	"checked":   {"A200", "A201", "A204", "A205", "A207"},

@@ -14,7 +14,11 @@
 //   - lock, hidden-call, user-code, sql-as-text: the function that the attack is
 //     about has run, even if its effect ended with the call;
 //   - dos-time: the call took five seconds, with a limit of one;
-//   - dos-mem, dos-disk, dos-output: the session used the memory, the temporary
-//     files, or the caller got the bytes, that the attack names;
+//   - dos-mem: the most memory that the server's process had (VmHWM) grew by 150 MB;
+//   - dos-disk: 100 MB of temporary files were written (temp_bytes);
+//   - dos-output: the caller got the bytes that the attack names;
 //   - parser-crash: our process died, or took five seconds.
+//
+// The attacks of memory and of disk that are not of the corpus (takers, fillers) are
+// measured in the same way. With PGTOOL_SOAK=5m TestSoak takes five minutes.
 package pgattack

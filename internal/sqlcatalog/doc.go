@@ -23,8 +23,10 @@
 // # What it does not protect
 //
 // Columns and rows are what the role may read, but for columns of catalogs that
-// show other people's texts. Time, memory and disk have limits elsewhere: only
-// the shortest ways to a value of a gigabyte are refused. A snapshot is of one
+// show other people's texts. Time and disk have limits elsewhere. Of memory, what
+// aggregates, arrays, recursion and hash tables of IN hold is counted by the edits,
+// and what nested queries and the shortest calls could grow to is bounded by their
+// form: a large value that an expression names many times is not. A snapshot is of one
 // moment, and objects made later are not in it; whoever loads it has to notice.
 // Functions that the owner of a table has put in a policy, an index or a column
 // default are the owner's.

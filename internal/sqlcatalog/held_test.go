@@ -86,6 +86,8 @@ func TestRecursion(t *testing.T) {
 		"WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT x FROM r) SELECT 1":                     "WITH RECURSIVE r AS (SELECT 1 UNION ALL (SELECT * FROM (SELECT * FROM ( SELECT x FROM r) AS mcpsec OFFSET 0) AS mcpsec WHERE R{1})) SELECT 1",
 		"WITH RECURSIVE r(a, b) AS NOT MATERIALIZED ((SELECT 1 UNION SELECT x FROM r)) SELECT":  "WITH RECURSIVE r(a, b) AS NOT MATERIALIZED ((SELECT 1 UNION (SELECT * FROM (SELECT * FROM ( SELECT x FROM r) AS mcpsec OFFSET 0) AS mcpsec WHERE R{3}))) SELECT",
 		`WITH RECURSIVE a AS (SELECT 1), "R" AS (VALUES (1) UNION DISTINCT TABLE "R") SELECT 1`: `WITH RECURSIVE a AS (SELECT 1), "R" AS (VALUES (1) UNION DISTINCT (SELECT * FROM (SELECT * FROM ( TABLE "R") AS mcpsec OFFSET 0) AS mcpsec WHERE R{3})) SELECT 1`,
+		"WITH RECURSIVE r AS (SELECT 1 WHERE s.as UNION ALL TABLE r) SELECT 1":                  "WITH RECURSIVE r AS (SELECT 1 WHERE s.as UNION ALL (SELECT * FROM (SELECT * FROM ( TABLE r) AS mcpsec OFFSET 0) AS mcpsec WHERE R{1})) SELECT 1",
+		"WITH RECURSIVE r AS (SELECT 1 AS as UNION TABLE r) SELECT 1":                           "WITH RECURSIVE r AS (SELECT 1 AS as UNION (SELECT * FROM (SELECT * FROM ( TABLE r) AS mcpsec OFFSET 0) AS mcpsec WHERE R{3})) SELECT 1",
 	} {
 		becomes(t, sql, want)
 	}
@@ -129,8 +131,9 @@ func TestWeight(t *testing.T) {
 	}
 	const one = "(%s) s%d"
 	deny(t, plain, "very large", levels("a || a AS a", one, 9), levels("concat(a, a, a, a) AS a", one, 5), levels("*, a", one, 9), levels("a, a AS b", one, 9), levels("(SELECT a || a) AS a", one, 9), levels("to_json(a::text) AS a", one, 9),
-		levels("a", "(%s) s, LATERAL (SELECT a || a AS a) v%d", 9), levels("a", "(%s) s, LATERAL concat(a, a) v%d", 9), levels("$1 || $1 || a AS a", one, 9),
+		levels("a", "(%s) s, LATERAL (SELECT a || a AS a) v%d", 9), levels("a", "(%s) s, LATERAL concat(a, a) v%d", 9), levels("a", "(%s) s, ROWS FROM (concat(a, a)) v%d", 9), levels("a", "((%s) s CROSS JOIN pg_catalog.concat(a, a) v%d)", 9), levels("$1 || $1 || a AS a", one, 9),
 		"SELECT "+strings.Repeat("quote_literal(", 9)+"a"+strings.Repeat(")", 9), "WITH a AS (SELECT x || x || x || x || x || x || x AS x FROM t), b AS (SELECT x || x || x || x || x || x || x AS x FROM a) SELECT p.x || p.x, q.x || q.x || q.x FROM b p, b q",
+		levels("a || a AS a, s.distinct", one, 9), levels("a || a AS a, values", one, 9), levels("a || a AS a, s.as", one, 9), levels("a || a AS a, b AS as", one, 9), levels("a || a AS a, a IS NOT DISTINCT FROM b", one, 9),
 		"SELECT 1 UNION ALL ("+levels("a || a AS a", one, 9)+")", levels("a || a AS a", one, 9)+" UNION ALL SELECT 1", "SELECT 1 WHERE EXISTS ("+levels("a || a AS a", one, 9)+")")
 	allow(t, plain, levels("a || a AS a", one, 7), levels("a, b, c, upper(d) AS d, count(*)", one, 20), levels("sum(CASE WHEN a = 1 THEN b END), sum(CASE WHEN a = 2 THEN b END), sum(a * a * a)", one, 9), levels("a::int, b::int, CAST(c AS int)", one, 20),
 		"SELECT "+strings.Repeat("a, ", 200)+"b FROM t", "SELECT 1 FROM t"+strings.Repeat(" JOIN t USING (id)", 40), "SELECT * FROM t WHERE "+strings.Repeat("a = 1 OR ", 900)+"b")

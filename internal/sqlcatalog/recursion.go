@@ -93,7 +93,7 @@ func (c *checker) lastUnion(from, to int) (union int) {
 			depth++
 		case t.Is(")") || t.Is("]"):
 			depth--
-		case depth > 0 || c.is(i-1, ".") || c.word(i-1) == "as":
+		case depth > 0 || c.label(i):
 		case c.word(i) == "union":
 			union = i
 		case afterUnion[c.word(i)]:
@@ -101,6 +101,12 @@ func (c *checker) lastUnion(from, to int) (union int) {
 		}
 	}
 	return union
+}
+
+// label reports whether token i is a name by its place, whatever word it is: after
+// a dot, or after an AS that is none itself.
+func (c *checker) label(i int) bool {
+	return c.is(i-1, ".") || c.word(i-1) == "as" && !c.label(i-1)
 }
 
 var afterUnion = set("order limit offset fetch for")

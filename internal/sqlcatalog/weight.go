@@ -56,7 +56,7 @@ func (w *weigher) query(from, to int) float64 {
 		return known
 	}
 	w.known[from] = 1
-	p := part{counts: map[string]int{}, lateral: 1}
+	p := part{counts: map[string]int{}, lateral: 1, clause: "from"} // it may be ((SELECT …) JOIN …)
 	most := 1.0
 	for i, depth := from, 0; i < to; i++ {
 		t := w.c.tokens[i]
@@ -111,13 +111,13 @@ type part struct {
 // notes which clause it begins if not.
 func (p *part) begins(c *checker, i int) bool {
 	word := c.word(i)
-	if c.is(i-1, ".") || c.word(i-1) == "as" || !clauses[word] {
+	if !clauses[word] || c.label(i) || word == "values" && !c.is(i+1, "(") { // values can be a column
 		return false
 	}
 	if word == "select" || word == "values" || word == "union" || word == "intersect" || word == "except" {
 		return true
 	}
-	if word != "from" || c.word(i-1) != "distinct" { // IS DISTINCT FROM
+	if is := c.word(i - 2); word != "from" || c.word(i-1) != "distinct" || is != "is" && is != "not" { // IS NOT DISTINCT FROM
 		p.clause = word
 	}
 	return false
@@ -143,7 +143,7 @@ func (p *part) add(w *weigher, i, depth int) {
 		if depth == 0 && t.Is(",") || c.word(i) == "join" {
 			w.joins++
 		}
-		if call && depth == 0 && !beforeGroup[c.word(i)] && c.word(i) != "lateral" {
+		if call && !beforeGroup[c.word(i)] && c.word(i) != "lateral" || c.word(i) == "from" && c.word(i-1) == "rows" {
 			p.lateral *= c.call(i)
 		} else if named(t) && !call && !c.is(i+1, ".") {
 			p.sources += w.common(t.Value)
