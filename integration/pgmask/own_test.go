@@ -66,7 +66,7 @@ var ways = map[string][]string{
 		"SELECT pg_typeof(ssn), pg_typeof(pin), pg_typeof(tags), pg_typeof(mood), pg_typeof(email) FROM people WHERE id = 1", "SELECT pg_column_size(ssn), pg_column_size(p) FROM people p", "SELECT p::lab.people FROM people p", "SELECT ssn, id FROM partly", "SELECT * FROM partly",
 	},
 	"views": {
-		"SELECT * FROM v_clean", "SELECT * FROM v_listed", "SELECT email FROM v_listed", "SELECT * FROM v_over_listed", "SELECT * FROM m_clean", "SELECT p.ssn FROM v_clean c JOIN people p USING (id)",
+		"SELECT * FROM v_clean", "SELECT j FROM annex.v_rows", "SELECT * FROM v_listed", "SELECT email FROM v_listed", "SELECT * FROM v_over_listed", "SELECT * FROM m_clean", "SELECT p.ssn FROM v_clean c JOIN people p USING (id)",
 	},
 	"plans": {
 		"EXPLAIN SELECT * FROM people WHERE ssn = 'qq'", "EXPLAIN (VERBOSE, COSTS OFF) SELECT * FROM people WHERE email = 'x' ORDER BY ssn", "EXPLAIN (FORMAT JSON, COSTS OFF) SELECT card FROM people", "EXPLAIN (COSTS OFF) SELECT * FROM many WHERE ssn = 'qzjx7'", "EXPLAIN (COSTS OFF) SELECT id FROM many WHERE id < 100 ORDER BY ssn",

@@ -32,6 +32,7 @@ CREATE TABLE annex.people (id int, email text, ssn text);
 INSERT INTO annex.people VALUES (1, 'kqzvxjannex', 'open-ssn');
 CREATE TABLE annex.plain (id int, v text);
 INSERT INTO annex.plain VALUES (1, 'x'), (2, 'y');
+CREATE VIEW annex.v_rows AS SELECT to_jsonb(x) AS j FROM annex.plain x;
 CREATE VIEW lab.v_ssn AS SELECT id, ssn AS number FROM lab.people;
 CREATE VIEW lab.v_whole AS SELECT id, to_jsonb(p) AS j FROM lab.people p;
 CREATE VIEW lab.v_filter AS SELECT id FROM lab.people WHERE ssn LIKE 'q%';
