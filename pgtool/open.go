@@ -127,12 +127,8 @@ func (db *DB) Close() {
 
 // query runs one query under the limits of the Options.
 func (db *DB) query(ctx context.Context, q *query) (*result, error) {
-	if !q.anyone {
-		b, err := db.tenant(ctx)
-		if err != nil {
-			return nil, err
-		}
-		q.tenant = b
+	if err := db.bind(ctx, q); err != nil {
+		return nil, err
 	}
 	r, err := db.ask(ctx, q)
 	q.tenant.hide(reportedBy(err))
