@@ -382,6 +382,9 @@ func TestPassword(t *testing.T) {
 		if calls++; fails != nil {
 			return redact.NewSecret(canary), fails
 		}
+		if token == "panic" {
+			panic(canary)
+		}
 		if _, ok := ctx.Deadline(); !ok {
 			t.Error("it may take forever")
 		}
@@ -400,7 +403,7 @@ func TestPassword(t *testing.T) {
 	if got := query(t, cs, "SELECT 1"); !strings.Contains(got, "[[1]]") || calls == before {
 		t.Errorf("with a new token: %s, %d calls", got, calls-before)
 	}
-	for _, f := range []func(){func() { fails = errors.New("no token " + canary) }, func() { fails, token = nil, "" }, func() { token = canary + "x" }} {
+	for _, f := range []func(){func() { fails = errors.New("no token " + canary) }, func() { fails, token = nil, "" }, func() { token = "panic" }, func() { token = canary + "x" }} {
 		f()
 		renew()
 		if got := query(t, cs, "SELECT 1"); !strings.Contains(got, "cannot be reached") && !strings.Contains(got, "does not accept the login") || strings.Contains(got, canary) {
