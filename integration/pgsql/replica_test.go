@@ -414,9 +414,10 @@ func TestPassword(t *testing.T) {
 		t.Errorf("the log shows it: %s", log)
 	}
 	for want, o := range map[string]pgtool.Options{
-		"one of the two is enough":  {URL: redact.NewSecret(withPassword), Password: password},
-		"has returned no password":  {URL: redact.NewSecret(u.String()), Password: func(context.Context) (mcpsec.Secret, error) { return mcpsec.Secret{}, errors.New(canary) }},
-		"the user, the password or": {URL: redact.NewSecret(u.String()), Password: password},
+		"one of the two is enough":     {URL: redact.NewSecret(withPassword), Password: password},
+		"has returned no password":     {URL: redact.NewSecret(u.String()), Password: func(context.Context) (mcpsec.Secret, error) { return mcpsec.Secret{}, errors.New(canary) }},
+		"returned no password in time": {URL: redact.NewSecret(u.String()), Password: func(context.Context) (mcpsec.Secret, error) { return mcpsec.Secret{}, nil }},
+		"the user, the password or":    {URL: redact.NewSecret(u.String()), Password: password},
 	} {
 		if _, err := pgtool.Open(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), canary) {
 			t.Errorf("got %v, want %s", err, want)
