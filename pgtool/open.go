@@ -96,12 +96,22 @@ func (c *connConfig) fresh(ctx context.Context) (*pgconn.Config, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, passwordLimit)
 	defer cancel()
-	secret, err := c.password(ctx)
+	secret, err := c.newPassword(ctx)
 	if err != nil || secret.IsZero() {
 		return nil, errPassword
 	}
 	config.Password = secret.Reveal()
 	return config, nil
+}
+
+// newPassword asks for one. A panic would keep the connection's place in the pool.
+func (c *connConfig) newPassword(ctx context.Context) (s mcpsec.Secret, err error) {
+	defer func() {
+		if recover() != nil {
+			err = errPassword
+		}
+	}()
+	return c.password(ctx)
 }
 
 // start makes the first trips: what is wrong shows now and not at a call.
@@ -137,12 +147,8 @@ func (db *DB) Close() {
 
 // query runs one query under the limits of the Options.
 func (db *DB) query(ctx context.Context, q *query) (*result, error) {
-	if !q.anyone {
-		b, err := db.tenant(ctx)
-		if err != nil {
-			return nil, err
-		}
-		q.tenant = b
+	if err := db.bind(ctx, q); err != nil {
+		return nil, err
 	}
 	r, err := db.ask(ctx, q)
 	q.tenant.hide(reportedBy(err))

@@ -53,6 +53,9 @@ func (db *DB) ReadOnly(ctx context.Context, sql string, args ...any) (*Answer, e
 // readOnly is the only way by which a text that we have not written ourselves
 // gets to the server.
 func (db *DB) readOnly(ctx context.Context, q *query) (*Answer, error) {
+	if err := db.bind(ctx, q); err != nil {
+		return nil, err // before the gate looks anything up
+	}
 	if err := db.check(ctx, q); err != nil {
 		return nil, err
 	}

@@ -154,6 +154,14 @@ func (db *DB) tenant(ctx context.Context) (*binding, error) {
 	return t.bind(), nil
 }
 
+// bind completes q by the tenant, once.
+func (db *DB) bind(ctx context.Context, q *query) (err error) {
+	if !q.anyone && q.tenant == nil {
+		q.tenant, err = db.tenant(ctx)
+	}
+	return err
+}
+
 // A tenantError says that the database has refused a tenant. What it says itself
 // would quote the role.
 type tenantError struct{ reported *pgconn.PgError }

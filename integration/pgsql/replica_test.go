@@ -382,6 +382,9 @@ func TestPassword(t *testing.T) {
 		if calls++; fails != nil {
 			return redact.NewSecret(canary), fails
 		}
+		if token == "panic" {
+			panic(canary)
+		}
 		if _, ok := ctx.Deadline(); !ok {
 			t.Error("it may take forever")
 		}
@@ -400,7 +403,7 @@ func TestPassword(t *testing.T) {
 	if got := query(t, cs, "SELECT 1"); !strings.Contains(got, "[[1]]") || calls == before {
 		t.Errorf("with a new token: %s, %d calls", got, calls-before)
 	}
-	for _, f := range []func(){func() { fails = errors.New("no token " + canary) }, func() { fails, token = nil, "" }, func() { token = canary + "x" }} {
+	for _, f := range []func(){func() { fails = errors.New("no token " + canary) }, func() { fails, token = nil, "" }, func() { token = "panic" }, func() { token = canary + "x" }} {
 		f()
 		renew()
 		if got := query(t, cs, "SELECT 1"); !strings.Contains(got, "cannot be reached") && !strings.Contains(got, "does not accept the login") || strings.Contains(got, canary) {
@@ -411,9 +414,10 @@ func TestPassword(t *testing.T) {
 		t.Errorf("the log shows it: %s", log)
 	}
 	for want, o := range map[string]pgtool.Options{
-		"one of the two is enough":  {URL: redact.NewSecret(withPassword), Password: password},
-		"has returned no password":  {URL: redact.NewSecret(u.String()), Password: func(context.Context) (mcpsec.Secret, error) { return mcpsec.Secret{}, errors.New(canary) }},
-		"the user, the password or": {URL: redact.NewSecret(u.String()), Password: password},
+		"one of the two is enough":     {URL: redact.NewSecret(withPassword), Password: password},
+		"has returned no password":     {URL: redact.NewSecret(u.String()), Password: func(context.Context) (mcpsec.Secret, error) { return mcpsec.Secret{}, errors.New(canary) }},
+		"returned no password in time": {URL: redact.NewSecret(u.String()), Password: func(context.Context) (mcpsec.Secret, error) { return mcpsec.Secret{}, nil }},
+		"the user, the password or":    {URL: redact.NewSecret(u.String()), Password: password},
 	} {
 		if _, err := pgtool.Open(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), canary) {
 			t.Errorf("got %v, want %s", err, want)

@@ -279,8 +279,8 @@ func TestTenantRefused(t *testing.T) {
 		Tenant: func(context.Context, mcpsec.Principal) (pgtool.Tenant, error) { return tenant, fails },
 	}, Tables: notesTable})
 	cs, log := serveAs(t, "ada", &person{}, append(append(pgtool.ReadTools(db), pgtool.InspectTools(db)...), pgtool.WriteTools(w)...)...)
-	calls := map[string]args{
-		"pg_query": {"sql": "SELECT 1", "params": []any{}}, "pg_list_schemas": {}, "pg_list_objects": {"schema": "t"}, "pg_health": {},
+	calls := map[string]args{ // the gate would refuse the first one, and is not asked
+		"pg_query": {"sql": "SELECT pg_read_file('x')", "params": []any{}}, "pg_list_schemas": {}, "pg_list_objects": {"schema": "t"}, "pg_health": {},
 		"pg_explain": {"sql": "SELECT 1", "params": []any{}, "indexes": []any{}},
 		"pg_insert":  {"table": "t.notes", "rows": []args{{"id": 1, "tenant": "x", "body": "y"}}, "returning": []any{}},
 		"pg_delete":  {"table": "t.notes", "where": where("id", "eq", 1)},
