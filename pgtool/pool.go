@@ -61,6 +61,7 @@ type conn struct {
 	trips      int
 	spoilt     bool // DISCARD ALL does not make the session as new
 	shared     bool // a pooler may give the session to others between transactions
+	unlocks    bool // the role may call pg_advisory_unlock_all
 	inForce    []byte
 	unanswered int // points of synchronisation
 

@@ -65,12 +65,12 @@ func (db *DB) share(c *conn) {
 // the transaction has set them to $2. Of the two sides the left one is read first.
 const probeSQL = `
 SELECT (SELECT NOT (rolsuper OR rolbypassrls OR rolreplication OR rolcreaterole AND $3 OR rolcreatedb) FROM pg_roles WHERE rolname = session_user),
-	session_user = current_user, pg_backend_pid(), (SELECT count(*) FROM unnest($1::text[], $2::text[]) AS s(k, v) WHERE current_setting(s.k) <> set_config(s.k, s.v, true))`
+	session_user = current_user, pg_backend_pid(), has_function_privilege('pg_catalog.pg_advisory_unlock_all()', 'EXECUTE'), (SELECT count(*) FROM unnest($1::text[], $2::text[]) AS s(k, v) WHERE current_setting(s.k) <> set_config(s.k, s.v, true))`
 
 // A probe is what probeSQL returns.
 type probe struct {
-	fit, login bool
-	pid        uint32
+	fit, login, unlocks bool
+	pid                 uint32
 }
 
 // probe makes a first trip in the way that fits a pooler, as one may be there.
@@ -100,7 +100,8 @@ func (c *conn) probe(ctx context.Context, settings []setting, makesRoles bool) (
 	}
 	p, differ := probe{}, false
 	r.each(func(v [][]byte) bool {
-		p.fit, p.login, p.pid, differ = string(v[0]) == "t", string(v[1]) == "t", parseOID(v[2]), string(v[3]) != "0"
+		p.fit, p.login, p.pid, p.unlocks = string(v[0]) == "t", string(v[1]) == "t", parseOID(v[2]), string(v[3]) == "t"
+		differ = string(v[4]) != "0"
 		return false
 	})
 	if differ {
@@ -125,6 +126,7 @@ func (db *DB) checkConn(ctx context.Context, c *conn) error {
 	if err != nil {
 		return err
 	}
+	c.unlocks = p.unlocks
 	c.shared = lean || p.pid != c.pg.PID() || !tookSettings(c)
 	if db.vetted.Load() && !(p.fit && (p.login || c.shared)) {
 		return errRole
@@ -158,16 +160,20 @@ var errShared = errors.New("the session is shared")
 var (
 	ownEnd    = [][2]string{{"DISCARD ALL", "DISCARD ALL"}}
 	sharedEnd = [][2]string{
-		{"RESET ALL", "RESET"}, {"CLOSE ALL", "CLOSE CURSOR ALL"}, {"UNLISTEN *", "UNLISTEN"}, {"SELECT pg_catalog.pg_advisory_unlock_all()", "SELECT 1"},
+		{"RESET ALL", "RESET"}, {"CLOSE ALL", "CLOSE CURSOR ALL"}, {"UNLISTEN *", "UNLISTEN"},
 		{"DISCARD SEQUENCES", "DISCARD SEQUENCES"}, {"DISCARD TEMP", "DISCARD TEMP"},
 	}
+	unlockEnd = append(slices.Clone(sharedEnd), [2]string{"SELECT pg_catalog.pg_advisory_unlock_all()", "SELECT 1"})
 )
 
 func (c *conn) traces() [][2]string {
-	if c.shared {
-		return sharedEnd
+	switch {
+	case !c.shared:
+		return ownEnd
+	case c.unlocks:
+		return unlockEnd
 	}
-	return ownEnd
+	return sharedEnd // who revokes the one revokes locking too; the gate lets no caller lock in any case
 }
 
 // sendReset writes the end of a trip. To the server it is in one go with the end

@@ -38,10 +38,10 @@ func sharedTrip(inForce, row []string) (out []pgproto3.BackendMessage) {
 func TestProbe(t *testing.T) {
 	t.Parallel()
 	for differ, want := range map[string]string{"0": "", "1": "does not keep the settings"} {
-		c, _ := fake(t, sharedTrip([]string{"path", "10s"}, []string{"t", "t", "77", differ})...)
+		c, _ := fake(t, sharedTrip([]string{"path", "10s"}, []string{"t", "t", "77", "t", differ})...)
 		c.shared = true
 		p, err := c.probe(t.Context(), []setting{{"statement_timeout", "10000", 0}}, false)
-		if want == "" && (err != nil || !p.fit || !p.login || p.pid != 77) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+		if want == "" && (err != nil || !p.fit || !p.login || !p.unlocks || p.pid != 77) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s differ: got %+v, %v", differ, p, err)
 		}
 	}
