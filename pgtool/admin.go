@@ -29,7 +29,7 @@ func OpenAdmin(ctx context.Context, o Options) (*Admin, error) {
 	case err != nil:
 	case len(o.Schemas) == 0:
 		err = errors.New("Options.Schemas is required")
-	case o.Tenant != nil:
+	case o.Tenant != nil || len(o.Mask) > 0:
 		err = errTenants
 	}
 	if err != nil {

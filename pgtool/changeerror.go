@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
 	"github.com/mcpsec/mcpsec-go/internal/sqlwrite"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
@@ -19,15 +21,9 @@ func changeError(ctx context.Context, err error) error {
 	}
 	var tenant *tenantError
 	if reported := reportedBy(err); reported != nil && !errors.As(err, &tenant) {
-		text := stateText(reported)
-		if heldTooMuch(reported) {
-			text = heldText
-		}
-		if own := absent[reported.Code]; own != "" { // what the gate says of what exists
-			text = (&sqlgate.Refusal{Reason: own, Pos: int(reported.Position)}).Error()
-		}
-		if own := changeStates[reported.Code]; own != "" {
-			text = own + " (SQLSTATE " + reported.Code + ")"
+		text := changeStateText(reported)
+		if defines := (*statementError)(nil); errors.As(err, &defines) {
+			text = stateText(reported) // of what is there a Migrator knows
 		}
 		var row *rowError
 		if errors.As(err, &row) {
@@ -42,6 +38,18 @@ func changeError(ctx context.Context, err error) error {
 		return &mcpsec.Error{Message: "the call was ended before the change was made final" + unchanged, Err: err}
 	}
 	return err
+}
+
+func changeStateText(reported *pgconn.PgError) string {
+	switch own := changeStates[reported.Code]; {
+	case heldTooMuch(reported):
+		return heldText
+	case absent[reported.Code] != "": // what the gate says of what exists
+		return (&sqlgate.Refusal{Reason: absent[reported.Code], Pos: int(reported.Position)}).Error()
+	case own != "":
+		return own + " (SQLSTATE " + reported.Code + ")"
+	}
+	return stateText(reported)
 }
 
 var absent = map[string]string{"42P01": sqlwrite.NoTable, "42703": sqlwrite.NoColumn}

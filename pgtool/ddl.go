@@ -60,7 +60,7 @@ func (o DDLOptions) withDefaults() (DDLOptions, error) {
 			return o, fmt.Errorf("DDLOptions.Kinds has %q, and may have %s", k, strings.Join(sqlddl.Kinds(), ", "))
 		}
 	}
-	if o.Tenant != nil {
+	if o.Tenant != nil || len(o.Mask) > 0 {
 		return o, errTenants
 	}
 	for _, r := range o.Roles {

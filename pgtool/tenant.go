@@ -128,8 +128,9 @@ func (o *outcome) named(text string) string {
 	return text + " (tenant " + o.tenant + ")"
 }
 
-// errTenants is the refusal where all tenants have the same tables.
-var errTenants = errors.New("Options.Tenant has no meaning here: what is changed is everybody's")
+// errTenants is the refusal where all tenants have the same tables, and no rows are
+// shown.
+var errTenants = errors.New("Options.Tenant and Options.Mask have no meaning here: what is changed is everybody's")
 
 // errStrayed ends a statement that has changed the tenant which it ran for.
 var errStrayed = &mcpsec.Error{Message: "not allowed: the statement has changed whose data it may use", Rule: "tenant"}

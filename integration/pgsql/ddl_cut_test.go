@@ -62,7 +62,7 @@ func TestDDLCut(t *testing.T) {
 }
 
 // forever is a statement that does not end, and that the gate allows.
-const forever = "CREATE MATERIALIZED VIEW s.m AS SELECT count(*) FROM generate_series(1, 10000000000) g"
+const forever = "CREATE MATERIALIZED VIEW s.m AS SELECT count(*) FROM generate_series(1, 100000) g, generate_series(1, 100000) h"
 
 // TestDDLLimits waits for a lock, runs into the limit of time, and has its session
 // ended.

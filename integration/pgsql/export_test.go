@@ -172,7 +172,8 @@ func TestExportLimits(t *testing.T) {
 		{"SELECT generate_series(1, $1::int)", 1_000_000_000, "more than 2000 rows"},
 		{series, 2000, "more than 200000 bytes"},
 		{"SELECT string_agg(repeat('x', 1000), '') FROM generate_series(1, $1::int) AS g", 1_000, "more than 200000 bytes"},
-		{"SELECT string_agg(repeat('x', 1000), '') FROM generate_series(1, $1::int) AS g", 100_000, "too large"},
+		{"SELECT string_agg(repeat('x', 1000), '') FROM generate_series(1, $1::int) AS g", 100_000, "hold more than 32 MB"},
+		{"SELECT $1::int" + strings.Repeat(", repeat('x', 9999)", 950), 1, "too large"},
 		{"SELECT count(*) FROM generate_series(1, $1::int) AS g, generate_series(1, 1000000) AS h", 1_000_000, "took longer than allowed"},
 		{"SELECT g, (SELECT count(*) FROM generate_series(1, 400000 + g)) AS n FROM generate_series(1, $1::int) AS g", 2000, "took longer than allowed"},
 	} {

@@ -13,12 +13,7 @@ import (
 // statement may be sent with the edits only.
 func (s *Snapshot) Check(st sqlgate.Statement) (sqledit.Edits, error) {
 	c := checker{s: s, tokens: st.Query}
-	for i := range c.tokens {
-		if f := c.token(i); f != nil {
-			return nil, f.refusal(st.SQL)
-		}
-	}
-	if f := c.finish(); f != nil {
+	if f := c.every(); f != nil {
 		return nil, f.refusal(st.SQL)
 	}
 	if f := c.mask(); f != nil {
@@ -28,6 +23,26 @@ func (s *Snapshot) Check(st sqlgate.Statement) (sqledit.Edits, error) {
 		return nil, f.refusal(st.SQL)
 	}
 	return sqledit.Sort(c.edits), nil
+}
+
+// CheckNames is Check for what becomes part of a definition, and is sent as it is:
+// no edits mask what it shows, or bound what it holds.
+func (s *Snapshot) CheckNames(st sqlgate.Statement) error {
+	c := checker{s: s, tokens: st.Query}
+	if f := c.every(); f != nil {
+		return f.refusal(st.SQL)
+	}
+	return nil
+}
+
+// every looks at all tokens, and then at what only all of them show.
+func (c *checker) every() *fault {
+	for i := range c.tokens {
+		if f := c.token(i); f != nil {
+			return f
+		}
+	}
+	return c.finish()
 }
 
 // bound sees to it that the query takes no more memory than it may, as far as its
