@@ -108,6 +108,9 @@ func (c *Client) values(k *Collection, q Query) (url.Values, trim, error) {
 	if err := q.Filter.check(); err != nil {
 		return nil, t, badArgument(err)
 	}
+	if strings.Contains(q.Filter.text, "@collection.") || strings.Contains(q.Filter.text, "@request.") {
+		return nil, t, badArgument(errors.New("PocketBase takes no filter of a user's that has @collection. or @request. in it, not even in a value"))
+	}
 	if q.Page < 0 || q.Page > maxPage {
 		return nil, t, badArgument(errors.New("page must be 1 to 10000"))
 	}

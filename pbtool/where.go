@@ -14,7 +14,8 @@ import (
 // A Condition compares one field with a value.
 type Condition struct {
 	// Field is a field, or a path through relations as in author.name or
-	// comments_via_post.text, with :lower, :length or :each behind it.
+	// comments_via_post.text, with :lower behind it, or, if it has several values,
+	// :each or :length: without, PocketBase compares with their JSON.
 	Field string `json:"field" validate:"required,max=400"`
 	// Op is eq, ne, lt, le, gt or ge; in, whose value is an array; contains, starts
 	// or ends, for texts, which do not heed the case of A to Z; empty, without a

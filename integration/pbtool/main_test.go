@@ -44,8 +44,9 @@ type server struct {
 	handler  http.Handler
 	ann, bob *core.Record
 
-	mu   sync.Mutex
-	seen []string // requests, as method and path
+	mu     sync.Mutex
+	seen   []string              // requests, as method and path
+	before func(r *http.Request) // is called before each
 }
 
 func start(t testing.TB) *server {
@@ -73,7 +74,11 @@ func start(t testing.TB) *server {
 	s.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.seen = append(s.seen, r.Method+" "+r.URL.Path)
+		before := s.before
 		s.mu.Unlock()
+		if before != nil {
+			before(r)
+		}
 		mux.ServeHTTP(w, r)
 	})
 	web := httptest.NewServer(s.handler)
@@ -179,6 +184,13 @@ func (s *server) requests() []string {
 	defer s.mu.Unlock()
 	defer func() { s.seen = nil }()
 	return s.seen
+}
+
+// hook has f called before each request, nil for none.
+func (s *server) hook(f func(r *http.Request)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before = f
 }
 
 // options are those of a client whose callers act as ann.
