@@ -27,8 +27,8 @@ func deleteManyTool(c *Client) *mcpsec.Tool {
 		if len(p.ops) == 0 {
 			return deletedOut{}, nil
 		}
-		done, err := c.all(ctx, p.ops)
-		return deletedOut{len(done)}, err
+		ids, err := c.all(ctx, p.ops)
+		return deletedOut{len(ids)}, err
 	})
 }
 
@@ -117,12 +117,8 @@ func importTool(c *Client) *mcpsec.Tool {
 				return importOut{}, err
 			}
 		}
-		done, err := c.all(ctx, ops)
-		out := importOut{Created: len(done), IDs: []string{}}
-		for _, d := range done {
-			out.IDs = append(out.IDs, d.ID)
-		}
-		return out, err
+		ids, err := c.all(ctx, ops)
+		return importOut{len(ids), ids}, err
 	})
 }
 

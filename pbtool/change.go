@@ -124,13 +124,9 @@ func (c *Client) one(ctx context.Context, o op) (json.RawMessage, error) {
 	return r, nil
 }
 
-type done struct {
-	Status int    `json:"status"`
-	ID     string `json:"id,omitempty"`
-}
-
-// all makes changes in one transaction: all of them, or none.
-func (c *Client) all(ctx context.Context, ops []op) ([]done, error) {
+// all makes changes in one transaction, all of them or none, and returns the ids of
+// their records.
+func (c *Client) all(ctx context.Context, ops []op) ([]string, error) {
 	as, err := c.caller(ctx)
 	if err != nil {
 		return nil, err
@@ -161,22 +157,20 @@ func (c *Client) all(ctx context.Context, ops []op) ([]done, error) {
 		return nil, err
 	}
 	var said []struct {
-		Status int             `json:"status"`
-		Body   json.RawMessage `json:"body"`
+		Body json.RawMessage `json:"body"`
 	}
 	if json.Unmarshal(answer, &said) != nil || len(said) != len(ops) {
 		return nil, &mcpsec.Error{Message: "the changes were made, but PocketBase's answer to them cannot be read", Rule: "pocketbase"}
 	}
-	out := make([]done, len(said))
+	out := make([]string, len(said))
 	for i, s := range said {
 		var r struct {
 			ID string `json:"id"`
 		}
 		_ = json.Unmarshal(s.Body, &r) // a deletion has none
-		if r.ID == "" {
-			r.ID = ops[i].id
+		if out[i] = r.ID; !recordID.MatchString(r.ID) {
+			out[i] = ops[i].id
 		}
-		out[i] = done{s.Status, r.ID}
 	}
 	return out, nil
 }

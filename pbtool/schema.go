@@ -40,13 +40,8 @@ type collectionsIn struct {
 }
 
 type collectionsOut struct {
-	Collections []collectionRow `json:"collections"`
-	More        bool            `json:"more,omitempty"`
-}
-
-type collectionRow struct {
-	Name string `json:"name"`
-	Type string `json:"type"`
+	Collections []string `json:"collections"`
+	More        bool     `json:"more,omitempty"`
 }
 
 const collectionsPage = 200
@@ -60,15 +55,15 @@ func collectionsTool(c *Client) *mcpsec.Tool {
 				return collectionsOut{}, err
 			}
 			var said struct {
-				Items []collectionRow `json:"items"`
+				Items []schema `json:"items"`
 			}
 			if json.Unmarshal(body, &said) != nil {
 				return collectionsOut{}, errAnswer
 			}
-			out := collectionsOut{Collections: []collectionRow{}, More: len(said.Items) == collectionsPage}
+			out := collectionsOut{Collections: []string{}, More: len(said.Items) == collectionsPage}
 			for _, k := range said.Items {
 				if _, err := c.collection(k.Name); err == nil {
-					out.Collections = append(out.Collections, k)
+					out.Collections = append(out.Collections, k.Name+": "+k.Type)
 				}
 			}
 			return out, nil
@@ -79,18 +74,30 @@ type describeIn struct {
 	Collection string `json:"collection" validate:"required,max=100"`
 }
 
+// describeOut is what is shown of a schema. Its own schema would say little.
 type describeOut struct {
+	Collection json.RawMessage `json:"collection" mcpsec:"any"`
+}
+
+type description struct {
 	Name    string            `json:"name"`
 	Type    string            `json:"type"`
 	Fields  []json.RawMessage `json:"fields"`
-	Rules   map[string]string `json:"rules" validate:"max=10"`
-	Indexes []string          `json:"indexes,omitempty" validate:"max=1000"`
-	Query   string            `json:"query,omitempty" validate:"max=100000"`
+	Rules   map[string]string `json:"rules"`
+	Indexes []string          `json:"indexes,omitempty"`
+	Query   string            `json:"query,omitempty"`
 }
 
 func describeTool(c *Client) *mcpsec.Tool {
 	return mcpsec.NewTool(c.spec("pb_describe_collection", "Describe a PocketBase collection: fields, what its API rules allow whom, indexes, a view's query.", mcpsec.Read),
-		func(ctx context.Context, in describeIn) (describeOut, error) { return c.describe(ctx, in.Collection) })
+		func(ctx context.Context, in describeIn) (describeOut, error) {
+			d, err := c.describe(ctx, in.Collection)
+			if err != nil {
+				return describeOut{}, err
+			}
+			raw, err := json.Marshal(d)
+			return describeOut{raw}, err
+		})
 }
 
 // A schema is what is read of a collection. Its tokens' secrets, mail templates and
@@ -134,24 +141,24 @@ var fieldOptions = []string{
 	"name", "type", "required", "hidden", "primaryKey", "min", "max", "pattern", "onlyInt", "values", "maxSelect", "minSelect", "collection", "cascadeDelete", "maxSize", "mimeTypes", "protected", "onCreate", "onUpdate",
 }
 
-func (c *Client) describe(ctx context.Context, name string) (describeOut, error) {
+func (c *Client) describe(ctx context.Context, name string) (description, error) {
 	s, err := c.schema(ctx, name)
 	if err != nil {
-		return describeOut{}, err
+		return description{}, err
 	}
-	out := describeOut{Name: s.Name, Type: s.Type, Fields: []json.RawMessage{}, Rules: s.rules(), Indexes: s.Indexes, Query: s.ViewQuery}
+	out := description{Name: s.Name, Type: s.Type, Fields: []json.RawMessage{}, Rules: s.rules(), Indexes: s.Indexes, Query: s.ViewQuery}
 	for _, f := range s.Fields {
 		if n, ok := f["name"].(string); !ok || isSecret(n) {
 			continue
 		}
 		if id, ok := f["collectionId"].(string); ok {
 			if f["collection"], err = c.nameOf(ctx, id); err != nil {
-				return describeOut{}, err
+				return description{}, err
 			}
 		}
 		raw, err := shownField(f)
 		if err != nil {
-			return describeOut{}, err
+			return description{}, err
 		}
 		out.Fields = append(out.Fields, raw)
 	}

@@ -72,16 +72,9 @@ const (
 )
 
 type healthOut struct {
-	Healthy     bool      `json:"healthy"`
-	Millis      int64     `json:"millis"`
-	Collections []allowed `json:"collections,omitempty"`
-}
-
-type allowed struct {
-	Name   string   `json:"name"`
-	Fields []string `json:"fields,omitempty"`
-	Write  []string `json:"write,omitempty"`
-	Delete bool     `json:"delete,omitempty"`
+	Healthy     bool     `json:"healthy"`
+	Millis      int64    `json:"millis"`
+	Collections []string `json:"collections,omitempty"`
 }
 
 func healthTool(c *Client) *mcpsec.Tool {
@@ -91,10 +84,27 @@ func healthTool(c *Client) *mcpsec.Tool {
 			_, err := c.do(ctx, actor{}, request{method: http.MethodGet, path: []string{"health"}})
 			out := healthOut{Healthy: err == nil, Millis: time.Since(began).Milliseconds()}
 			for _, k := range c.o.Collections {
-				out.Collections = append(out.Collections, allowed(k))
+				out.Collections = append(out.Collections, k.text())
 			}
 			return out, ctx.Err()
 		})
+}
+
+// text says how a collection may be used.
+func (k Collection) text() string {
+	s := k.Name + ": read "
+	if k.Fields == nil {
+		s += "all fields"
+	} else {
+		s += strings.Join(k.Fields, ", ")
+	}
+	if len(k.Write) > 0 {
+		s += "; write " + strings.Join(k.Write, ", ")
+	}
+	if k.Delete {
+		s += "; delete"
+	}
+	return s
 }
 
 type listIn struct {

@@ -262,7 +262,7 @@ type batchRequest struct {
 }
 
 type batchOut struct {
-	Results []done `json:"results"`
+	IDs []string `json:"ids"`
 }
 
 func batchTool(c *Client) *mcpsec.Tool {
@@ -270,8 +270,8 @@ func batchTool(c *Client) *mcpsec.Tool {
 	spec.InputSchema = schemaOf(`"requests"`, `"requests":{"type":"array","items":{"type":"object","required":["op","collection"],"properties":{"op":{"enum":["create","update","upsert","delete"]},`+
 		collectionProperty+`,"id":{"type":"string","description":"unless create"},"data":{"type":"object"}}}}`)
 	return changeTool(c, spec, c.planBatch, func(ctx context.Context, _ batchIn, p plan) (batchOut, error) {
-		results, err := c.all(ctx, p.ops)
-		return batchOut{results}, err
+		ids, err := c.all(ctx, p.ops)
+		return batchOut{ids}, err
 	})
 }
 

@@ -33,9 +33,9 @@ func TestPbHealth(t *testing.T) {
 	c := serve(t, open(t, s.options()))
 	var out struct {
 		Healthy     bool
-		Collections []struct{ Name string }
+		Collections []string
 	}
-	if c.ok("pb_health", `{}`, &out); !out.Healthy || len(out.Collections) != 2 || out.Collections[0].Name != "posts" {
+	if c.ok("pb_health", `{}`, &out); !out.Healthy || len(out.Collections) != 2 || out.Collections[1] != "comments: read all fields; write text, post; delete" {
 		t.Errorf("got %+v", out)
 	}
 }
@@ -313,23 +313,23 @@ func TestPbCollections(t *testing.T) {
 	o := s.options()
 	o.Collections = append(o.Collections, pbtool.Collection{Name: "users"})
 	c := serve(t, open(t, o))
-	var l struct {
-		Collections []struct{ Name, Type string }
-	}
-	if c.ok("pb_list_collections", `{}`, &l); len(l.Collections) != 3 {
+	var l struct{ Collections []string }
+	if c.ok("pb_list_collections", `{}`, &l); len(l.Collections) != 3 || l.Collections[2] != "users: auth" {
 		t.Errorf("got %+v", l)
 	}
-	var d struct {
-		Fields []map[string]any
-		Rules  map[string]string
+	var out struct {
+		Collection struct {
+			Fields []map[string]any
+			Rules  map[string]string
+		}
 	}
-	c.ok("pb_describe_collection", `{"collection":"posts"}`, &d)
-	if d.Rules["update"] != "who fulfils: author = @request.auth.id" || len(d.Fields) != 12 || d.Fields[0]["primaryKey"] != true {
-		t.Errorf("got %+v", d)
+	c.ok("pb_describe_collection", `{"collection":"posts"}`, &out)
+	if d := out.Collection; d.Rules["update"] != "who fulfils: author = @request.auth.id" || len(d.Fields) != 12 || d.Fields[0]["primaryKey"] != true {
+		t.Errorf("got %+v", out)
 	}
-	c.ok("pb_describe_collection", `{"collection":"comments"}`, &d)
-	if d.Rules["list"] != "everyone, guests included" || d.Fields[2]["collection"] != "posts" {
-		t.Errorf("got %+v", d)
+	c.ok("pb_describe_collection", `{"collection":"comments"}`, &out)
+	if d := out.Collection; d.Rules["list"] != "everyone, guests included" || d.Fields[2]["collection"] != "posts" {
+		t.Errorf("got %+v", out)
 	}
 	if a := c.call("pb_describe_collection", `{"collection":"users"}`); strings.Contains(a.text, `"name":"tokenKey"`) || strings.Contains(a.text, `"password"`) || !strings.Contains(a.text, "every account can sign in") {
 		t.Errorf("got %s", a.text)
