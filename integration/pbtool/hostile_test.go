@@ -39,7 +39,7 @@ func newStage(t *testing.T, change func(*pbtool.Options)) *stage {
 		g.secrets[place] = mark(place)
 	}
 	g.post = s.save("posts", map[string]any{"title": "first", "body": "text", "author": s.ann.Id, "secret": g.secrets["hidden"], "total": 3})
-	s.save("posts", map[string]any{"title": "second", "author": s.bob.Id, "secret": g.secrets["hidden"], "total": 4})
+	s.save("posts", map[string]any{"title": "second", "body": "other", "author": s.bob.Id, "secret": g.secrets["hidden"], "total": 4})
 	s.save("comments", map[string]any{"text": "hello", "post": g.post.Id})
 	s.save("vault", map[string]any{"note": g.secrets["vault"]})
 	s.save("_externalAuths", map[string]any{"collectionRef": s.ann.Collection().Id, "recordRef": s.ann.Id, "provider": "google", "providerId": g.secrets["external"]})
