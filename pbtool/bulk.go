@@ -64,14 +64,17 @@ func (c *Client) planDeleteMany(ctx context.Context, in deleteManyIn) (plan, err
 		p.ops = append(p.ops, op{method: http.MethodDelete, k: k, id: rec.ID})
 	}
 	p.digest = digest([]byte(strings.Join(ids, "\n")))
-	p.text = fmt.Sprintf("deletes %d records of %s%s, and what cascades from them, where %s", len(ids), k.Name, some(ids), in.Where.text())
+	p.text = fmt.Sprintf("deletes %d records of %s, and what cascades from them, where %s: %s", len(ids), k.Name, in.Where.text(), some(ids))
 	return p, nil
 }
 
 // text writes the Where for a person.
 func (w Where) text() string {
 	var terms []string
-	for _, t := range w {
+	for i, t := range w {
+		if len(strings.Join(terms, " and ")) > maxDetails {
+			return strings.Join(terms, " and ") + fmt.Sprintf(" and %d more conditions", len(w)-i)
+		}
 		var parts []string
 		for _, c := range append([]Condition{t.Condition}, t.Or...) {
 			s := c.Field + " " + c.Op
@@ -83,7 +86,7 @@ func (w Where) text() string {
 			}
 			parts = append(parts, s)
 		}
-		terms = append(terms, join(parts, "or"))
+		terms = append(terms, some([]string{join(parts, "or")}))
 	}
 	return strings.Join(terms, " and ")
 }
@@ -141,7 +144,10 @@ func parseRows(format, text string, most int) ([]values, error) {
 	if err == nil && len(rows) == 0 {
 		err = errors.New("text holds no records")
 	}
-	return rows, err
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
 }
 
 var errRows = errors.New("text must be objects whose members are the record's fields: in a JSON array, or one a line as NDJSON")

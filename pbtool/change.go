@@ -248,16 +248,35 @@ func (c *Client) confirmed(ctx context.Context, effect mcpsec.Effect, p plan) er
 	return nil
 }
 
-// show writes values for a person, each shortened and quoted.
+// A question has 4,000 bytes: no record must be such that it cannot be asked about.
+const (
+	maxShown   = 100   // characters of a value
+	maxDetails = 1_200 // bytes of each part of a question
+)
+
+// show writes values for a person, each shortened and quoted, as many as fit.
 func show(data values) string {
 	var parts []string
 	for _, f := range slices.Sorted(maps.Keys(data)) {
 		parts = append(parts, f+" = "+shorten(data[f]))
 	}
-	return strings.Join(parts, ", ")
+	return some(parts)
 }
 
-const maxShown = 100
+// some joins as many parts as fit.
+func some(parts []string) string {
+	var b strings.Builder
+	for i, p := range parts {
+		if b.Len()+len(p) > maxDetails {
+			fmt.Fprintf(&b, "and %d more", len(parts)-i)
+			break
+		}
+		if b.WriteString(p); i < len(parts)-1 {
+			b.WriteString(", ")
+		}
+	}
+	return b.String()
+}
 
 func shorten(v json.RawMessage) string {
 	s, err := text(v)
@@ -265,7 +284,7 @@ func shorten(v json.RawMessage) string {
 		s = string(v)
 	}
 	if r := []rune(s); len(r) > maxShown {
-		s = string(r[:maxShown]) + "…"
+		return fmt.Sprintf("%q… (%d characters)", string(r[:maxShown]), len(r))
 	}
 	return fmt.Sprintf("%q", s)
 }

@@ -48,6 +48,8 @@ func (c *Client) mayRead(k *Collection, path string) error {
 	switch {
 	case isSecret(bare):
 		return denied("passwords and token keys may not be read")
+	case strings.Contains(bare, ".") && strings.Contains("."+bare, "._"):
+		return denied("a path may not lead through PocketBase's own collections")
 	case bare == "id", slices.Contains(k.Fields, bare):
 		return nil
 	case k.Fields == nil && (c.known == nil || !strings.Contains(bare, ".")):

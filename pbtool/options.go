@@ -68,8 +68,8 @@ type Options struct {
 	Waive []mcpsec.Waiver
 }
 
-// A Login is an account of an auth collection. Either Token, or Identity and
-// Password are required.
+// A Login is an account of an auth collection, without multi-factor authentication.
+// Either Token, or Identity and Password are required.
 type Login struct {
 	// Collection is the account's. Defaults to users, and is always _superusers
 	// for Options.Superuser.

@@ -71,7 +71,7 @@ func (c *Client) list(ctx context.Context, k *Collection, q Query, most int) (Pa
 	if q.PerPage <= 0 || q.PerPage > most {
 		q.PerPage = most
 	}
-	v, t, err := c.values(k, q)
+	v, t, err := c.params(k, q)
 	if err != nil {
 		return Page{}, err
 	}
@@ -95,8 +95,8 @@ func (c *Client) list(ctx context.Context, k *Collection, q Query, most int) (Pa
 	return Page{items, total, len(items) >= q.PerPage}, nil
 }
 
-// values writes the query, and what may leave of its answer.
-func (c *Client) values(k *Collection, q Query) (url.Values, trim, error) {
+// params writes the query, and what may leave of its answer.
+func (c *Client) params(k *Collection, q Query) (url.Values, trim, error) {
 	v, t, err := c.shape(k, q.Fields, q.Expand)
 	if err != nil {
 		return nil, t, err

@@ -27,7 +27,7 @@ func (c *Client) spec(name, description string, effect mcpsec.Effect) mcpsec.Too
 		Description: description,
 		Effect:      effect,
 		Labels:      mcpsec.Private | mcpsec.Untrusted,
-		Timeout:     4 * c.o.Timeout,
+		Timeout:     4 * time.Duration(effect) * c.o.Timeout, // what asks a person looks three times
 		MaxResult:   c.o.MaxBytes + 16<<10,
 		Narrow:      "lower limit or name fewer fields",
 		Waive:       c.o.Waive,
@@ -130,7 +130,7 @@ var listSchema = schemaOf(`"collection"`, collectionProperty,
 	`"fields":{"type":"array","maxItems":50,"items":{"type":"string","maxLength":130},"description":"body:excerpt(200) shortens"}`,
 	`"expand":{"type":"array","maxItems":20,"items":{"type":"string","maxLength":404},"description":"relations, as author.company"}`,
 	`"limit":{"type":"integer","minimum":1}`, `"page":{"type":"integer","minimum":0,"maximum":10000}`,
-	`"after":{"type":"string","maxLength":2000,"description":"next of the answer before; for long lists, in place of page"}`, `"total":{"type":"boolean","description":"count all"}`)
+	`"after":{"type":"string","maxLength":2000,"description":"next of the answer before; for long lists, in place of page"}`, `"total":{"type":"boolean","description":"count all, or all behind after"}`)
 
 type listOut struct {
 	Items []json.RawMessage `json:"items"`
@@ -171,11 +171,15 @@ func (c *Client) runList(ctx context.Context, in listIn) (listOut, error) {
 		out.Total = &p.Total
 	}
 	out.Items, out.More = c.fit(p.Items, p.More)
-	if len(out.Items) == 0 && out.More {
+	cut := len(out.Items) < len(p.Items)
+	if cut && len(out.Items) == 0 {
 		return listOut{}, &mcpsec.Error{Message: "the first record alone is too large: name fewer fields, or shorten one as in body:excerpt(200)", Rule: "size"}
 	}
 	if out.More && keys {
 		out.Next = next(out.Items[len(out.Items)-1], q.Sort)
+	}
+	if cut && out.Next == "" { // the next page would begin behind what was left out
+		return listOut{}, &mcpsec.Error{Message: fmt.Sprintf("that is more than %d bytes: lower limit or name fewer fields", c.o.MaxBytes), Rule: "size"}
 	}
 	return out, nil
 }

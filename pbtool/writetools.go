@@ -280,16 +280,21 @@ func (c *Client) planBatch(ctx context.Context, in batchIn) (plan, error) {
 		return plan{}, c.tooMany(len(in.Requests))
 	}
 	var p plan
-	counts := map[string][]string{} // ids by what happens to them
+	counts := map[string]int{}
 	ids := map[*Collection][]string{}
+	var details []string
 	for _, r := range in.Requests {
 		o, err := c.batchOp(r)
 		if err != nil {
 			return plan{}, err
 		}
 		p.ops = append(p.ops, o)
-		what := r.Op + "s in " + o.k.Name
-		counts[what] = append(counts[what], r.ID)
+		counts[r.Op+"s"]++
+		detail := r.Op + "s " + strings.TrimSpace(o.k.Name+" "+r.ID)
+		if len(r.Data) > 0 {
+			detail += " (" + show(r.Data) + ")"
+		}
+		details = append(details, detail)
 		if r.ID != "" {
 			ids[o.k] = append(ids[o.k], r.ID)
 		}
@@ -304,29 +309,16 @@ func (c *Client) planBatch(ctx context.Context, in batchIn) (plan, error) {
 	}
 	slices.Sort(states)
 	p.digest = digest([]byte(strings.Join(states, "\n")))
-	var parts []string
+	var sums []string
 	for _, what := range slices.Sorted(maps.Keys(counts)) {
-		parts = append(parts, fmt.Sprintf("%d %s%s", len(counts[what]), what, some(counts[what])))
+		sums = append(sums, fmt.Sprintf("%d %s", counts[what], what))
 	}
-	p.text = "in one transaction: " + strings.Join(parts, "; ")
+	p.text = "in one transaction " + strings.Join(sums, ", ") + ": " + some(details)
 	return p, nil
 }
 
 func (c *Client) tooMany(n int) error {
 	return &mcpsec.Error{Message: fmt.Sprintf("that is %d records, and a call changes %d at most: choose fewer", n, c.o.MaxAffected), Rule: "records"}
-}
-
-// some names a few ids.
-func some(ids []string) string {
-	ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == "" })
-	const most = 10
-	switch {
-	case len(ids) == 0:
-		return ""
-	case len(ids) > most:
-		return " (" + strings.Join(ids[:most], ", ") + ", …)"
-	}
-	return " (" + strings.Join(ids, ", ") + ")"
 }
 
 func (c *Client) batchOp(r batchRequest) (op, error) {

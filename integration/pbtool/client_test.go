@@ -94,6 +94,31 @@ func TestWhoseRights(t *testing.T) {
 	}
 }
 
+// One client serves many users, and never mixes them up.
+func TestUsersAreNotMixedUp(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	type who struct{}
+	o := s.options()
+	o.Collections = []pbtool.Collection{{Name: "users"}}
+	o.As = func(ctx context.Context, _ mcpsec.Principal) (pbtool.User, error) {
+		id, _ := ctx.Value(who{}).(string)
+		return pbtool.User{Collection: "users", ID: id}, nil
+	}
+	c := open(t, o)
+	var all sync.WaitGroup
+	for i := range 40 {
+		id := []string{s.ann.Id, s.bob.Id}[i%2]
+		all.Go(func() {
+			p, err := c.List(context.WithValue(t.Context(), who{}, id), "users", pbtool.Query{})
+			if err != nil || len(p.Items) != 1 || !strings.Contains(string(p.Items[0]), id) {
+				t.Errorf("%s: got %s and error %v", id, p.Items, err)
+			}
+		})
+	}
+	all.Wait()
+}
+
 // A principal whom auth.PocketBase has verified is the user whose token it was.
 func TestOwnUser(t *testing.T) {
 	t.Parallel()

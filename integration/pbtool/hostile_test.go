@@ -26,6 +26,7 @@ type stage struct {
 	*session
 	post    *core.Record
 	secrets map[string]string // by where they are
+	ids     map[string]string // of a record in each collection
 }
 
 // newStage seeds what must never leave. What is a secret by its form is taken from
@@ -47,6 +48,14 @@ func newStage(t *testing.T, change func(*pbtool.Options)) *stage {
 	otp.Set("password", "12345678")
 	if err := s.app.Save(otp); err != nil {
 		t.Fatal(err)
+	}
+	g.ids = map[string]string{"posts": g.post.Id, "users": s.bob.Id, "_otps": otp.Id, "_authOrigins": "none"}
+	for _, k := range []string{"comments", "vault", "_superusers", "_externalAuths"} {
+		r, err := s.app.FindFirstRecordByFilter(k, "id != ''")
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.ids[k] = r.Id
 	}
 	settings := s.app.Settings()
 	settings.SMTP.Host, settings.SMTP.Port, settings.SMTP.Username, settings.SMTP.Password = "127.0.0.1", 2525, "mailer", g.secrets["smtp"]
@@ -171,6 +180,12 @@ func (g *stage) arguments(tool *mcp.Tool) (args map[string]json.RawMessage, prop
 	return args, properties
 }
 
+func required(tool *mcp.Tool, property string) bool {
+	var schema struct{ Required []string }
+	raw, err := json.Marshal(tool.InputSchema)
+	return err == nil && json.Unmarshal(raw, &schema) == nil && slices.Contains(schema.Required, property)
+}
+
 // attack returns the arguments with a hostile text in each place of a property.
 func attack(args map[string]json.RawMessage, schema any, property, text string) (out []string) {
 	raw, err := json.Marshal(text)
@@ -279,7 +294,7 @@ func TestCanaries(t *testing.T) {
 	for name, change := range map[string]func(*pbtool.Options){
 		"listed": func(*pbtool.Options) {},
 		"all that there are": func(o *pbtool.Options) {
-			for _, k := range []string{"users", "vault", "_externalAuths", "_otps", "_mfas", "_authOrigins"} {
+			for _, k := range []string{"users", "vault", "_otps", "_mfas", "_authOrigins"} {
 				o.Collections = append(o.Collections, pbtool.Collection{Name: k, Write: []string{"name", "note"}, Delete: true})
 			}
 		},
@@ -292,13 +307,19 @@ func TestCanaries(t *testing.T) {
 			answered := 0
 			for _, tool := range tools {
 				args, _ := g.arguments(tool)
-				for _, collection := range []string{"posts", "comments", "users", "vault", "_superusers", "_externalAuths", "_otps", "_authOrigins"} {
-					if _, ok := args["collection"]; ok {
-						args["collection"] = json.RawMessage(`"` + collection + `"`)
+				for collection, id := range g.ids {
+					for name, v := range map[string]string{"collection": collection, "id": id} {
+						if _, ok := args[name]; ok {
+							args[name] = json.RawMessage(`"` + v + `"`)
+						}
 					}
-					for _, drop := range []string{"", "fields", "where", "sort", "expand", "group_by"} {
+					for _, keep := range []string{"", "fields", "where", "expand", "all"} {
 						a := maps.Clone(args)
-						delete(a, drop)
+						for _, optional := range []string{"fields", "where", "sort", "expand", "group_by", "aggregates"} {
+							if keep != "all" && keep != optional && !required(tool, optional) {
+								delete(a, optional)
+							}
+						}
 						b, err := json.Marshal(a)
 						if err != nil {
 							t.Fatal(err)

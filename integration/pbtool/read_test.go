@@ -151,6 +151,7 @@ func TestPbListRecordsBounds(t *testing.T) {
 		t.Errorf("got %d, more %v", len(l.Items), l.More)
 	}
 	c.deny("first record alone", "pb_list_records", `{"collection":"posts","sort":["-title"]}`)
+	c.deny("lower limit", "pb_list_records", `{"collection":"posts","sort":["open","title"]}`) // there is no way to the rest
 	c.deny("", "pb_list_records", `{"collection":"posts","page":10001}`)
 }
 

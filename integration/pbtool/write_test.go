@@ -158,7 +158,7 @@ func TestPbBatch(t *testing.T) {
 	if len(out.IDs) != 4 || out.IDs[2] != second.Id || out.IDs[3] != "abcdefghijklmno" || s.count("posts") != 2 {
 		t.Errorf("got %+v", out)
 	}
-	if len(c.asked) != 1 || !strings.Contains(c.asked[0], "1 deletes in posts ("+second.Id+")") {
+	if len(c.asked) != 1 || !strings.Contains(c.asked[0], "1 deletes, 1 updates, 1 upserts: creates posts (title = \"new\"), updates posts "+first.Id+" (title = \"changed\"), deletes posts "+second.Id) {
 		t.Errorf("asked %q", c.asked)
 	}
 	// All or nothing.
@@ -249,6 +249,35 @@ func (s *server) swap(collection, filter string) {
 	for _, err := range []error{s.app.Delete(found[0]), s.app.Save(another)} {
 		if err != nil {
 			s.t.Error(err)
+		}
+	}
+}
+
+// However long and odd what is to be changed is, a person can be asked about it.
+func TestQuestionsFit(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	long := strings.Repeat("\u202e\U0001F600\"\\", 1000)
+	post := s.save("posts", map[string]any{"title": long, "body": long + long, "data": map[string]string{long: long}, "author": s.ann.Id})
+	c := serve(t, open(t, s.options()))
+	raw, err := json.Marshal(long)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := string(raw)
+	id := `"id":"` + post.Id + `"`
+	c.ok("pb_update_record", `{"collection":"posts",`+id+`,"set":{"title":`+v+`,"body":`+v+`,"data":{"a":`+v+`}},"add":{"total":1}}`, nil)
+	batch := strings.Repeat(`{"op":"create","collection":"posts","data":{"title":`+v+`,"body":`+v+`,"author":"`+s.ann.Id+`"}},`, 10)
+	c.ok("pb_batch", `{"requests":[`+batch+`{"op":"update","collection":"posts",`+id+`,"data":{"body":"x"}}]}`, nil)
+	where := `{"field":"body","op":"ne","value":"` + strings.Repeat("\u200b", 100) + `","or":[` + strings.Repeat(`{"field":"body","op":"ne","value":"`+strings.Repeat("x", 100)+`"},`, 3) + `{"field":"id","op":"eq","value":"x"}]}`
+	c.ok("pb_delete_records", `{"collection":"posts","where":[`+where+`,`+where+`,`+where+`,{"field":"id","op":"ne","value":"`+post.Id+`"}]}`, nil)
+	c.ok("pb_delete_record", `{"collection":"posts",`+id+`}`, nil)
+	if n := s.count("posts"); n != 0 || len(c.asked) != 4 {
+		t.Errorf("%d are left, asked %d times", n, len(c.asked))
+	}
+	for _, q := range c.asked {
+		if len(q) > 4000 || !strings.Contains(q, "[state ") {
+			t.Errorf("a question of %d bytes: %s", len(q), q)
 		}
 	}
 }
