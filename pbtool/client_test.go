@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/insecure"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
@@ -386,4 +388,69 @@ func TestConcurrentCalls(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// A change that asks a person is not made when nobody was asked, whatever calls the
+// handler.
+func TestUnconfirmed(t *testing.T) {
+	t.Parallel()
+	c := offline(t)
+	if err := c.confirmed(t.Context(), mcpsec.Destroy, plan{digest: "a"}); err == nil {
+		t.Error("made")
+	}
+	if err := c.confirmed(t.Context(), mcpsec.Write, plan{digest: "a"}); err != nil {
+		t.Error(err)
+	}
+}
+
+// A filter that PocketBase would refuse for a word in a value is refused with the
+// reason.
+func TestMarkedValues(t *testing.T) {
+	t.Parallel()
+	c := fake(t, Options{}, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+	for _, v := range []string{"@request.auth", "x@collection.y"} {
+		f, err := Bind("a = {:v}", map[string]any{"v": v})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.List(t.Context(), "posts", Query{Filter: f}); err == nil || !strings.Contains(err.Error(), "not even in a value") {
+			t.Errorf("%s: got %v", v, err)
+		}
+	}
+}
+
+// Plain text is for this machine, unless that was waived.
+func TestPlaintext(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]bool{
+		"http://127.0.0.1:8090": true, "http://localhost:8090": true, "http://[::1]:8090": true, "https://pb.example.com": true, "https://pb.example.com/base/": true,
+		"http://10.0.0.1": false, "http://localhost.example.com": false, "http://127.0.0.1.example.com": false, "ftp://pb.example.com": false, "pb.example.com": false, "https://": false, "https://pb.example.com/a b": false, "https://pb.example.com#x": false,
+	} {
+		if _, err := newClient(Options{URL: url}); (err == nil) != want {
+			t.Errorf("%s: got %v", url, err)
+		}
+	}
+	if _, err := newClient(Options{URL: "http://10.0.0.1", Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Waive: []mcpsec.Waiver{insecure.PlaintextHTTP("a test")}}); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a rule that is null or empty means is said in words.
+func TestRuleWords(t *testing.T) {
+	t.Parallel()
+	empty, some := "", "id != ''"
+	got := schema{Type: "auth", ViewRule: &empty, CreateRule: &some, AuthRule: &empty}.rules()
+	for rule, want := range map[string]string{
+		"list": "superusers only", "view": "everyone, guests included", "create": "who fulfils: id != ''", "auth": "every account can sign in", "manage": "nobody but superusers manages others' accounts",
+	} {
+		if got[rule] != want {
+			t.Errorf("%s: got %q, want %q", rule, got[rule], want)
+		}
+	}
+	if got := (schema{Type: "view"}).rules(); len(got) != 2 {
+		t.Errorf("a view has the rules %v", got)
+	}
+	if got := (schema{Type: "auth"}).rules()["auth"]; got != "nobody can sign in" {
+		t.Errorf("got %q", got)
+	}
 }

@@ -161,6 +161,9 @@ func TestWhere(t *testing.T) {
 			}
 		}
 	}
+	if _, err := parseWhere(t, `[{"field":"a","op":"in","value":[1`+strings.Repeat(",1", maxIn)+`]}]`).Filter(); err == nil {
+		t.Error("more values than are allowed")
+	}
 	many := strings.Repeat(`,{"field":"a","op":"eq","value":1}`, maxTerms+1)[1:]
 	if _, err := parseWhere(t, "["+many+"]").Filter(); err == nil {
 		t.Error("more terms than are allowed")

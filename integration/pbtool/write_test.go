@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/pbtool"
 )
 
 type recorded struct{ Record map[string]any }
@@ -250,6 +251,26 @@ func (s *server) swap(collection, filter string) {
 		if err != nil {
 			s.t.Error(err)
 		}
+	}
+}
+
+// What may be written, and what may be deleted, is said of each collection.
+func TestDeleteIsListed(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	post := s.save("posts", map[string]any{"title": "x", "author": s.ann.Id})
+	o := s.options()
+	o.Collections = []pbtool.Collection{{Name: "posts", Delete: true}, {Name: "comments", Write: []string{"text"}}}
+	c := serve(t, open(t, o))
+	comment := s.save("comments", map[string]any{"text": "x", "post": post.Id})
+	c.deny("may only be read", "pb_create_record", `{"collection":"posts","data":{"title":"y"}}`)
+	c.deny("may only be read", "pb_update_record", `{"collection":"posts","id":"`+post.Id+`","set":{"title":"y"}}`)
+	c.deny("may only be read", "pb_batch", `{"requests":[{"op":"upsert","collection":"posts","id":"`+post.Id+`","data":{"title":"y"}}]}`)
+	c.deny("may not be deleted", "pb_delete_record", `{"collection":"comments","id":"`+comment.Id+`"}`)
+	c.deny("may not be deleted", "pb_batch", `{"requests":[{"op":"delete","collection":"comments","id":"`+comment.Id+`"}]}`)
+	c.deny("may not be deleted", "pb_delete_records", `{"collection":"comments","where":[{"field":"text","op":"eq","value":"x"}]}`)
+	if s.count("comments") != 1 || s.count("posts") != 1 {
+		t.Error("something was changed")
 	}
 }
 
