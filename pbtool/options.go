@@ -193,7 +193,7 @@ func (o *Options) checkLogins() error {
 			continue
 		}
 		if l.Token.IsZero() == (l.Identity == "" || l.Password.IsZero()) {
-			return fmt.Errorf("Options.%s needs either Identity and Password, or Token", name)
+			return fmt.Errorf("either Identity and Password, or Token are needed in Options.%s", name)
 		}
 	}
 	if !o.User.Token.IsZero() && isSuperuserToken(o.User.Token.Reveal()) {
