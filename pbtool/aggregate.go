@@ -51,7 +51,7 @@ func (c *Client) aggregate(ctx context.Context, in aggregateIn) (aggregateOut, e
 	if len(in.Aggregates) == 0 {
 		in.Aggregates = []aggregate{{Fn: "count"}}
 	}
-	fields, err := in.fields(k)
+	fields, err := in.fields()
 	if err != nil {
 		return aggregateOut{}, err
 	}
@@ -74,7 +74,7 @@ func (c *Client) aggregate(ctx context.Context, in aggregateIn) (aggregateOut, e
 }
 
 // fields are those that are needed, if any.
-func (in aggregateIn) fields(k *Collection) ([]string, error) {
+func (in aggregateIn) fields() ([]string, error) {
 	fields := slices.Clone(in.GroupBy)
 	for _, a := range in.Aggregates {
 		if (a.Fn == "count") != (a.Field == "") {
@@ -85,8 +85,8 @@ func (in aggregateIn) fields(k *Collection) ([]string, error) {
 		}
 	}
 	for _, f := range fields {
-		if !fieldName.MatchString(f) || !k.shows(f) {
-			return nil, denied("a field may not be read, or is not a plain name%s", k.readable())
+		if !fieldName.MatchString(f) { // whether it may be read is asked with the first page
+			return nil, badArgument(errField)
 		}
 	}
 	slices.Sort(fields)

@@ -313,7 +313,7 @@ func TestPlaintext(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]bool{
 		"http://127.0.0.1:8090": true, "http://localhost:8090": true, "http://[::1]:8090": true, "https://pb.example.com": true, "https://pb.example.com/base/": true,
-		"http://10.0.0.1": false, "http://localhost.example.com": false, "http://127.0.0.1.example.com": false, "ftp://pb.example.com": false, "pb.example.com": false, "https://": false, "https://pb.example.com/a b": false, "https://pb.example.com#x": false,
+		"http://10.0.0.1": false, "http://localhost.example.com": false, "http://127.0.0.1.example.com": false, "ftp://pb.example.com": false, "pb.example.com": false, "https://": false, "https://pb.example.com/a b": false, "https://pb.example.com#x": false, "https://root:pw@pb.example.com": false, "https://pb.example.com?x=1": false, "https://pb.example.com/..": false,
 	} {
 		if _, err := newClient(Options{URL: url}); (err == nil) != want {
 			t.Errorf("%s: got %v", url, err)

@@ -153,7 +153,7 @@ func (c *Client) runList(ctx context.Context, in listIn) (listOut, error) {
 	}
 	q := Query{Sort: in.Sort, Fields: in.Fields, Expand: in.Expand, Page: in.Page, PerPage: c.o.MaxRecords, Total: in.Total}
 	if in.Limit != nil {
-		q.PerPage = min(*in.Limit, c.o.MaxRecords)
+		q.PerPage = *in.Limit
 	}
 	if q.Filter, err = c.where(k, in.Where); err != nil {
 		return listOut{}, err

@@ -128,6 +128,7 @@ func TestPbListRecordsCursor(t *testing.T) {
 	if c.ok("pb_list_records", `{"collection":"posts","limit":2,"sort":["open","title"]}`, &l); l.Next != "" {
 		t.Errorf("two fields have a cursor: %+v", l)
 	}
+	c.deny("after must be", "pb_list_records", `{"collection":"posts","after":"eyJpIjoiJyB8fCAxPTEifQ"}`)
 	for _, after := range []string{"x", "e30", "eyJpIjoiJyB8fCAxPTEifQ", "eyJpIjoiYSIsInYiOlsxXX0"} {
 		c.deny("after must be", "pb_list_records", `{"collection":"posts","sort":["title"],"after":"`+after+`"}`)
 	}
@@ -340,6 +341,11 @@ func TestPbCollections(t *testing.T) {
 	o.Collections = nil
 	o2 := o
 	client := open(t, o2)
+	all := serve(t, client)
+	for _, path := range []string{"_externalAuths_via_recordRef.provider", "author._otps_via_recordRef.id"} {
+		all.deny("may not lead", "pb_list_records", `{"collection":"users","where":[{"field":"`+path+`","op":"eq","value":"x"}]}`)
+		all.deny("may not lead", "pb_list_records", `{"collection":"users","sort":["-`+path+`"]}`)
+	}
 	for _, name := range []string{"_superusers", "_SUPERUSERS", "pbc_3142635823", "PBC_3142635823", "_otps"} {
 		if _, err := client.List(t.Context(), name, pbtool.Query{}); err == nil || !strings.Contains(err.Error(), "PocketBase's own") {
 			t.Errorf("%s: got %v", name, err)

@@ -174,6 +174,7 @@ func TestPbBatch(t *testing.T) {
 	} {
 		c.deny("", "pb_batch", `{"requests":[`+r+`]}`)
 	}
+	c.deny("a delete needs an id", "pb_batch", `{"requests":[{"op":"delete","collection":"posts","id":"a/b"}]}`)
 	c.deny("51 records", "pb_batch", `{"requests":[`+strings.Repeat(`{"op":"create","collection":"posts","data":{"title":"x"}},`, 50)+`{"op":"create","collection":"posts","data":{"title":"x"}}]}`)
 }
 
@@ -295,6 +296,9 @@ func TestQuestionsFit(t *testing.T) {
 	c.ok("pb_delete_record", `{"collection":"posts",`+id+`}`, nil)
 	if n := s.count("posts"); n != 0 || len(c.asked) != 4 {
 		t.Errorf("%d are left, asked %d times", n, len(c.asked))
+	}
+	if !strings.Contains(c.asked[0], "(4000 characters)") {
+		t.Errorf("a person does not see how much is cut: %s", c.asked[0])
 	}
 	for _, q := range c.asked {
 		if len(q) > 4000 || !strings.Contains(q, "[state ") {
