@@ -2,6 +2,7 @@ package pbtool
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -63,13 +64,13 @@ func (c *Client) aggregate(ctx context.Context, in aggregateIn) (aggregateOut, e
 		g := group{count: p.Total}
 		return aggregateOut{Groups: []json.RawMessage{g.json(in)}, Records: p.Total}, nil
 	}
-	groups := map[string]*group{}
-	n, err := c.scan(ctx, k, filter, fields, perPage, c.o.MaxScan, func(raw json.RawMessage) error { return in.add(groups, raw) })
+	all := groups{by: map[string]*group{}}
+	n, err := c.scan(ctx, k, filter, fields, perPage, c.o.MaxScan, func(raw json.RawMessage) error { return in.add(&all, raw) })
 	if err != nil {
 		return aggregateOut{}, err
 	}
 	out := aggregateOut{Records: n}
-	out.Groups, out.Truncated = c.fit(in.sorted(groups), false)
+	out.Groups, out.Truncated = c.fit(in.sorted(all.by), false)
 	return out, nil
 }
 
@@ -100,15 +101,24 @@ type group struct {
 	each  []tally // one for each aggregate
 }
 
+// groups are all that there are. Their size is that of the values, which whoever
+// writes records chooses.
+type groups struct {
+	by   map[string]*group
+	size int
+}
+
+const maxGroups = 4 << 20 // bytes of values
+
 // A tally is what is known of one field's values.
 type tally struct {
 	count    int
 	sum      big.Float
 	min, max json.RawMessage
-	distinct map[string]struct{}
+	distinct map[[sha256.Size]byte]struct{}
 }
 
-func (in aggregateIn) add(groups map[string]*group, raw json.RawMessage) error {
+func (in aggregateIn) add(all *groups, raw json.RawMessage) error {
 	var r map[string]json.RawMessage
 	if json.Unmarshal(raw, &r) != nil {
 		return errAnswer
@@ -119,10 +129,13 @@ func (in aggregateIn) add(groups map[string]*group, raw json.RawMessage) error {
 		by[i] = r[f]
 		fmt.Fprintf(&key, "%d:%s", len(r[f]), r[f])
 	}
-	g := groups[key.String()]
+	g := all.by[key.String()]
 	if g == nil {
+		if all.size += key.Len(); all.size > maxGroups {
+			return &mcpsec.Error{Message: "the values to group by are too large together: group by another field, or narrow where", Rule: "size"}
+		}
 		g = &group{by: by, each: make([]tally, len(in.Aggregates))}
-		groups[key.String()] = g
+		all.by[key.String()] = g
 	}
 	g.count++
 	for i, a := range in.Aggregates {
@@ -143,9 +156,9 @@ func (t *tally) add(fn string, v json.RawMessage) {
 	switch fn {
 	case "distinct":
 		if t.distinct == nil {
-			t.distinct = map[string]struct{}{}
+			t.distinct = map[[sha256.Size]byte]struct{}{}
 		}
-		t.distinct[string(v)] = struct{}{}
+		t.distinct[sha256.Sum256(v)] = struct{}{}
 	case "sum", "avg":
 		if x, ok := numberOf(v); ok {
 			t.count++

@@ -46,7 +46,9 @@
 // for superusers take Client.superuser. A name from outside goes through
 // Client.collection, a pattern of name.go, and into request.path as a segment of
 // its own. What may be read of a record, trim decides. Errors of do are fit for a
-// model as they are. Client.spec begins each tool's description.
+// model as they are. Client.spec begins each tool's description. A set that is put
+// into sets of integration/pbtool is called with hostile texts in each argument, and
+// searched for secrets of the server's.
 //
 // # What it does not protect
 //

@@ -63,7 +63,9 @@ func (w Where) filter(allowed func(field string) error) (Filter, error) {
 			if err != nil {
 				return Filter{}, err
 			}
-			f.exprs += n
+			if f.exprs += n; f.exprs > maxExprs {
+				return Filter{}, f.check()
+			}
 			parts = append(parts, text)
 		}
 		f.backslash = f.backslash || hasBackslash(parts)

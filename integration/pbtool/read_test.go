@@ -270,6 +270,25 @@ func TestPbAggregateRecordsPages(t *testing.T) {
 	}
 }
 
+// What is kept of the records is bounded, whatever they hold.
+func TestPbAggregateRecordsSize(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	var all []map[string]any
+	for i := range 900 {
+		all = append(all, map[string]any{"title": fmt.Sprint(i), "body": strings.Repeat("x", 5_000) + fmt.Sprint(i), "author": s.ann.Id})
+	}
+	s.save("posts", all...)
+	c := serve(t, open(t, s.options()))
+	c.deny("too large together", "pb_aggregate_records", `{"collection":"posts","group_by":["body"]}`)
+	var got struct {
+		Groups []struct{ Values map[string]any }
+	}
+	if c.ok("pb_aggregate_records", `{"collection":"posts","aggregates":[{"fn":"distinct","field":"body"}]}`, &got); got.Groups[0].Values["distinct body"] != 900.0 {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestPbExportRecords(t *testing.T) {
 	t.Parallel()
 	s := start(t)

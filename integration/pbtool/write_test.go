@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/insecure"
 	"github.com/mcpsec/mcpsec-go/pbtool"
 )
 
@@ -111,6 +112,13 @@ func TestPbDeleteRecord(t *testing.T) {
 	c.deny("", "pb_delete_record", `{"collection":"posts","id":"`+kept.Id+`"}`)
 	if n := s.count("posts"); n != 1 {
 		t.Errorf("%d are left, want 1", n)
+	}
+	o := s.options()
+	o.Waive = []mcpsec.Waiver{insecure.Unconfirmed("a test")}
+	free := serve(t, open(t, o))
+	free.ok("pb_delete_record", `{"collection":"posts","id":"`+kept.Id+`"}`, nil)
+	if n := s.count("posts"); n != 0 || len(free.asked) != 0 {
+		t.Errorf("%d are left, asked %q", n, free.asked)
 	}
 }
 
