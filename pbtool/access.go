@@ -149,7 +149,7 @@ func (c *Client) authenticate(ctx context.Context, as actor, path []string, body
 		return token{}, errAnswer
 	}
 	cl, err := parseToken(said.Token)
-	if err != nil {
+	if err != nil || (cl.Collection == superusersID) != (path[0] == superusers) { // a user's rights are not to become a superuser's
 		return token{}, errAnswer
 	}
 	return token{said.Token, time.Now(), time.Unix(cl.Expires, 0)}, nil

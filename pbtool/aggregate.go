@@ -36,7 +36,7 @@ func aggregateTool(c *Client) *mcpsec.Tool {
 		"Goes through %d records at most; a count alone has no such limit. Values that are null or of another kind do not count.", c.o.MaxScan), mcpsec.Read)
 	spec.InputSchema = schemaOf(`"collection"`, collectionProperty, whereProperty, `"group_by":{"type":"array","maxItems":3,"items":{"type":"string","maxLength":100}}`,
 		`"aggregates":{"type":"array","maxItems":10,"description":"default count","items":{"type":"object","required":["fn"],"properties":{"fn":{"enum":["count","distinct","sum","avg","min","max"]},"field":{"type":"string"}}}}`)
-	spec.Timeout, spec.Narrow = 12*c.o.Timeout, "narrow where, or group by a field with fewer values"
+	spec.Timeout, spec.MaxConcurrent, spec.Narrow = 12*c.o.Timeout, maxScans, "narrow where, or group by a field with fewer values"
 	return mcpsec.NewTool(spec, func(ctx context.Context, in aggregateIn) (aggregateOut, error) { return c.aggregate(ctx, in) })
 }
 

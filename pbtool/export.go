@@ -24,7 +24,7 @@ func exportTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_export_records", fmt.Sprintf("Export records as one CSV, JSON or NDJSON document, in the order of ids, for pb_import_records or a person. "+
 		"At most %d records and %d bytes. To look at records use pb_list_records.", c.o.MaxScan, c.o.MaxBytes), mcpsec.Read)
 	spec.InputSchema = schemaOf(`"collection","format"`, collectionProperty, whereProperty, fieldsProperty, `"format":{"enum":["csv","json","ndjson"]}`)
-	spec.Timeout, spec.Narrow = 12*c.o.Timeout, "narrow where or name fewer fields"
+	spec.Timeout, spec.MaxConcurrent, spec.Narrow = 12*c.o.Timeout, maxScans, "narrow where or name fewer fields"
 	spec.MaxResult = 2*c.o.MaxBytes + 16<<10 // what is JSON in JSON has its quotes escaped
 	return mcpsec.NewTool(spec, func(ctx context.Context, in exportIn) (mcpsec.Content, error) { return c.export(ctx, in) })
 }

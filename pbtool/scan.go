@@ -8,6 +8,9 @@ import (
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
+// maxScans is how many calls of one tool go through records at once.
+const maxScans = 8
+
 // scan calls f with each record that a filter chooses, in the order of ids, which
 // no record's change upsets. It refuses to begin what goes beyond most.
 func (c *Client) scan(ctx context.Context, k *Collection, filter Filter, fields []string, page, most int, f func(json.RawMessage) error) (int, error) {

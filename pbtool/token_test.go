@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -122,6 +123,29 @@ func TestLoginByToken(t *testing.T) {
 		got, err := c.user.get(t.Context())
 		if want := map[bool]string{true: fresh, false: old}[refreshable]; got != want || err != nil || (asked.Load() == 1) != refreshable {
 			t.Errorf("refreshable %v: got error %v after %d requests", refreshable, err, asked.Load())
+		}
+	}
+}
+
+// A token of a superuser's is not taken for a user's, whoever gives it, nor the other
+// way round.
+func TestTokensOfOthers(t *testing.T) {
+	t.Parallel()
+	super, user := jwt(t, superusersID, time.Now().Add(time.Hour), true), jwt(t, "users", time.Now().Add(time.Hour), true)
+	gives := ""
+	login := Login{Identity: "x", Password: redact.NewSecret("y")}
+	c := fake(t, Options{Superuser: login, User: login}, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, `{"token":%q}`, gives) })
+	gives = super
+	if got, err := c.user.get(t.Context()); err == nil {
+		t.Errorf("a superuser's is taken for a user's: %s", got)
+	}
+	gives = user
+	if got, err := c.super.get(t.Context()); err == nil {
+		t.Errorf("a user's is taken for a superuser's: %s", got)
+	}
+	for _, bad := range []string{"", "x", "a.b.c", "e30.e30.x", super + "\n", "e30." + strings.Repeat("A", maxToken) + ".x"} {
+		if c, err := parseToken(bad); err == nil {
+			t.Errorf("%.20q is taken: %+v", bad, c)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/ganigeorgiev/fexpr"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/auth"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pbtool"
 )
@@ -122,6 +123,22 @@ func TestUsersAreNotMixedUp(t *testing.T) {
 // A principal whom auth.PocketBase has verified is the user whose token it was.
 func TestOwnUser(t *testing.T) {
 	t.Parallel()
+	s := start(t)
+	verify, err := auth.PocketBase(auth.PocketBaseOptions{URL: s.url, Collection: "users"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := s.bob.NewAuthToken()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bob, err := verify(t.Context(), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u, err := pbtool.OwnUser(s.url)(t.Context(), bob); err != nil || u.Collection != "users" || u.ID != s.bob.Id {
+		t.Errorf("got %+v and error %v", u, err)
+	}
 	as := pbtool.OwnUser("https://pb.example.com/")
 	if u, err := as(t.Context(), mcpsec.Principal{ID: "https://pb.example.com|users/abc"}); err != nil || u.Collection != "users" || u.ID != "abc" {
 		t.Errorf("got %+v and error %v", u, err)
