@@ -116,7 +116,8 @@ var places = map[string][]string{
 	"data":       {`{%s:"x"}`, `{"title":%s,"total":-1}`},
 	"set":        {`{%s:"x"}`, `{"body":%s}`}, "add": {`{%s:"x"}`}, "remove": {`{%s:"x"}`},
 	"requests": {
-		`[{"op":"create","collection":%s,"data":{"title":"x"}}]`, `[{"op":"update","collection":"posts","id":%s,"data":{"body":"x"}}]`, `[{"op":"upsert","collection":"posts","id":%s,"data":{"title":"x"}}]`,
+		`[{"op":"create","collection":%s,"data":{"title":"x"}}]`, `[{"op":"update","collection":"posts","id":"$post","data":{"body":"x"}},{"op":"update","collection":"posts","id":%s,"data":{"body":"x"}}]`,
+		`[{"op":"update","collection":"posts","id":"$post","data":{"body":"x"}},{"op":"upsert","collection":"posts","id":%s,"data":{"title":"x"}}]`,
 		`[{"op":"delete","collection":"vault","id":%s}]`, `[{"op":"create","collection":"posts","data":{%s:"x"}}]`, `[{"op":%s,"collection":"posts"}]`,
 	},
 	"text": {`%s`},
@@ -187,7 +188,7 @@ func required(tool *mcp.Tool, property string) bool {
 }
 
 // attack returns the arguments with a hostile text in each place of a property.
-func attack(args map[string]json.RawMessage, schema any, property, text string, list bool) (out []string) {
+func (g *stage) attack(args map[string]json.RawMessage, schema any, property, text string, list bool) (out []string) {
 	raw, err := json.Marshal(text)
 	if err != nil {
 		return nil
@@ -204,7 +205,7 @@ func attack(args map[string]json.RawMessage, schema any, property, text string, 
 	}
 	for _, way := range ways {
 		changed := maps.Clone(args)
-		changed[property] = json.RawMessage(fmt.Sprintf(way, string(raw)))
+		changed[property] = json.RawMessage(strings.ReplaceAll(fmt.Sprintf(way, string(raw)), "$post", g.post.Id))
 		if b, err := json.Marshal(changed); err == nil {
 			out = append(out, string(b))
 		}
@@ -267,7 +268,7 @@ func TestInjections(t *testing.T) {
 				args, properties := g.arguments(tool)
 				for _, property := range properties {
 					for _, text := range texts {
-						for _, a := range attack(args, tool.InputSchema, property, text, tool.Name == "pb_list_records") {
+						for _, a := range g.attack(args, tool.InputSchema, property, text, tool.Name == "pb_list_records") {
 							cases++
 							got := g.call(tool.Name, a)
 							if property == "where" && !got.refused && strings.Contains(got.text, "second") {
