@@ -1,0 +1,190 @@
+//go:build !race
+
+package pbtool
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/pbtool"
+)
+
+// sets are all sets of tools. The tests of canaries and of injections call whatever
+// is in them.
+var sets = map[string]func(*pbtool.Client) []*mcpsec.Tool{
+	"RecordReadTools":  pbtool.RecordReadTools,
+	"RecordWriteTools": pbtool.RecordWriteTools,
+	"SchemaReadTools":  pbtool.SchemaReadTools,
+}
+
+// A session is a client of an MCP server that has all sets.
+type session struct {
+	t    testing.TB
+	mu   sync.Mutex
+	conn net.Conn
+	in   *bufio.Reader
+	id   int
+
+	approve func(q mcpsec.Question) bool // what a person says; nil is yes
+	asked   []string                     // what a person was asked
+	log     safeBuffer                   // what the server has logged and recorded
+	said    safeBuffer                   // what has left the server
+}
+
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// had returns the tools of a set, if the client is one that it can be had with.
+func had(set func(*pbtool.Client) []*mcpsec.Tool, c *pbtool.Client) (tools []*mcpsec.Tool) {
+	defer func() { _ = recover() }()
+	return set(c)
+}
+
+func serve(t testing.TB, c *pbtool.Client) *session {
+	t.Helper()
+	s := &session{t: t}
+	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "test", Version: "1"}, mcpsec.Options{
+		Audit: mcpsec.NewAuditLog(&s.log), Log: slog.NewJSONHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}), Mode: mcpsec.Destroy,
+		Limits: mcpsec.Limits{CallsPerSecond: 100_000},
+		Approver: func(_ context.Context, q mcpsec.Question) (string, bool, error) {
+			s.asked = append(s.asked, q.Text)
+			_, _ = s.said.Write([]byte(q.Text + "\n"))
+			return "tester", s.approve == nil || s.approve(q), nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, set := range sets {
+		srv.Add(had(set, c)...)
+	}
+	ours, theirs := net.Pipe()
+	s.conn, s.in = ours, bufio.NewReaderSize(io.TeeReader(ours, &s.said), 1<<20)
+	t.Cleanup(func() { _ = ours.Close() })
+	go func() { _ = srv.ServeStream(context.WithoutCancel(t.Context()), theirs, theirs) }()
+	s.request("initialize", `{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}`)
+	s.send(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	return s
+}
+
+func (s *session) send(line string) {
+	s.t.Helper()
+	if _, err := io.WriteString(s.conn, line+"\n"); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *session) request(method, params string) []byte {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.id++
+	id, err := json.Marshal(s.id)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.send(`{"jsonrpc":"2.0","id":` + string(id) + `,"method":"` + method + `","params":` + params + `}`)
+	for {
+		line, err := s.in.ReadBytes('\n')
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if bytes.Contains(line[:min(len(line), 64)], []byte(`"id":`+string(id)+`,`)) {
+			return line
+		}
+	}
+}
+
+type answer struct {
+	text    string
+	refused bool
+}
+
+// call calls a tool with arguments that are JSON.
+func (s *session) call(tool, arguments string) answer {
+	s.t.Helper()
+	name, err := json.Marshal(tool)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	line := s.request("tools/call", `{"name":`+string(name)+`,"arguments":`+arguments+`}`)
+	var m struct {
+		Error  *struct{ Message string }
+		Result struct {
+			IsError bool
+			Content []struct {
+				Text     string
+				Resource struct{ Text, URI, MIMEType string }
+			}
+		}
+	}
+	if err := json.Unmarshal(line, &m); err != nil {
+		s.t.Fatal(err)
+	}
+	if m.Error != nil {
+		return answer{m.Error.Message, true}
+	}
+	var b strings.Builder
+	for _, c := range m.Result.Content {
+		b.WriteString(c.Text + c.Resource.Text)
+	}
+	return answer{b.String(), m.Result.IsError}
+}
+
+// ok calls a tool that must answer, and decodes the answer.
+func (s *session) ok(tool, arguments string, out any) {
+	s.t.Helper()
+	a := s.call(tool, arguments)
+	if a.refused {
+		s.t.Fatalf("%s %s: %s", tool, arguments, a.text)
+	}
+	if out == nil {
+		return
+	}
+	if err := json.Unmarshal([]byte(a.text), out); err != nil {
+		s.t.Fatalf("%s %s: %v: %s", tool, arguments, err, a.text)
+	}
+}
+
+// deny calls a tool that must refuse, with a text that has why in it.
+func (s *session) deny(why, tool, arguments string) {
+	s.t.Helper()
+	if a := s.call(tool, arguments); !a.refused || !strings.Contains(a.text, why) {
+		s.t.Errorf("%s %s: got %q, want a refusal with %q", tool, arguments, a.text, why)
+	}
+}
+
+func (s *session) tools() (list []*mcp.Tool, size int) {
+	s.t.Helper()
+	line := s.request("tools/list", `{}`)
+	var m struct{ Result mcp.ListToolsResult }
+	if err := json.Unmarshal(line, &m); err != nil {
+		s.t.Fatal(err)
+	}
+	return m.Result.Tools, len(line)
+}

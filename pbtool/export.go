@@ -1,0 +1,144 @@
+package pbtool
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/mcpsec/mcpsec-go/mcpsec"
+)
+
+type exportIn struct {
+	Collection string   `json:"collection" validate:"required,max=100"`
+	Where      Where    `json:"where" validate:"max=20"`
+	Fields     []string `json:"fields" validate:"max=50,dive,max=130"`
+	Format     string   `json:"format" validate:"required,oneof=csv json ndjson"`
+}
+
+func exportTool(c *Client) *mcpsec.Tool {
+	spec := c.spec("pb_export_records", fmt.Sprintf("Export records as one CSV, JSON or NDJSON document, in the order of ids, for pb_import_records or a person. "+
+		"At most %d records and %d bytes. To look at records use pb_list_records.", c.o.MaxScan, c.o.MaxBytes), mcpsec.Read)
+	spec.InputSchema = schemaOf(`"collection","format"`, collectionProperty, whereProperty, fieldsProperty, `"format":{"enum":["csv","json","ndjson"]}`)
+	spec.Timeout, spec.MaxConcurrent, spec.Narrow = 12*c.o.Timeout, maxScans, "narrow where or name fewer fields"
+	spec.MaxResult = 2*c.o.MaxBytes + 16<<10 // what is JSON in JSON has its quotes escaped
+	return mcpsec.NewTool(spec, func(ctx context.Context, in exportIn) (mcpsec.Content, error) { return c.export(ctx, in) })
+}
+
+// exportPage is how many records are asked for at once: they have all their fields.
+const exportPage = 200
+
+func (c *Client) export(ctx context.Context, in exportIn) (mcpsec.Content, error) {
+	k, err := c.collection(in.Collection)
+	if err != nil {
+		return mcpsec.Content{}, err
+	}
+	filter, err := c.where(k, in.Where)
+	if err != nil {
+		return mcpsec.Content{}, err
+	}
+	var records []json.RawMessage
+	size := 0
+	_, err = c.scan(ctx, k, filter, in.Fields, exportPage, c.o.MaxScan, func(r json.RawMessage) error {
+		if size += len(r) + 1; size > c.o.MaxBytes {
+			return &mcpsec.Error{Message: fmt.Sprintf("the records have more than %d bytes: narrow where or name fewer fields", c.o.MaxBytes), Rule: "size"}
+		}
+		records = append(records, r)
+		return nil
+	})
+	if err != nil {
+		return mcpsec.Content{}, err
+	}
+	out := mcpsec.Content{URI: "pb://export/" + k.Name + "." + in.Format}
+	switch in.Format {
+	case "csv":
+		out.MIMEType = "text/csv"
+		out.Text, err = toCSV(records)
+	case "json":
+		out.MIMEType, out.Text = "application/json", "["+string(bytes.Join(asBytes(records), []byte(",\n")))+"]\n"
+	default:
+		out.MIMEType = "application/x-ndjson"
+		for _, r := range records {
+			out.Text += string(r) + "\n"
+		}
+	}
+	if err == nil && out.Text == "" {
+		out.Text = "\n" // a content without a text is none
+	}
+	return out, err
+}
+
+func asBytes(records []json.RawMessage) [][]byte {
+	out := make([][]byte, len(records))
+	for i, r := range records {
+		out[i] = r
+	}
+	return out
+}
+
+// toCSV writes a header and a line for each record. Texts are written as they are,
+// everything else as JSON.
+func toCSV(records []json.RawMessage) (string, error) {
+	rows := make([]map[string]json.RawMessage, len(records))
+	columns := map[string]bool{"id": true}
+	for i, r := range records {
+		if json.Unmarshal(r, &rows[i]) != nil {
+			return "", errAnswer
+		}
+		delete(rows[i], "expand")
+		for f := range rows[i] {
+			columns[f] = true
+		}
+	}
+	var names []string
+	for f := range columns {
+		names = append(names, f)
+	}
+	slices.Sort(names)
+	var b strings.Builder
+	w := csv.NewWriter(&b)
+	line := slices.Clone(names)
+	if err := w.Write(line); err != nil {
+		return "", err
+	}
+	for _, r := range rows {
+		for i, f := range names {
+			line[i] = cell(r[f])
+		}
+		if err := w.Write(line); err != nil {
+			return "", err
+		}
+	}
+	w.Flush()
+	return b.String(), w.Error()
+}
+
+// formula is what a spreadsheet would compute. A quote before it makes it a text,
+// and is taken away when it is imported; so what begins with quotes already gets
+// one more.
+var formula = regexp.MustCompile(`^'*[=+\-@\t\r]`)
+
+func cell(v json.RawMessage) string {
+	s, err := text(v)
+	switch {
+	case err != nil && string(v) == "null":
+		return ""
+	case err != nil:
+		return string(v)
+	case formula.MatchString(s):
+		return "'" + s
+	}
+	return s
+}
+
+// uncell is the way back.
+func uncell(s string) string {
+	if strings.HasPrefix(s, "'") && formula.MatchString(s) {
+		return s[1:]
+	}
+	return s
+}

@@ -1,0 +1,101 @@
+package pbtool
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// Documents to import become rows of valid JSON, no more than are allowed, or an
+// error that quotes nothing of them.
+func FuzzParseRows(f *testing.F) {
+	for _, s := range []string{"", "a,b\n1,2\n", "\ufeffa\n'=1\n", `[{"a":1}]`, `[{"a":{"b":[1]}},{}]`, "{\"a\":1}\n{\"a\":2}", `[`, `{"a":1}{`, "a\n\"", "a,a\n1,2"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, format := range []string{"csv", "json", "ndjson"} {
+			rows, err := parseRows(format, text, 10)
+			if (err == nil) == (len(rows) == 0) || len(rows) > 10 {
+				t.Fatalf("%s: %d rows and error %v", format, len(rows), err)
+			}
+			for _, r := range rows {
+				if b, err := json.Marshal(r); err != nil {
+					t.Fatalf("%s: %s: %v", format, b, err)
+				}
+			}
+		}
+	})
+}
+
+// A cell comes back as the text that it was, and never begins as a formula.
+func FuzzCell(f *testing.F) {
+	for _, s := range []string{"", "=1", "'=1", "''=1", "'tis", "'", "+", "-1", "@a", "\t", "\r=", "plain"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		raw, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want string
+		if err := json.Unmarshal(raw, &want); err != nil {
+			t.Fatal(err)
+		}
+		got := cell(raw)
+		if got != "" && strings.ContainsRune("=+-@\t\r", rune(got[0])) || uncell(got) != want {
+			t.Fatalf("%q is written %q and comes back as %q", want, got, uncell(got))
+		}
+	})
+}
+
+// Whatever a server answers, what leaves is a page of JSON objects without secrets,
+// or an error.
+func FuzzTrim(f *testing.F) {
+	for _, s := range []string{`{"items":[{"id":"a","password":"no"}],"totalItems":1}`, `{"items":[{"expand":{"a":[{"collectionName":"posts","tokenKey":"no"}]}}]}`, `{"items":[]}`, `{}`, `[`, `{"items":[{"\u0070assword":"no"}]}`} {
+		f.Add(s)
+	}
+	c, err := newClient(Options{URL: "https://pb.example.com"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		items, _, err := trim{c: c}.page([]byte(body), &Collection{Name: "posts"})
+		if err != nil {
+			return
+		}
+		for _, r := range items {
+			var fields map[string]any
+			if err := json.Unmarshal(r, &fields); err != nil {
+				t.Fatalf("%s: %v", r, err)
+			}
+			for name := range fields {
+				if isSecret(name) && !strings.Contains(name, ".") && !strings.Contains(name, ":") {
+					t.Fatalf("%s has left", name)
+				}
+			}
+		}
+	})
+}
+
+// A cursor from outside adds comparisons with literals, or is refused.
+func FuzzCursor(f *testing.F) {
+	for _, s := range []string{"", "e30", "eyJpIjoiYSIsInYiOjF9", "eyJpIjoiYSIsInYiOiJcIiB8fCAxPTEifQ"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, after string) {
+		got, err := behind(after, []string{"-title"})
+		if err != nil {
+			return
+		}
+		rest, ok := strings.CutPrefix(got.text, "title < ")
+		if !ok {
+			t.Fatalf("got %s", got)
+		}
+		if rest[0] == '"' {
+			_, rest = scan(t, rest)
+			if !strings.HasPrefix(rest, " || (title = ") {
+				t.Fatalf("got %s", got)
+			}
+		}
+	})
+}

@@ -1,0 +1,153 @@
+package pbtool
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// offline returns a client of a server that is never asked.
+func offline(t *testing.T, cs ...Collection) *Client {
+	t.Helper()
+	c, err := newClient(Options{URL: "https://pb.example.com", Collections: cs, Superuser: Login{Identity: "root@example.com", Password: redact.NewSecret("x")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// listed returns the tools that a client is shown, and how many bytes the
+// server's answer to tools/list has.
+func listed(t *testing.T, tools []*mcpsec.Tool) ([]*mcp.Tool, int) {
+	t.Helper()
+	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "test", Version: "1"}, mcpsec.Options{Audit: mcpsec.NewAuditLog(io.Discard), Log: slog.DiscardHandler, Mode: mcpsec.Destroy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Add(tools...)
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	go srv.ServeStream(context.WithoutCancel(t.Context()), theirs, theirs)
+	in := bufio.NewReader(ours)
+	send := func(line string) {
+		if _, err := io.WriteString(ours, line+"\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`)
+	if _, err := in.ReadBytes('\n'); err != nil {
+		t.Fatal(err)
+	}
+	send(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	send(`{"jsonrpc":"2.0","id":2,"method":"tools/list"}`)
+	line, err := in.ReadBytes('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer struct{ Result mcp.ListToolsResult }
+	if err := json.Unmarshal(line, &answer); err != nil || len(answer.Result.Tools) == 0 {
+		t.Fatalf("%v: %s", err, line)
+	}
+	return answer.Result.Tools, len(line)
+}
+
+// TestToolsGolden pins what a model is shown of each set, and what that takes of
+// its context.
+func TestToolsGolden(t *testing.T) {
+	t.Parallel()
+	c := offline(t, Collection{Name: "posts", Write: []string{"title"}, Delete: true}, Collection{Name: "comments", Write: []string{"text"}})
+	goldenTools(t, "read.json", RecordReadTools(c), 6<<10)
+	goldenTools(t, "write.json", RecordWriteTools(c), 6<<10)
+	goldenTools(t, "schema.json", SchemaReadTools(c), 2<<10)
+}
+
+func goldenTools(t *testing.T, name string, tools []*mcpsec.Tool, most int) {
+	t.Helper()
+	list, n := listed(t, tools)
+	t.Logf("%s: tools/list of %d tools has %d bytes", name, len(list), n)
+	if n >= most {
+		t.Errorf("%s: tools/list takes %d bytes of the model's context, want less than %d", name, n, most)
+	}
+	got, err := json.MarshalIndent(list, "", "\t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = append(got, '\n')
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs; run go test ./pbtool -update and look at the change. Got:\n%s", path, got)
+	}
+}
+
+// Effects are what a call can do at worst; what overwrites is asked about unless
+// old values are kept.
+func TestEffects(t *testing.T) {
+	t.Parallel()
+	c := offline(t, Collection{Name: "posts", Write: []string{"title"}, Delete: true})
+	want := map[string]mcpsec.Effect{
+		"pb_health": mcpsec.Read, "pb_list_records": mcpsec.Read, "pb_get_record": mcpsec.Read, "pb_aggregate_records": mcpsec.Read, "pb_export_records": mcpsec.Read,
+		"pb_list_collections": mcpsec.Read, "pb_describe_collection": mcpsec.Read, "pb_create_record": mcpsec.Write, "pb_validate_record": mcpsec.Write, "pb_import_records": mcpsec.Write,
+		"pb_update_record": mcpsec.Destroy, "pb_delete_record": mcpsec.Destroy, "pb_delete_records": mcpsec.Destroy, "pb_batch": mcpsec.Destroy,
+	}
+	all := append(append(RecordReadTools(c), RecordWriteTools(c)...), SchemaReadTools(c)...)
+	for _, tool := range all {
+		if tool.Effect() != want[tool.Name()] {
+			t.Errorf("%s is %s, want %s", tool.Name(), tool.Effect(), want[tool.Name()])
+		}
+	}
+	if len(all) != len(want) {
+		t.Errorf("there are %d tools, want %d", len(all), len(want))
+	}
+	c.o.Overwrite = mcpsec.Write
+	for _, tool := range RecordWriteTools(c) {
+		if tool.Name() == "pb_update_record" && tool.Effect() != mcpsec.Write {
+			t.Errorf("pb_update_record is %s where old values are kept", tool.Effect())
+		}
+	}
+}
+
+// A set is not to be had without what it needs.
+func TestSetsPanic(t *testing.T) {
+	t.Parallel()
+	c, err := newClient(Options{URL: "https://pb.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	readOnly := offline(t, Collection{Name: "posts"})
+	for what, f := range map[string]func(){
+		"nothing to write": func() { RecordWriteTools(readOnly) }, "no list": func() { RecordWriteTools(c) }, "no superuser": func() { SchemaReadTools(c) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: no panic", what)
+				}
+			}()
+			f()
+		}()
+	}
+}
