@@ -62,10 +62,11 @@ type conn struct {
 	spoilt     bool // DISCARD ALL does not make the session as new
 	shared     bool // a pooler may give the session to others between transactions
 	unlocks    bool // the role may call pg_advisory_unlock_all
+	limiting   bool // the transaction has a prologue
 	inForce    []byte
 	unanswered int // points of synchronisation
 
-	prologue    string // sets the limits of a transaction
+	prologue    string // sets what is not set from the start, for a transaction
 	ownPrologue string // the same for statements of ours
 
 	notice func(*pgproto3.NoticeResponse) // gets what the server says beside its answers

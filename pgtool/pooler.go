@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -65,49 +66,85 @@ func (db *DB) share(c *conn) {
 // the transaction has set them to $2. Of the two sides the left one is read first.
 const probeSQL = `
 SELECT (SELECT NOT (rolsuper OR rolbypassrls OR rolreplication OR rolcreaterole AND $3 OR rolcreatedb) FROM pg_roles WHERE rolname = session_user),
-	session_user = current_user, pg_backend_pid(), has_function_privilege('pg_catalog.pg_advisory_unlock_all()', 'EXECUTE'), (SELECT count(*) FROM unnest($1::text[], $2::text[]) AS s(k, v) WHERE current_setting(s.k) <> set_config(s.k, s.v, true))`
+	session_user = current_user, pg_backend_pid(), has_function_privilege('pg_catalog.pg_advisory_unlock_all()', 'EXECUTE'),
+	(` + inForceSQL + `), (SELECT count(*) FROM unnest($1::text[], $2::text[]) AS s(k, v) WHERE current_setting(s.k) <> set_config(s.k, s.v, true))`
+
+// inForceSQL returns the settings $1 as they are.
+const inForceSQL = `SELECT string_agg(current_setting(s.k, true), E'\n' ORDER BY s.i) FROM unnest($1::text[]) WITH ORDINALITY AS s(k, i)`
 
 // A probe is what probeSQL returns.
 type probe struct {
 	fit, login, unlocks bool
 	pid                 uint32
+	inForce             []string // the settings
 }
 
 // probe makes a first trip in the way that fits a pooler, as one may be there.
 func (c *conn) probe(ctx context.Context, settings []setting, makesRoles bool) (probe, error) {
 	var names, values []string
 	for _, s := range settings {
-		if s.since <= c.version() {
-			names, values = append(names, s.name), append(values, s.value)
-		}
+		names, values = append(names, s.name), append(values, s.value)
 	}
+	p, differ := probe{}, false
+	err := c.look(ctx, probeSQL, [][]byte{textArray(names), textArray(values), []byte(strconv.FormatBool(!makesRoles))}, func(v [][]byte) {
+		p.fit, p.login, p.pid, p.unlocks = string(v[0]) == "t", string(v[1]) == "t", parseOID(v[2]), string(v[3]) == "t"
+		p.inForce, differ = strings.Split(string(v[4]), "\n"), string(v[5]) != "0"
+	})
+	if reported := reportedBy(err); reported != nil && reported.Code == "08P01" {
+		return probe{}, &sessionError{"a pooler before the server takes no transactions: its pool_mode must be transaction or session"}
+	}
+	if err == nil && differ {
+		err = &sessionError{"a transaction does not keep the settings that it makes: the server, or a pooler before it, is not fit"}
+	}
+	return p, err
+}
+
+// look makes a trip of a new connection, for one row.
+func (c *conn) look(ctx context.Context, sql string, args [][]byte, row func(values [][]byte)) error {
 	if err := c.limit(probeLimit); err != nil {
-		return probe{}, err
+		return err
 	}
 	stop := context.AfterFunc(ctx, c.interrupt)
-	r, err := c.run(&query{sql: probeSQL, own: true, args: [][]byte{textArray(names), textArray(values), []byte(strconv.FormatBool(!makesRoles))}, anyone: true, maxRows: 1, maxBytes: 1 << 10})
+	r, err := c.run(&query{sql: sql, own: true, args: args, anyone: true, maxRows: 1, maxBytes: 16 << 10})
 	if err == nil && !c.settle() {
 		err = errProtocol
 	}
 	if !stop() {
-		return probe{}, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
-	if reported := reportedBy(err); reported != nil && reported.Code == "08P01" {
-		return probe{}, &sessionError{"a pooler before the server takes no transactions: its pool_mode must be transaction or session"}
+	if err == nil {
+		r.each(func(v [][]byte) bool {
+			row(v)
+			return false
+		})
 	}
-	if err != nil {
-		return probe{}, err
+	return err
+}
+
+// started reports whether the session has its settings from its start, where they
+// are to be as inForce, which a transaction has made.
+func (db *DB) started(ctx context.Context, c *conn, settings []setting, inForce []string) (bool, error) {
+	var names []string
+	for _, s := range settings {
+		names = append(names, s.name)
 	}
-	p, differ := probe{}, false
-	r.each(func(v [][]byte) bool {
-		p.fit, p.login, p.pid, p.unlocks = string(v[0]) == "t", string(v[1]) == "t", parseOID(v[2]), string(v[3]) == "t"
-		differ = string(v[4]) != "0"
-		return false
-	})
-	if differ {
-		return p, &sessionError{"a transaction does not keep the settings that it makes: the server, or a pooler before it, is not fit"}
+	var now []string
+	if err := c.look(ctx, inForceSQL, [][]byte{textArray(names)}, func(v [][]byte) { now = strings.Split(string(v[0]), "\n") }); err != nil {
+		return false, err
 	}
-	return p, nil
+	if len(now) != len(settings) || len(inForce) != len(settings) {
+		return false, errProtocol
+	}
+	for i, s := range settings {
+		want := inForce[i]
+		if s.name == "search_path" {
+			want = db.o.searchPath()
+		}
+		if s.since == 0 && now[i] != want {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // probeLimit is how long probeSQL may take.
@@ -120,7 +157,8 @@ func (db *DB) checkConn(ctx context.Context, c *conn) error {
 	if err := checkServer(c); err != nil {
 		return err
 	}
-	lean, settings := c.shared, slices.Concat(db.o.limits(ownSearchPath), formats)
+	settings := slices.DeleteFunc(slices.Concat(db.o.limits(ownSearchPath), formats), func(s setting) bool { return s.since > c.version() })
+	lean := c.shared
 	c.shared, c.ownPrologue = true, prologue(settings, c.version())
 	p, err := c.probe(ctx, settings, db.makesRoles)
 	if err != nil {
@@ -132,8 +170,17 @@ func (db *DB) checkConn(ctx context.Context, c *conn) error {
 		return errRole
 	}
 	if !c.shared {
-		c.prologue = prologue(db.o.limits(db.o.searchPath()), c.version())
-		c.ownPrologue = prologue(db.o.limits(ownSearchPath), c.version())
+		c.ownPrologue = ""
+		started, err := db.started(ctx, c, settings, p.inForce)
+		if err != nil {
+			return err
+		}
+		c.shared = !started
+	}
+	if !c.shared {
+		late := unstarted(settings)
+		c.prologue = prologue(late, c.version())
+		c.ownPrologue = prologue(append(late, setting{"search_path", ownSearchPath, 0}), c.version())
 		return nil
 	}
 	if db.unshared {
@@ -206,8 +253,10 @@ func (c *conn) sendBegin(mode, prologue string) {
 		c.sendStatement("RESET ALL", nil)
 		c.sendExecute(0)
 	}
-	c.sendStatement(prologue, nil)
-	c.sendExecute(0)
+	if c.limiting = prologue != ""; c.limiting {
+		c.sendStatement(prologue, nil)
+		c.sendExecute(0)
+	}
 }
 
 // begun reads the answers to sendBegin.
@@ -216,7 +265,7 @@ func (c *conn) begun() error {
 	if err == nil && c.shared {
 		err = c.done("RESET")
 	}
-	if err == nil {
+	if err == nil && c.limiting {
 		err = c.limited()
 	}
 	return err

@@ -2,11 +2,14 @@ package pgtool
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
 // sharedTrip is what a pooler's server answers to a query of one row, where the
@@ -38,7 +41,7 @@ func sharedTrip(inForce, row []string) (out []pgproto3.BackendMessage) {
 func TestProbe(t *testing.T) {
 	t.Parallel()
 	for differ, want := range map[string]string{"0": "", "1": "does not keep the settings"} {
-		c, _ := fake(t, sharedTrip([]string{"path", "10s"}, []string{"t", "t", "77", "t", differ})...)
+		c, _ := fake(t, sharedTrip([]string{"path", "10s"}, []string{"t", "t", "77", "t", "10s", differ})...)
 		c.shared = true
 		p, err := c.probe(t.Context(), []setting{{"statement_timeout", "10000", 0}}, false)
 		if want == "" && (err != nil || !p.fit || !p.login || !p.unlocks || p.pid != 77) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
@@ -86,4 +89,46 @@ func TestFailed(t *testing.T) {
 			t.Errorf("%v: got %v", test.err, got)
 		}
 	}
+}
+
+// TestStarted has sessions that do not have their settings from the start: those get
+// them from each transaction.
+func TestStarted(t *testing.T) {
+	t.Parallel()
+	o, err := Options{URL: redact.NewSecret("x"), Schemas: []string{"shop"}}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := []setting{{"search_path", ownSearchPath, 0}, {"statement_timeout", "10000", 0}, {"transaction_timeout", "15000", 17}}
+	inForce := []string{ownSearchPath, "10s", "15s"}
+	for now, want := range map[string]bool{
+		o.searchPath() + "\n10s\n0": true,
+		ownSearchPath + "\n10s\n0":  false,
+		o.searchPath() + "\n0\n15s": false,
+		o.searchPath() + "\n\n15s":  false,
+		"shop, public, x\n10s\n15s": false,
+	} {
+		c, _ := fake(t, ownTrip(now)...)
+		c.ownPrologue = ""
+		if got, err := (&DB{o: o}).started(t.Context(), c, settings, inForce); err != nil || got != want {
+			t.Errorf("%q: got %v, %v, want %v", now, got, err, want)
+		}
+	}
+	c, _ := fake(t, ownTrip("10s")...)
+	c.ownPrologue = ""
+	if _, err := (&DB{o: o}).started(t.Context(), c, settings, inForce); err == nil {
+		t.Error("too few settings are taken for all")
+	}
+}
+
+// ownTrip is what a server answers to a query of one value, without a prologue.
+func ownTrip(value string) []pgproto3.BackendMessage {
+	done := func(tag string) []pgproto3.BackendMessage {
+		return []pgproto3.BackendMessage{&pgproto3.ParseComplete{}, &pgproto3.BindComplete{}, &pgproto3.CommandComplete{CommandTag: []byte(tag)}}
+	}
+	return slices.Concat(done("BEGIN"), []pgproto3.BackendMessage{
+		&pgproto3.ParseComplete{}, &pgproto3.BindComplete{}, &pgproto3.RowDescription{Fields: make([]pgproto3.FieldDescription, 1)},
+		&pgproto3.DataRow{Values: [][]byte{[]byte(value)}}, &pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")},
+		&pgproto3.ReadyForQuery{TxStatus: openStatus},
+	}, done("ROLLBACK"), done("DISCARD ALL"), []pgproto3.BackendMessage{&pgproto3.ReadyForQuery{TxStatus: idleStatus}})
 }

@@ -2,6 +2,7 @@ package pgtool
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -20,9 +21,9 @@ type setting struct {
 	since       int
 }
 
-// limits bound what a statement can do. They are start values of the session,
-// to which DISCARD ALL returns, and each transaction sets them again, so that
-// neither depends on the other.
+// limits bound what a statement can do. They are start values of the session, to
+// which ROLLBACK and DISCARD ALL return. What the version of the server must be
+// known for, and in a session that others share all of them, each transaction sets.
 func (o Options) limits(searchPath string) []setting {
 	ms := strconv.FormatInt(o.Timeout.Milliseconds(), 10)
 	later := strconv.FormatInt((o.Timeout + grace).Milliseconds(), 10)
@@ -37,7 +38,7 @@ func (o Options) limits(searchPath string) []setting {
 		{"max_parallel_workers_per_gather", "0", 0}, // a portal that is read in part has none in any case
 		{"geqo_effort", "1", 0},                     // planning dozens of joins does not look for a cancel
 		{"row_security", "on", 0},                   // policies filter; off would raise an error instead
-		{sqlcatalog.HeldSetting, "0", oldest},       // of each transaction; a pooler need not know it
+		{sqlcatalog.HeldSetting, "0", 0},
 	}
 }
 
@@ -106,10 +107,16 @@ func tookSettings(c *conn) bool {
 	return true
 }
 
-// prologue returns the statement that sets the limits for one transaction. It is
-// read in a session that others may have changed.
+// unstarted returns the settings that are no start values, as not every version has
+// them.
+func unstarted(limits []setting) []setting {
+	return slices.DeleteFunc(slices.Clone(limits), func(s setting) bool { return s.since == 0 })
+}
+
+// prologue returns the statement that sets the limits for one transaction, or "" if
+// there are none. It is read in a session that others may have changed.
 func prologue(limits []setting, version int) string {
-	sql, sep := "SELECT ", ""
+	sql, sep := "", "SELECT "
 	for _, s := range limits {
 		if s.since <= version {
 			sql += sep + "pg_catalog.set_config(" + quoteText(s.name) + ", " + quoteText(s.value) + ", true)"

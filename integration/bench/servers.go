@@ -72,7 +72,7 @@ func hardenedServer(waits bool) (*mcpsec.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := pgtool.Open(context.Background(), pgtool.Options{URL: url, MaxRows: 5_000, MaxBytes: 8 << 20, MaxConns: 8})
+	db, err := pgtool.Open(context.Background(), pgtool.Options{URL: url, MaxRows: 5_000, MaxBytes: 4 << 20, MaxConns: 8})
 	if err != nil {
 		return nil, err
 	}
