@@ -19,10 +19,10 @@ type Admin struct {
 // OpenAdmin connects to a database and checks that its role can do nothing but look
 // after the tables in Options.Schemas, which are required: it owns them, or has
 // MAINTAIN on them from version 17 on, and may be a member of pg_signal_backend,
-// pg_read_all_stats and pg_monitor, for which it must INHERIT. [SetupSQL] with Migrates makes a role that owns
-// them. Options.Timeout is how long a VACUUM or REINDEX may take, too. The error
-// names every fault of the role; it holds no piece of the URL. The caller must Close
-// the Admin.
+// pg_read_all_stats and pg_monitor, for which it must INHERIT. [SetupSQL] with Migrates
+// makes a role that owns them. Options.Timeout is how long a VACUUM or REINDEX may take,
+// too. The error names every fault of the role; it holds no piece of the URL. The caller
+// must Close the Admin.
 func OpenAdmin(ctx context.Context, o Options) (*Admin, error) {
 	o, err := o.withDefaults()
 	switch {

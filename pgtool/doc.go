@@ -1,5 +1,6 @@
-// Package pgtool gives a model a PostgreSQL database to read, and listed tables of
-// it to write to:
+// Package pgtool gives a model a PostgreSQL database to read and, by roles of their
+// own, listed tables to write to and listed schemas to define and to look after. To
+// read:
 //
 //	url, err := redact.SecretFromEnv("DATABASE_URL") // or SecretFromFile
 //	if err != nil {
@@ -42,6 +43,17 @@
 // another session, and say what they could not see. The SQL that they advise is
 // for a person. [Resources] and [Prompts] go with both sets.
 //
+// # Named queries
+//
+// [NamedQuery] makes a typed tool of one statement of the operator's, whose values
+// are parameters. A model that has only such tools chooses no SQL at all:
+//
+//	type In struct{ Customer int64 `json:"customer"` }
+//	type Out struct{ ID int64 `json:"id"`; Status string `json:"status"` }
+//	srv.Add(pgtool.NamedQuery[In, Out](db, mcpsec.ToolSpec{
+//		Name: "orders", Description: "Orders of a customer.",
+//	}, pgtool.NewSQL("SELECT id, status FROM shop.orders WHERE customer_id = :customer")))
+//
 // # Masking
 //
 // Options.Mask holds columns that a caller never sees in clear, by name or by
@@ -78,16 +90,40 @@
 // partitions, conditions of indexes, last values of sequences, and how many values
 // the planner expects.
 //
-// # Named queries
+// # Tenants
 //
-// [NamedQuery] makes a typed tool of one statement of the operator's, whose values
-// are parameters. A model that has only such tools chooses no SQL at all:
+// One server can work for many, who must not see each other's rows. Options.Tenant
+// says whose data a call may use, and the database enforces it:
 //
-//	type In struct{ Customer int64 `json:"customer"` }
-//	type Out struct{ ID int64 `json:"id"`; Status string `json:"status"` }
-//	srv.Add(pgtool.NamedQuery[In, Out](db, mcpsec.ToolSpec{
-//		Name: "orders", Description: "Orders of a customer.",
-//	}, pgtool.NewSQL("SELECT id, status FROM shop.orders WHERE customer_id = :customer")))
+//	Tenant: func(ctx context.Context, p mcpsec.Principal) (pgtool.Tenant, error) {
+//		id, err := customerOf(p.ID)
+//		return pgtool.Tenant{Settings: map[string]string{"app.tenant": id}}, err
+//	}
+//
+//	CREATE POLICY tenant ON shop.orders USING (customer = current_setting('app.tenant')::bigint)
+//
+// The settings, and a Role if there is one, hold for one transaction, are sent as
+// parameters and are looked at again after the statement. No statement that the gate
+// lets through can change them. Outside of a call, after an error, and with an empty
+// value nothing is sent. What a person has said yes to for one tenant is nothing for
+// another. Open looks at all roles that the one that logs in can become: each must be
+// as fit as itself, and none may be inherited.
+//
+// # Servers
+//
+// A [Set] puts several databases behind one set of tools, whose argument database is
+// one of the operator's names. Options.Scopes say who may use which. Options.Replicas
+// take the statements of callers off the primary. Several hosts in a URL are tried in
+// order; what a call was told when its server went away is true, and the next call
+// goes to the next server. Options.Password is for tokens that expire.
+//
+// Behind a pooler such as PgBouncer, in transaction or session mode, every
+// transaction makes all its settings for itself, and what it leaves in the session is
+// undone before others get it. Start values that the pooler does not take are not
+// needed. The pooler must log in to the server as the role itself: two roles of
+// clients must not become one of the server's. Its pool should have as many sessions
+// as Options.MaxConns. insecure.AnySQL, [Hashed], imagined indexes, a [Migrator], an
+// [Admin] and pool_mode = statement are refused there.
 //
 // # Writing
 //
@@ -138,41 +174,6 @@
 // Names of exports cannot be guessed. A client reads as much as MaxResult of the
 // resource allows; what is larger is for the operator, who also removes old files.
 //
-// # Tenants
-//
-// One server can work for many, who must not see each other's rows. Options.Tenant
-// says whose data a call may use, and the database enforces it:
-//
-//	Tenant: func(ctx context.Context, p mcpsec.Principal) (pgtool.Tenant, error) {
-//		id, err := customerOf(p.ID)
-//		return pgtool.Tenant{Settings: map[string]string{"app.tenant": id}}, err
-//	}
-//
-//	CREATE POLICY tenant ON shop.orders USING (customer = current_setting('app.tenant')::bigint)
-//
-// The settings, and a Role if there is one, hold for one transaction, are sent as
-// parameters and are looked at again after the statement. No statement that the gate
-// lets through can change them. Outside of a call, after an error, and with an empty
-// value nothing is sent. What a person has said yes to for one tenant is nothing for
-// another. Open looks at all roles that the one that logs in can become: each must be
-// as fit as itself, and none may be inherited.
-//
-// # Servers
-//
-// A [Set] puts several databases behind one set of tools, whose argument database is
-// one of the operator's names. Options.Scopes say who may use which. Options.Replicas
-// take the statements of callers off the primary. Several hosts in a URL are tried in
-// order; what a call was told when its server went away is true, and the next call
-// goes to the next server. Options.Password is for tokens that expire.
-//
-// Behind a pooler such as PgBouncer, in transaction or session mode, every
-// transaction makes all its settings for itself, and what it leaves in the session is
-// undone before others get it. Start values that the pooler does not take are not
-// needed. The pooler must log in to the server as the role itself: two roles of
-// clients must not become one of the server's. Its pool should have as many sessions
-// as Options.MaxConns. insecure.AnySQL, imagined indexes and pool_mode = statement are
-// refused there.
-//
 // # Defining
 //
 // What creates, alters and drops objects has a role, a pool and a type of its own,
@@ -197,38 +198,10 @@
 // committed comes to another plan, nothing is changed. What CONCURRENTLY does cannot
 // be tried: afterwards the index is looked for, and the answer says what is there.
 //
-// [AdminTools] vacuum and analyze tables, reindex them, and cancel statements.
+// [AdminTools], for a role of that kind, vacuum and analyze tables, reindex them, cancel
+// statements and reset statistics.
 //
 // # What it does not protect
-//
-// Statistics, plans, sizes and counts of rows in the catalog are of whole tables, of
-// all tenants: offer tenants no [InspectTools]. Whoever writes a policy decides what a
-// tenant is; tables without one show all rows. A function in Options.Allow can change
-// the tenant and set it back, or carry rows from one call to the next.
-//
-// A function is not read: the kind function allows programs that run with the rights
-// of whoever calls them or, as triggers, writes to the table. Nothing in the text that
-// makes one can call it, so no plan runs it. A plan takes locks and does the work of
-// rewriting for as long as it runs; dropping with CASCADE takes objects of other owners.
-// That views, policies and grants say what was meant is for the person to see. Event
-// triggers that a superuser has made run. Numbers of rows in a plan are estimates, and
-// are compared by orders of magnitude. ALTER ROLE and changes that a statement leaves
-// without a trace in the catalogs are not in a plan; the statement is.
-//
-// Triggers, defaults and foreign keys of the tables do what their owner has written.
-// The counts name the tables that they touch, listed or not, and do not see what
-// they do outside the database. Counts are of rows and not of their contents: those
-// may have changed between the question and the run. Sequences go on, and locks are
-// held for a moment, also in a run that is rolled back. A numeric is rounded to its
-// column's scale, as everywhere in PostgreSQL; returning shows what was stored. A
-// null for a json column is NULL and not the json null. A SQL is a constant for
-// every caller who does not go out of their way: generic code can make a variable of
-// the type that NewSQL takes.
-//
-// Exports lie on the operator's disk as they are, secrets included, until somebody
-// removes them. If the process dies while it writes one, a file whose name begins
-// with a dot is left. A WHERE of pg_execute may be true of every row: MaxAffected
-// and the person stand behind it.
 //
 // The role decides which rows and columns can be read. A view may read tables in
 // schemas that Options.Schemas does not list: that is what views are for. What a
@@ -262,11 +235,42 @@
 //
 // The disk that a statement fills is bounded by temp_file_limit of the role, which
 // [SetupSQL] sets and nobody but a superuser can change. Without it, as with
-// Options.MaxCost, the planner's estimates decide. A statement can be written so
-// that they are far too low, as with a function in FROM whose rows nobody can know:
-// set temp_file_limit. Some of PostgreSQL's own functions, such as xpath, do not look for a
-// cancel and run on after the call has ended. Only the role's CONNECTION LIMIT
-// bounds how many. A pooler that shows the server's own process, as none that is known
-// does, and takes the settings of a session, is not noticed. Between a pooler and its
-// server TLS is the pooler's business.
+// Options.MaxCost, the planner's estimates decide. A statement can be written so that
+// they are far too low, as with a function in FROM whose rows nobody can know: set
+// temp_file_limit. Some of PostgreSQL's own functions, such as xpath, do not look for
+// a cancel and run on after the call has ended. Only the role's CONNECTION LIMIT
+// bounds how many.
+//
+// A pooler that shows the server's own process, as none that is known does, and takes
+// the settings of a session, is not noticed. Between a pooler and its server TLS is
+// the pooler's business.
+//
+// Statistics, plans, sizes and counts of rows in the catalog are of whole tables, of
+// all tenants: offer tenants no [InspectTools]. Whoever writes a policy decides what a
+// tenant is; tables without one show all rows. A function in Options.Allow can change
+// the tenant and set it back, or carry rows from one call to the next.
+//
+// Triggers, defaults and foreign keys of the tables do what their owner has written.
+// The counts name the tables that they touch, listed or not, and do not see what
+// they do outside the database. Counts are of rows and not of their contents: those
+// may have changed between the question and the run. Sequences go on, and locks are
+// held for a moment, also in a run that is rolled back. A numeric is rounded to its
+// column's scale, as everywhere in PostgreSQL; returning shows what was stored. A
+// null for a json column is NULL and not the json null. A SQL is a constant for
+// every caller who does not go out of their way: generic code can make a variable of
+// the type that NewSQL takes.
+//
+// Exports lie on the operator's disk as they are, secrets included, until somebody
+// removes them. If the process dies while it writes one, a file whose name begins
+// with a dot is left. A WHERE of pg_execute may be true of every row: MaxAffected
+// and the person stand behind it.
+//
+// A function is not read: the kind function allows programs that run with the rights
+// of whoever calls them or, as triggers, writes to the table. Nothing in the text that
+// makes one can call it, so no plan runs it. A plan takes locks and does the work of
+// rewriting for as long as it runs; dropping with CASCADE takes objects of other owners.
+// That views, policies and grants say what was meant is for the person to see. Event
+// triggers that a superuser has made run. Numbers of rows in a plan are estimates, and
+// are compared by orders of magnitude. ALTER ROLE and changes that a statement leaves
+// without a trace in the catalogs are not in a plan; the statement is.
 package pgtool

@@ -106,7 +106,11 @@ func TestToolsGolden(t *testing.T) {
 	goldenTools(t, "tools.json", ReadTools(&DB{o: o}), 4<<10)
 	goldenTools(t, "inspect.json", InspectTools(&DB{o: o}), 7<<10)
 	a, m := offlineAdmins(t)
-	all := slices.Concat(everything(&DB{o: o}), WriteTools(offline(t, writeOptions())), DDLTools(m), AdminTools(a))
+	writes := writeOptions()
+	writes.Execute = true
+	w := offline(t, writes)
+	all := slices.Concat(everything(&DB{o: o}), WriteTools(w), DDLTools(m), AdminTools(a))
+	all = append(all, ExportTool(&DB{o: o}, FileOptions{}), ImportTool(w, FileOptions{}))
 	if list, n := listed(t, all); n >= 24<<10 {
 		t.Errorf("%d tools take %d bytes, want less than %d", len(list), n, 24<<10)
 	} else {

@@ -68,8 +68,9 @@ type Options struct {
 	Tenant func(context.Context, mcpsec.Principal) (Tenant, error)
 	// Password returns the password of the role for each new connection, where it
 	// is a token that expires, as of IAM: the URLs have none then. The function
-	// caches; it has 10 seconds by its context, and must be safe for concurrent use. What an error
-	// of it says is not passed on. Defaults to the password in the URL.
+	// should cache; it has 10 seconds by its context, and must be safe for concurrent
+	// use. What an error of it says is not passed on. Defaults to the password in the
+	// URL.
 	Password func(context.Context) (mcpsec.Secret, error)
 	// Replicas are URLs of up to 15 servers that replicate the one of URL, with the
 	// same role. Statements of callers go to one that is up and does not lag by
@@ -93,9 +94,8 @@ type Options struct {
 	// of a caller's, and makes no use of it. Defaults to false.
 	ServerCheck bool
 	// Waive switches protections off: insecure.PlaintextDatabase,
-	// insecure.OverprivilegedRole and insecure.AnySQL apply here, others go on
-	// to the tools.
-	// Defaults to none.
+	// insecure.OverprivilegedRole and insecure.AnySQL apply here, others go on to the
+	// tools. Defaults to none.
 	Waive []mcpsec.Waiver
 }
 

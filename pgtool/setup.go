@@ -26,10 +26,11 @@ type SetupOptions struct {
 	MaxConns int
 }
 
-// SetupSQL returns the SQL that creates a role which [Open] accepts, or
-// [OpenWriter] if there are Tables, or [OpenMigrator] with Migrates, for a superuser to read, adapt and run in the database, with psql or any driver. It
-// holds no password: the last comment says how to set one. It panics if
-// Database is empty or a name cannot be one.
+// SetupSQL returns the SQL that creates a role which [Open] accepts, or [OpenWriter]
+// if there are Tables, or [OpenMigrator] and [OpenAdmin] with Migrates, for a superuser
+// to read, adapt and run in the database, with psql or any driver. It holds no
+// password: the last comment says how to set one. It panics if Database is empty or a
+// name cannot be one.
 func SetupSQL(o SetupOptions) string {
 	o = o.withDefaults()
 	for _, name := range append([]string{o.Database, o.Role}, o.Schemas...) {

@@ -17,7 +17,8 @@ type WriteOptions struct {
 	// read tools: [SetupSQL] with Tables makes it. Options.Waive may hold
 	// insecure.Unconfirmed, with which nobody is asked. A column of Options.Mask
 	// cannot be among those that are read; the answers of NamedWrite are not
-	// masked. Options.Schemas is the search_path of triggers, and defaults to the schemas of Tables here.
+	// masked. Options.Schemas is the search_path of triggers, and defaults to the
+	// schemas of Tables here.
 	Options
 	// Tables are the tables that may be written, and how. Required.
 	Tables []Table

@@ -1,20 +1,14 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/mcpsec/mcpsec-go/mcpsec"
-	"github.com/mcpsec/mcpsec-go/mcpsec/pgstate"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
-	"github.com/mcpsec/mcpsec-go/pgtool"
 )
 
 // prefix begins the names of all settings.
@@ -25,31 +19,67 @@ const prefix = "PGTOOL_"
 type Config struct {
 	DatabaseURL redact.Secret `env:"DATABASE_URL" validate:"required"`
 	Schemas     []string      `env:"SCHEMAS"`
-	Tools       []string      `env:"TOOLS" default:"read" validate:"min=1,dive,oneof=read inspect reset named"`
+	Tools       []string      `env:"TOOLS" default:"read" validate:"min=1,dive,oneof=read inspect named export"`
+	ExportDir   string        `env:"EXPORT_DIR"`   // without it an export is in the answer
+	ServerCheck bool          `env:"SERVER_CHECK"` // of each new statement, by the server
 
-	Write writing  `env:"WRITE_"`
-	Limit limits   `env:"LIMIT_"`
-	HTTP  web      `env:"HTTP_"`
-	Audit auditing `env:"AUDIT_"`
-	State state    `env:"STATE_"`
+	Mask    masking   `env:"MASK_"`
+	Replica replicas  `env:"REPLICA_"`
+	Limit   limits    `env:"LIMIT_"`
+	Write   writing   `env:"WRITE_"`
+	Migrate migrating `env:"MIGRATE_"`
+	Admin   admin     `env:"ADMIN_"`
+	HTTP    web       `env:"HTTP_"`
+	Audit   auditing  `env:"AUDIT_"`
+	State   state     `env:"STATE_"`
 
 	// PersonalData says what becomes of e-mail addresses, phone numbers and IBANs.
 	PersonalData string `env:"PERSONAL_DATA" default:"show" validate:"oneof=show mask"`
 }
 
-// writing is on if there is a URL, of a role that may write to the tables.
-type writing struct {
-	URL         redact.Secret `env:"URL" validate:"required_with=Tables"`
-	Tables      tables        `env:"TABLES" validate:"required_with=URL"`
-	MaxAffected int           `env:"MAX_AFFECTED" default:"100" validate:"min=1,max=10000"`
+// masking hides columns from whoever reads.
+type masking struct {
+	Columns masks         `env:"COLUMNS" validate:"required_with=Key"`
+	Key     redact.Secret `env:"KEY,random"` // of digests that are to stay the same
+}
+
+// replicas take the statements of callers off the database.
+type replicas struct {
+	URLs   redact.Secret `env:"URLS"` // one a line, or with spaces between them
+	MaxLag time.Duration `env:"MAX_LAG" default:"10s" validate:"min=1s,max=1h"`
 }
 
 type limits struct {
 	Rows           int           `env:"ROWS" default:"200" validate:"min=1,max=10000"`
-	Bytes          int           `env:"BYTES" default:"131072" validate:"min=1024,max=16777216"`
+	Bytes          int           `env:"BYTES" default:"131072" validate:"min=1024,max=4194304"`
 	Timeout        time.Duration `env:"TIMEOUT" default:"10s" validate:"min=1ms,max=10m"`
+	Cost           float64       `env:"COST" validate:"min=0"` // as the planner estimates it; 0 is no limit
 	Connections    int           `env:"CONNECTIONS" default:"8" validate:"min=1,max=1000"`
 	CallsPerSecond float64       `env:"CALLS_PER_SECOND" default:"100" validate:"min=0.01,max=1000000"`
+}
+
+// writing is on if there is a URL, of a role that may write to the tables.
+type writing struct {
+	URL         redact.Secret `env:"URL" validate:"required_with=Tables Execute ImportDir"`
+	Tables      tables        `env:"TABLES" validate:"required_with=URL"`
+	MaxAffected int           `env:"MAX_AFFECTED" default:"100" validate:"min=1,max=10000"`
+	Execute     bool          `env:"EXECUTE"`    // statements of a caller's
+	ImportDir   string        `env:"IMPORT_DIR"` // of files that may be imported
+}
+
+// migrating is on if there is a URL, of a role that owns the schemas.
+type migrating struct {
+	URL     redact.Secret `env:"URL" validate:"required_with=Schemas Kinds Roles"`
+	Schemas []string      `env:"SCHEMAS" validate:"required_with=URL"`
+	Kinds   []string      `env:"KINDS" validate:"required_with=URL"` // as of pgtool.DDLOptions
+	Roles   []string      `env:"ROLES"`
+}
+
+// admin is on if there is a URL, of a role that owns or maintains the schemas.
+type admin struct {
+	URL     redact.Secret `env:"URL" validate:"required_with=Schemas"`
+	Schemas []string      `env:"SCHEMAS" validate:"required_with=URL"`
+	Timeout time.Duration `env:"TIMEOUT" default:"5m" validate:"min=1ms,max=10m"` // of a VACUUM
 }
 
 type auditing struct {
@@ -57,117 +87,28 @@ type auditing struct {
 	Key  redact.Secret `env:"KEY,random"`
 }
 
-// state is what replicas share: a database for pgstate, and the key that seals what
-// a client keeps until a person has answered, with the one before it.
+// state is what replicas of this server share: a database for pgstate, and the key
+// that seals what a client keeps until a person has answered, with the one before it.
 type state struct {
 	URL     redact.Secret `env:"URL"`
 	Key     redact.Secret `env:"SEAL_KEY,random" validate:"required_with=URL"`
 	LastKey redact.Secret `env:"SEAL_KEY_BEFORE,random"`
 }
 
-// reader is how the database is read.
-func (c Config) reader() pgtool.Options {
-	return pgtool.Options{
-		URL:      c.DatabaseURL,
-		Schemas:  c.Schemas,
-		MaxRows:  c.Limit.Rows,
-		MaxBytes: c.Limit.Bytes,
-		Timeout:  c.Limit.Timeout,
-		MaxConns: c.Limit.Connections,
-	}
-}
-
-func (w writing) on() bool { return !w.URL.IsZero() }
-
-// writer is how it is written to.
-func (c Config) writer() pgtool.WriteOptions {
-	o := c.reader()
-	o.URL, o.Schemas = c.Write.URL, nil // which are those of the tables
-	return pgtool.WriteOptions{Options: o, Tables: c.Write.Tables.list, MaxAffected: c.Write.MaxAffected}
-}
-
-// tools are those of the sets that are named.
-func (c Config) tools(db *pgtool.DB) (all []*mcpsec.Tool) {
-	for _, set := range c.Tools {
-		switch set {
-		case "read":
-			all = append(all, pgtool.ReadTools(db)...)
-		case "inspect":
-			all = append(all, pgtool.InspectTools(db)...)
-		case "reset":
-			all = append(all, pgtool.ResetStatisticsTool(db))
-		case "named":
-			all = append(all, namedQueries(db)...)
+// together finds what is wrong with settings that are right one by one.
+func (c Config) together() error {
+	var problems []error
+	wrong := func(is bool, text string) {
+		if is {
+			problems = append(problems, errors.New(prefix+text))
 		}
 	}
-	return all
-}
-
-// mode is the worst effect that the tools may have.
-func (c Config) mode() mcpsec.Effect {
-	for _, set := range c.Tools {
-		if set == "reset" {
-			return mcpsec.Destroy
-		}
-	}
-	if c.Write.on() {
-		return mcpsec.Destroy // as far as a person says yes to it
-	}
-	return mcpsec.Read
-}
-
-// server is how all tools are served.
-func (c Config) server(ctx context.Context, audit *mcpsec.AuditLog) (o mcpsec.Options, done func(), err error) {
-	secrets := []mcpsec.Secret{c.DatabaseURL, c.Write.URL, c.State.URL}
-	o = mcpsec.Options{
-		Audit:    audit,
-		Mode:     c.mode(),
-		Redactor: redact.New(redact.Options{Secrets: secrets, PII: c.PersonalData == "mask"}),
-		Limits: mcpsec.Limits{
-			CallsPerSecond: c.Limit.CallsPerSecond,
-			Timeout:        max(30*time.Second, c.Limit.Timeout+10*time.Second),
-			MaxResult:      max(256<<10, 2*c.Limit.Bytes),
-		},
-	}
-	for _, key := range []mcpsec.Secret{c.State.Key, c.State.LastKey} {
-		if !key.IsZero() {
-			o.SealKeys = append(o.SealKeys, key)
-		}
-	}
-	if c.State.URL.IsZero() {
-		return o, func() {}, nil
-	}
-	pool, err := pgxpool.New(ctx, c.State.URL.Reveal())
-	if err != nil {
-		return o, nil, fmt.Errorf("%sSTATE_URL is no URL of a PostgreSQL database", prefix) // pgx's error quotes it
-	}
-	store, err := pgstate.New(ctx, pool, pgstate.Options{})
-	if err != nil {
-		pool.Close()
-		return o, nil, err
-	}
-	o.State = store
-	return o, func() { store.Close(); pool.Close() }, nil
-}
-
-// tables are a list in JSON, such as [{"Schema":"sales","Name":"invoices","Read":["id"]}],
-// with the members of pgtool.Table.
-type tables struct{ list []pgtool.Table }
-
-// UnmarshalText reads the list. Names are exact, and none may be there twice.
-func (t *tables) UnmarshalText(text []byte) error {
-	if err := json.Unmarshal(text, &t.list, json.RejectUnknownMembers(true)); err != nil {
-		return err
-	}
-	if len(t.list) == 0 {
-		return errors.New("the list is empty")
-	}
-	return nil
-}
-
-// Kind says what the setting has to be.
-func (tables) Kind() string {
-	return `JSON list of tables such as [{"Schema":"shop","Name":"orders","Read":["id"],"Insert":[],"Update":["status"],"Key":[],"Delete":false}]`
+	tenants := c.HTTP.TenantSetting != ""
+	wrong(c.ExportDir != "" && !slices.Contains(c.Tools, "export"), "EXPORT_DIR is of no use without export in "+prefix+"TOOLS")
+	wrong(tenants && slices.Contains(c.Tools, "inspect"), "TOOLS must not have inspect with "+prefix+"HTTP_TENANT_SETTING: statistics are of all tenants")
+	wrong(tenants && !c.Migrate.URL.IsZero(), "MIGRATE_URL must not be set with "+prefix+"HTTP_TENANT_SETTING: what is defined is everybody's")
+	wrong(tenants && !c.Admin.URL.IsZero(), "ADMIN_URL must not be set with "+prefix+"HTTP_TENANT_SETTING: what is looked after is everybody's")
+	return errors.Join(problems...)
 }
 
 // path defaults to a file of this process alone: every window of a client starts a

@@ -35,6 +35,12 @@ func serveDemo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	exports, err := os.MkdirTemp("", "mcp-postgres-exports-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(exports)
+	settings = append(settings, prefix+"EXPORT_DIR="+exports)
 	cfg, err := config.LoadFrom[Config](prefix, append(settings, os.Environ()...)) // the first of several counts
 	if err != nil {
 		return err
@@ -69,8 +75,10 @@ func demoDatabase(ctx context.Context, pg *pgserver.Server) (settings []string, 
 	return []string{
 		prefix + "DATABASE_URL=" + pg.URL(database, "mcp_reader"),
 		prefix + "SCHEMAS=" + strings.Join(sampledb.Schemas, ","),
-		prefix + "TOOLS=read,inspect,named",
+		prefix + "TOOLS=read,inspect,named,export",
+		prefix + "MASK_COLUMNS=salary=hidden,sales.customers.email=hashed,sales.customers.phone=partial",
 		prefix + "WRITE_URL=" + pg.URL(database, "mcp_writer"),
 		prefix + "WRITE_TABLES=" + string(list),
+		prefix + "WRITE_EXECUTE=true",
 	}, err
 }

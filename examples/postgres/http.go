@@ -13,7 +13,7 @@ import (
 // web is HTTP, if there is an address to listen at. Without issuer and keys it serves
 // this machine only.
 type web struct {
-	Addr        string   `env:"ADDR" validate:"required_with=Resource Issuer Keys Hosts Origins TLSCert BehindProxy Sessions"`
+	Addr        string   `env:"ADDR" validate:"required_with=Resource Issuer Keys Hosts Origins TLSCert BehindProxy Sessions TenantSetting"`
 	Resource    string   `env:"RESOURCE" validate:"required_with=Issuer,omitempty,url"` // what clients know the server by
 	Issuer      string   `env:"ISSUER" validate:"omitempty,url"`                        // whose JSON Web Tokens are taken
 	Keys        []string `env:"KEYS"`                                                   // name=SHA-256 of a key, in hexadecimal digits
@@ -23,6 +23,10 @@ type web struct {
 	TLSKey      string   `env:"TLS_KEY" validate:"required_with=TLSCert"`
 	BehindProxy bool     `env:"BEHIND_PROXY"`
 	Sessions    bool     `env:"SESSIONS"`
+
+	// TenantSetting is a setting such as app.caller, which policies read: it is the
+	// caller's ID, for each transaction.
+	TenantSetting string `env:"TENANT_SETTING" validate:"excluded_without_all=Issuer Keys,omitempty,contains=.,lowercase"`
 }
 
 func (w web) options() (o mcpsec.HTTPOptions, err error) {

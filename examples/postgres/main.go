@@ -1,6 +1,6 @@
-// Postgres serves a PostgreSQL database to a model: read only, unless a second
-// role is named that may write to listed tables. See it work, without a database
-// or any configuration:
+// Postgres serves a PostgreSQL database to a model: read only, unless further roles
+// are named, that may write to listed tables, define what is in listed schemas, or
+// look after it. See it work, without a database or any configuration:
 //
 //	go run ./examples/postgres -demo
 //
@@ -16,6 +16,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -60,8 +61,9 @@ func serveFile(ctx context.Context, file string) error {
 
 func serve(ctx context.Context, cfg Config) error {
 	defer config.Close(&cfg)
-	web, err := cfg.HTTP.options()
-	if err != nil {
+	dirs, err1 := cfg.dirs() // open as long as the program runs
+	web, err2 := cfg.HTTP.options()
+	if err := errors.Join(cfg.together(), err1, err2); err != nil {
 		return err
 	}
 	audit, err := mcpsec.OpenAuditLog(cfg.Audit.path(), cfg.Audit.Key)
@@ -78,21 +80,43 @@ func serve(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	srv.AddResource(dirs.resources()...)
+	return serveRoles(ctx, cfg, srv, dirs, web)
+}
+
+// serveRoles connects once for each role that is set, and serves until the end.
+func serveRoles(ctx context.Context, cfg Config, srv *mcpsec.Server, dirs dirs, web mcpsec.HTTPOptions) error {
 	db, err := pgtool.Open(ctx, cfg.reader())
 	if err != nil {
 		return err // names every fault of the role, and the SQL that makes a fit one
 	}
 	defer db.Close()
-	srv.Add(cfg.tools(db)...)
+	srv.Add(cfg.readTools(db, dirs)...)
 	srv.AddResource(pgtool.Resources(db)...)
 	srv.AddPrompt(pgtool.Prompts(db)...)
-	if cfg.Write.on() {
+	if !cfg.Write.URL.IsZero() {
 		w, err := pgtool.OpenWriter(ctx, cfg.writer())
 		if err != nil {
 			return err
 		}
 		defer w.Close()
-		srv.Add(pgtool.WriteTools(w)...)
+		srv.Add(cfg.writeTools(w, dirs)...)
+	}
+	if !cfg.Migrate.URL.IsZero() {
+		m, err := pgtool.OpenMigrator(ctx, cfg.migrator())
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		srv.Add(pgtool.DDLTools(m)...)
+	}
+	if !cfg.Admin.URL.IsZero() {
+		a, err := pgtool.OpenAdmin(ctx, cfg.admin())
+		if err != nil {
+			return err
+		}
+		defer a.Close()
+		srv.Add(pgtool.AdminTools(a)...)
 	}
 	if cfg.HTTP.Addr == "" {
 		return srv.Run(ctx)

@@ -66,6 +66,9 @@ func yes(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
 // asked.
 func connect(t *testing.T, cmd *exec.Cmd) *mcp.ClientSession {
 	t.Helper()
+	if cmd.Stderr == nil {
+		cmd.Stderr = t.Output()
+	}
 	cs, err := mcp.NewClient(impl, &mcp.ClientOptions{ElicitationHandler: yes}).Connect(t.Context(), &mcp.CommandTransport{Command: cmd}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -126,6 +129,15 @@ func items(t *testing.T) (reader, writer string, conn *pgx.Conn) {
 	return srv.URLAs(db, r, password), srv.URLAs(db, w, password), conn
 }
 
+// dropRole ends a role with the test.
+func dropRole(t *testing.T, conn *pgx.Conn, role string) {
+	t.Cleanup(func() {
+		if _, err := conn.Exec(context.Background(), "DROP OWNED BY "+role+" CASCADE; DROP ROLE "+role); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // Settings from the environment, over standard input and output.
 func TestPostgres(t *testing.T) {
 	t.Parallel()
@@ -162,6 +174,29 @@ func TestPostgres(t *testing.T) {
 	}
 }
 
+// listen starts a program that serves over HTTP. It returns what connects with a
+// token, and what the program writes.
+func listen(t *testing.T, cmd *exec.Cmd) (client func(token string) (*mcp.ClientSession, error), lines *bufio.Scanner) {
+	t.Helper()
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines, url := bufio.NewScanner(stderr), ""
+	for url == "" && lines.Scan() {
+		if m := regexp.MustCompile(`listening address=(\S+)`).FindStringSubmatch(lines.Text()); m != nil {
+			url = "http://" + m[1] + "/mcp"
+		}
+	}
+	return func(token string) (*mcp.ClientSession, error) {
+		return mcp.NewClient(impl, &mcp.ClientOptions{ElicitationHandler: yes}).Connect(t.Context(),
+			&mcp.StreamableClientTransport{Endpoint: url, HTTPClient: &http.Client{Transport: bearer(token)}}, nil)
+	}, lines
+}
+
 // Settings from a file, secrets from files of their own, over HTTP, with a role that
 // may write.
 func TestPostgresFile(t *testing.T) {
@@ -188,11 +223,7 @@ func TestPostgresFile(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), "CREATE ROLE "+role+" LOGIN PASSWORD '"+password+"'; "+setup); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if _, err := conn.Exec(context.Background(), "DROP OWNED BY "+role+"; DROP ROLE "+role); err != nil {
-			t.Error(err)
-		}
-	})
+	dropRole(t, conn, role)
 	hash := sha256.Sum256([]byte(key))
 	file := put("server.env", strings.Join([]string{
 		"# a server for tests",
@@ -208,23 +239,7 @@ func TestPostgresFile(t *testing.T) {
 		"PGTOOL_AUDIT_FILE=" + filepath.Join(dir, "audit.jsonl"),
 	}, "\n"))
 	cmd := command([]string{"-config", file}, "PGTOOL_HTTP_ADDR=127.0.0.1:0") // which wins
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines, url := bufio.NewScanner(stderr), ""
-	for url == "" && lines.Scan() {
-		if m := regexp.MustCompile(`listening address=(\S+)`).FindStringSubmatch(lines.Text()); m != nil {
-			url = "http://" + m[1] + "/mcp"
-		}
-	}
-	client := func(token string) (*mcp.ClientSession, error) {
-		return mcp.NewClient(impl, &mcp.ClientOptions{ElicitationHandler: yes}).Connect(t.Context(),
-			&mcp.StreamableClientTransport{Endpoint: url, HTTPClient: &http.Client{Transport: bearer(token)}}, nil)
-	}
+	client, lines := listen(t, cmd)
 	if _, err := client("guess"); err == nil {
 		t.Error("a wrong token is taken")
 	}
@@ -281,16 +296,49 @@ func TestPostgresRefuses(t *testing.T) {
 			[]string{"-config", file},
 			[]string{"PGTOOL_DATABASE_URL=" + "changeme", "PGTOOL_TOOLS=read,everything-" + password, "PGTOOL_TOOL=read", "PGTOOL_AUDIT_KEY=" + password, "PGTOOL_HTTP_TLS_CERT=" + password},
 			[]string{
-				"the configuration has 9 problems:", "PGTOOL_HTTP_ADDR is required", "line 3 of the file is not NAME=value", "PGTOOL_DATABASE_URL looks like a placeholder", "PGTOOL_TOOLS, element 2, must be one of: read inspect reset named", "PGTOOL_WRITE_TABLES is required",
+				"the configuration has 9 problems:", "PGTOOL_HTTP_ADDR is required", "line 3 of the file is not NAME=value", "PGTOOL_DATABASE_URL looks like a placeholder", "PGTOOL_TOOLS, element 2, must be one of: read inspect named export", "PGTOOL_WRITE_TABLES is required",
 				"PGTOOL_LIMIT_ROWS must be a whole number", "PGTOOL_HTTP_TLS_KEY is required", "PGTOOL_AUDIT_KEY is guessable", "PGTOOL_TOOL is not known: did you mean PGTOOL_TOOLS?",
 			},
 		},
-		"no list of tables":        {nil, []string{"PGTOOL_WRITE_URL=postgres://u:" + password + "@h/d", "PGTOOL_DATABASE_URL=postgres://h/d", `PGTOOL_WRITE_TABLES=[{"schema":"` + password + `"}]`}, []string{"PGTOOL_WRITE_TABLES must be a JSON list of tables such as"}},
-		"an empty list of tables":  {nil, []string{"PGTOOL_WRITE_URL=postgres://u:" + password + "@h/d", "PGTOOL_DATABASE_URL=postgres://h/d", `PGTOOL_WRITE_TABLES=[]`}, []string{"PGTOOL_WRITE_TABLES must be"}},
-		"the key and not its hash": {nil, []string{"PGTOOL_DATABASE_URL=postgres://u:" + password + "@h/d", "PGTOOL_HTTP_ADDR=127.0.0.1:0", "PGTOOL_HTTP_KEYS=ada=" + password}, []string{"SHA256"}},
-		"a key without a name":     {nil, []string{"PGTOOL_DATABASE_URL=postgres://u:" + password + "@h/d", "PGTOOL_HTTP_ADDR=127.0.0.1:0", "PGTOOL_HTTP_KEYS=" + password}, []string{"PGTOOL_HTTP_KEYS must be name=hash"}},
-		"a state that is no URL":   {nil, []string{"PGTOOL_DATABASE_URL=postgres://u:" + password + "@h/d", "PGTOOL_STATE_SEAL_KEY=" + key, "PGTOOL_STATE_URL=postgres://u:" + password + "@h:port/d"}, []string{"PGTOOL_STATE_URL is no URL"}},
-		"a database without TLS":   {nil, []string{"PGTOOL_DATABASE_URL=postgres://u:" + password + "@db.example.com/d?sslmode=disable"}, []string{"sslmode"}},
+		"settings that do not go together": {
+			nil,
+			[]string{
+				"PGTOOL_DATABASE_URL=postgres://u:" + password + "@h/d", "PGTOOL_TOOLS=inspect", "PGTOOL_EXPORT_DIR=" + password, "PGTOOL_HTTP_ADDR=:0", "PGTOOL_HTTP_KEYS=" + password, "PGTOOL_HTTP_TENANT_SETTING=app.x",
+				"PGTOOL_MIGRATE_URL=postgres://u:" + password + "@h/d", "PGTOOL_MIGRATE_SCHEMAS=s", "PGTOOL_MIGRATE_KINDS=table", "PGTOOL_ADMIN_URL=postgres://u:" + password + "@h/d", "PGTOOL_ADMIN_SCHEMAS=s",
+			},
+			[]string{"PGTOOL_EXPORT_DIR is of no use without", "PGTOOL_TOOLS must not have inspect", "PGTOOL_MIGRATE_URL must not be set with", "PGTOOL_ADMIN_URL must not be set with"},
+		},
+		"one directory for both": {
+			nil,
+			[]string{"PGTOOL_DATABASE_URL=postgres://u:" + password + "@h/d", "PGTOOL_TOOLS=export", "PGTOOL_EXPORT_DIR=.", "PGTOOL_WRITE_IMPORT_DIR=./../postgres", "PGTOOL_WRITE_URL=postgres://u:" + password + "@h/d", "PGTOOL_WRITE_TABLES=[{}]"},
+			[]string{"PGTOOL_EXPORT_DIR and PGTOOL_WRITE_IMPORT_DIR must be two"},
+		},
+		"no such directories": {
+			nil,
+			[]string{"PGTOOL_DATABASE_URL=postgres://u:" + password + "@h/d", "PGTOOL_TOOLS=export", "PGTOOL_EXPORT_DIR=/" + password, "PGTOOL_WRITE_IMPORT_DIR=/no/" + password, "PGTOOL_WRITE_URL=postgres://u:" + password + "@h/d", "PGTOOL_WRITE_TABLES=[{}]"},
+			[]string{"PGTOOL_EXPORT_DIR: ", "PGTOOL_WRITE_IMPORT_DIR: "},
+		},
+		"what needs more": {
+			nil,
+			[]string{
+				"PGTOOL_DATABASE_URL=postgres://h/d", "PGTOOL_MASK_KEY=" + key, "PGTOOL_WRITE_EXECUTE=true", "PGTOOL_MIGRATE_KINDS=table", "PGTOOL_ADMIN_SCHEMAS=s", "PGTOOL_HTTP_TENANT_SETTING=Tenant",
+				"PGTOOL_REPLICA_MAX_LAG=1ms", "PGTOOL_LIMIT_COST=-1", "PGTOOL_LIMIT_BYTES=4194305",
+			},
+			[]string{
+				"PGTOOL_MASK_COLUMNS is required", "PGTOOL_WRITE_URL is required", "PGTOOL_MIGRATE_URL is required", "PGTOOL_ADMIN_URL is required", "PGTOOL_HTTP_ADDR is required",
+				"PGTOOL_HTTP_TENANT_SETTING must not be set (excluded_without_all=PGTOOL_HTTP_ISSUER PGTOOL_HTTP_KEYS)", "PGTOOL_REPLICA_MAX_LAG must", "PGTOOL_LIMIT_COST must", "PGTOOL_LIMIT_BYTES must",
+			},
+		},
+		"a tenant's setting without a dot": {nil, []string{"PGTOOL_DATABASE_URL=postgres://h/d", "PGTOOL_HTTP_ADDR=:0", "PGTOOL_HTTP_KEYS=x", "PGTOOL_HTTP_TENANT_SETTING=tenant"}, []string{"PGTOOL_HTTP_TENANT_SETTING must satisfy contains=."}},
+		"no list of masks":                 {nil, []string{"PGTOOL_DATABASE_URL=postgres://h/d", "PGTOOL_MASK_COLUMNS=x=" + password}, []string{"PGTOOL_MASK_COLUMNS must be a list such as"}},
+		"a mask twice":                     {nil, []string{"PGTOOL_DATABASE_URL=postgres://h/d", "PGTOOL_MASK_COLUMNS=x=hidden, x=hashed"}, []string{"PGTOOL_MASK_COLUMNS must be a list such as"}},
+		"a mask of nothing":                {nil, []string{"PGTOOL_DATABASE_URL=postgres://h/d", "PGTOOL_MASK_COLUMNS==hidden"}, []string{"PGTOOL_MASK_COLUMNS must be a list such as"}},
+		"no list of tables":                {nil, []string{"PGTOOL_WRITE_URL=postgres://u:" + password + "@h/d", "PGTOOL_DATABASE_URL=postgres://h/d", `PGTOOL_WRITE_TABLES=[{"schema":"` + password + `"}]`}, []string{"PGTOOL_WRITE_TABLES must be a JSON list of tables such as"}},
+		"an empty list of tables":          {nil, []string{"PGTOOL_WRITE_URL=postgres://u:" + password + "@h/d", "PGTOOL_DATABASE_URL=postgres://h/d", `PGTOOL_WRITE_TABLES=[]`}, []string{"PGTOOL_WRITE_TABLES must be"}},
+		"the key and not its hash":         {nil, []string{"PGTOOL_DATABASE_URL=postgres://u:" + password + "@h/d", "PGTOOL_HTTP_ADDR=127.0.0.1:0", "PGTOOL_HTTP_KEYS=ada=" + password}, []string{"SHA256"}},
+		"a key without a name":             {nil, []string{"PGTOOL_DATABASE_URL=postgres://u:" + password + "@h/d", "PGTOOL_HTTP_ADDR=127.0.0.1:0", "PGTOOL_HTTP_KEYS=" + password}, []string{"PGTOOL_HTTP_KEYS must be name=hash"}},
+		"a state that is no URL":           {nil, []string{"PGTOOL_DATABASE_URL=postgres://u:" + password + "@h/d", "PGTOOL_STATE_SEAL_KEY=" + key, "PGTOOL_STATE_URL=postgres://u:" + password + "@h:port/d"}, []string{"PGTOOL_STATE_URL is no URL"}},
+		"a database without TLS":           {nil, []string{"PGTOOL_DATABASE_URL=postgres://u:" + password + "@db.example.com/d?sslmode=disable"}, []string{"sslmode"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -321,6 +369,10 @@ func TestPostgresDemo(t *testing.T) {
 		{"customer_invoices", `{"customer":42}`, `"id":"90071992547`},
 		{"album_search", `{"title":"velvet"}`, `"title":"Velvet `},
 		{"pg_health", `{}`, ""},
+		{"pg_query", `{"sql":"SELECT phone LIKE '****%' AS hidden FROM sales.customers WHERE phone IS NOT NULL LIMIT 1"}`, "true"},
+		{"pg_query", `{"sql":"SELECT count(salary) FROM sales.staff"}`, `"0"`},
+		{"pg_export", `{"sql":"TABLE sales.stores","format":"csv"}`, ""},
+		{"pg_execute", `{"sql":"UPDATE sales.invoices SET version = version + 1 WHERE id = $1","params":["9007199254740995"]}`, `"affected":1`},
 		{"pg_insert", `{"table":"sales.reviews","rows":[{"album_id":7,"stars":4,"words":"Side A, too.","written_at":"2026-01-01T00:00:00Z"}]}`, `"affected":1`},
 		{"pg_update", `{"table":"sales.invoices","set":{"status":"cancelled"},"where":[{"column":"id","op":"eq","value":"9007199254740994"}]}`, `"affected":1`},
 		{"pg_query", `{"sql":"SELECT status FROM sales.invoices WHERE id = 9007199254740994"}`, "cancelled"},

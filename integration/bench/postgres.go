@@ -20,9 +20,10 @@ import (
 const postgresPreface = `
 ## PostgreSQL
 
-pg_query as a process of its own over stdio, and a tool on the bare SDK and pgx that
-runs a prepared statement, without a transaction, limits or a gate. CPU is the server
-process's, without PostgreSQL's own. The database has %s.
+pg_query and pg_list_objects as a process of its own over stdio, and tools on the bare
+SDK and pgx that run a prepared statement, without a transaction, limits or a gate. CPU
+is the server process's, without PostgreSQL's own. The database is the sample database,
+with %s besides.
 PostgreSQL, the server and its client share the processors, so that with one caller
 what PostgreSQL does for the transaction and its limits counts in p50.
 
@@ -30,7 +31,8 @@ what PostgreSQL does for the transaction and its limits counts in p50.
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 `
 
-// A load is a statement that is asked for again and again.
+// A load is a statement, or without one the list of objects, that is asked for again
+// and again.
 type load struct {
 	name    string
 	sql     string
@@ -38,17 +40,22 @@ type load struct {
 	calls   int // of 1,000 that are asked for
 }
 
-const eight = "id, name, email, status, total, active, created, note"
+const eight = "id, album_id, position, title, seconds, price, explicit, isrc"
 
 var loads = []load{
-	{"query by primary key", "SELECT " + eight + " FROM items WHERE id = $1", 1, 1000},
-	{"query by primary key", "SELECT " + eight + " FROM items WHERE id = $1", 8, 1000},
-	{"100 rows of 8 columns", "SELECT " + eight + " FROM items WHERE id > $1 ORDER BY id LIMIT 100", 1, 300},
-	{"5,000 rows of 8 columns", "SELECT " + eight + " FROM items WHERE id > $1 ORDER BY id LIMIT 5000", 1, 10},
+	{"query by primary key", "SELECT " + eight + " FROM music.tracks WHERE id = $1", 1, 1000},
+	{"query by primary key", "SELECT " + eight + " FROM music.tracks WHERE id = $1", 8, 1000},
+	{"100 rows of 8 columns", "SELECT " + eight + " FROM music.tracks WHERE id > $1 ORDER BY id LIMIT 100", 1, 300},
+	{"5,000 rows of 8 columns", "SELECT " + eight + " FROM music.tracks WHERE id > $1 ORDER BY id LIMIT 5000", 1, 10},
+	{"list of a schema's objects", "", 1, 300},
 }
 
 func (l load) call(i int) string {
-	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"pg_query","arguments":{"sql":%q,"params":[%d]}}}`+"\n", i, l.sql, 1+i%4000)
+	name, args := "pg_list_objects", `{"schema":"music"}`
+	if l.sql != "" {
+		name, args = "pg_query", fmt.Sprintf(`{"sql":%q,"params":[%d]}`, l.sql, 1+i%4000)
+	}
+	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":%q,"arguments":%s}}`+"\n", i, name, args)
 }
 
 // comparePostgres compares the servers of two programs, which are the same one but
@@ -59,7 +66,7 @@ func comparePostgres(ctx context.Context, w io.Writer, rounds, calls int, before
 		return err
 	}
 	defer pg.Stop()
-	url, err := loadTable(ctx, pg)
+	url, err := loadSample(ctx, pg)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/examples/sampledb"
 	"github.com/mcpsec/mcpsec-go/internal/pgserver"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
@@ -72,7 +73,7 @@ func hardenedServer(waits bool) (*mcpsec.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := pgtool.Open(context.Background(), pgtool.Options{URL: url, MaxRows: 5_000, MaxBytes: 4 << 20, MaxConns: 8})
+	db, err := pgtool.Open(context.Background(), pgtool.Options{URL: url, Schemas: sampledb.Schemas, MaxRows: 5_000, MaxBytes: 4 << 20, MaxConns: 8})
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +84,10 @@ func hardenedServer(waits bool) (*mcpsec.Server, error) {
 type queryIn struct {
 	SQL    string `json:"sql"`
 	Params []any  `json:"params"`
+}
+
+type listIn struct {
+	Schema string `json:"schema"`
 }
 
 type queryOut struct {
@@ -106,18 +111,27 @@ func bareServer() (*mcp.Server, error) {
 	}
 	mcp.AddTool(srv, &mcp.Tool{Name: "pg_query", Description: "Run SQL."},
 		func(ctx context.Context, _ *mcp.CallToolRequest, in queryIn) (*mcp.CallToolResult, queryOut, error) {
-			rows, err := pool.Query(ctx, in.SQL, in.Params...)
-			if err != nil {
-				return nil, queryOut{}, err
-			}
-			var out queryOut
-			for _, f := range rows.FieldDescriptions() {
-				out.Columns = append(out.Columns, f.Name)
-			}
-			out.Rows, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) ([]any, error) { return r.Values() })
+			out, err := bareQuery(ctx, pool, in.SQL, in.Params...)
+			return nil, out, err
+		})
+	mcp.AddTool(srv, &mcp.Tool{Name: "pg_list_objects", Description: "List objects."},
+		func(ctx context.Context, _ *mcp.CallToolRequest, in listIn) (*mcp.CallToolResult, queryOut, error) {
+			out, err := bareQuery(ctx, pool, "SELECT table_name::text, table_type::text FROM information_schema.tables WHERE table_schema = $1 ORDER BY 1", in.Schema)
 			return nil, out, err
 		})
 	return srv, nil
+}
+
+func bareQuery(ctx context.Context, pool *pgxpool.Pool, sql string, params ...any) (out queryOut, err error) {
+	rows, err := pool.Query(ctx, sql, params...)
+	if err != nil {
+		return out, err
+	}
+	for _, f := range rows.FieldDescriptions() {
+		out.Columns = append(out.Columns, f.Name)
+	}
+	out.Rows, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) ([]any, error) { return r.Values() })
+	return out, err
 }
 
 func serve(kind string) error {
@@ -149,8 +163,8 @@ const (
 	END $$`
 )
 
-// loadTable makes a table and a role that may read it.
-func loadTable(ctx context.Context, pg *pgserver.Server) (string, error) {
+// loadSample makes the sample database, the crowd, and a role that may read it.
+func loadSample(ctx context.Context, pg *pgserver.Server) (string, error) {
 	if err := pg.CreateDatabase(ctx, "bench", ""); err != nil {
 		return "", err
 	}
@@ -159,13 +173,12 @@ func loadTable(ctx context.Context, pg *pgserver.Server) (string, error) {
 		return "", err
 	}
 	defer conn.Close(ctx)
+	if err := sampledb.Load(ctx, conn); err != nil {
+		return "", err
+	}
 	for _, sql := range []string{
-		"CREATE TABLE items AS SELECT n AS id, 'item ' || n AS name, 'user' || n || '@example.com' AS email, CASE n % 3 WHEN 0 THEN 'open' WHEN 1 THEN 'paid' ELSE 'shipped' END AS status," +
-			" (n * 1.25)::numeric(12, 2) AS total, n % 2 = 0 AS active, timestamptz '2024-01-01' + n * interval '1 minute' AS created, repeat('note ', 10) AS note FROM generate_series(1, 10000) n",
-		"ALTER TABLE items ADD PRIMARY KEY (id)",
-		"ANALYZE items",
 		crowdSQL,
-		pgtool.SetupSQL(pgtool.SetupOptions{Database: "bench"}),
+		pgtool.SetupSQL(pgtool.SetupOptions{Database: "bench", Schemas: sampledb.Schemas}),
 		"ALTER ROLE mcp_reader PASSWORD '" + pg.Password() + "'",
 	} {
 		if _, err := conn.Exec(ctx, sql); err != nil {

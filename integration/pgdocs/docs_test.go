@@ -185,12 +185,30 @@ func TestSQL(t *testing.T) {
 			run(t, admin, b, names.Replace(b.text))
 		}
 	}
+	migrator := database + "_m"
+	exec1(t, admin, pgtool.SetupSQL(pgtool.SetupOptions{Database: database, Role: migrator, Schemas: []string{"drafts"}, Migrates: true}))
+	exec1(t, admin, "ALTER ROLE "+migrator+" PASSWORD '"+server.Password()+"'")
+	drop(t, admin, migrator)
 	open(t, server.URL(database, reader))
 	w, err := pgtool.OpenWriter(t.Context(), pgtool.WriteOptions{Options: pgtool.Options{URL: redact.NewSecret(server.URL(database, writer))}, Tables: written})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.Close()
+	m, err := pgtool.OpenMigrator(t.Context(), pgtool.DDLOptions{Options: drafts(server.URL(database, migrator)), Kinds: []string{"table"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Close()
+	a, err := pgtool.OpenAdmin(t.Context(), drafts(server.URL(database, migrator)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Close()
+}
+
+func drafts(url string) pgtool.Options {
+	return pgtool.Options{URL: redact.NewSecret(url), Schemas: []string{"drafts"}}
 }
 
 func open(t *testing.T, url string) {
@@ -233,12 +251,12 @@ func TestManagedService(t *testing.T) {
 
 // imports are those of the blocks of Go.
 var imports = map[string]string{
-	"fmt": "fmt", "time": "time", "mcpsec": "github.com/mcpsec/mcpsec-go/mcpsec", "redact": "github.com/mcpsec/mcpsec-go/mcpsec/redact",
+	"fmt": "fmt", "os": "os", "time": "time", "mcpsec": "github.com/mcpsec/mcpsec-go/mcpsec", "redact": "github.com/mcpsec/mcpsec-go/mcpsec/redact",
 }
 
 var comments = regexp.MustCompile(`//.*`)
 
-// Each block of Go is the body of a function that has a server and a database.
+// Each block of Go is the body of a function that has a server, databases and a URL.
 func TestGo(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -250,7 +268,7 @@ func TestGo(t *testing.T) {
 				source += "\t" + fmt.Sprintf("%q", path) + "\n"
 			}
 		}
-		source += fmt.Sprintf(")\n\nfunc block%d(ctx context.Context, srv *server.Server, open *pgtool.DB) error {\n\tdb := open\n\t_ = db\n\t{\n//line %s\n%s\n\t}\n\treturn nil\n}\n", i, b, b.text)
+		source += fmt.Sprintf(")\n\nfunc block%d(ctx context.Context, srv *server.Server, db *pgtool.DB, w *pgtool.Writer, url server.Secret) error {\n\t{\n//line %s\n%s\n\t}\n\treturn nil\n}\n", i, b, b.text)
 		file := filepath.Join(dir, fmt.Sprintf("block%d.go", i))
 		if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
 			t.Fatal(err)
