@@ -40,6 +40,17 @@
 // and when no answer has come the model is told that nobody knows what became of
 // them.
 //
+// Collections are changed by pb_apply_schema as pb_plan_schema has shown it and a
+// person has said yes, in one transaction, if nothing has changed since. A rule is
+// taken that shuts out everybody who has not signed in; others need Options.Public. No
+// rule may lead to passwords, token keys and PocketBase's own collections, and no SQL
+// is a caller's: queries of views are left alone. pb_audit_rules says who may do what,
+// and what is dangerous.
+//
+// Tools that run a server do what [AdminOptions] list. Passwords are named and not
+// given; backups stay in the operator's directory; of the log only what is harmless is
+// shown.
+//
 // # For those who add tools
 //
 // A request is made by Client.do, with the rights that Client.caller returns; sets
@@ -61,5 +72,10 @@
 //
 // PocketBase has no conditional write. An update that expects a state of the record
 // compares just before it writes, and a deletion by a filter deletes the records
-// that were counted: between the two there is a moment.
+// that were counted: between the two there is a moment. So there is between a last look at the schema and
+// its change.
+//
+// Who may change a schema may, with a person's yes, do much to data: fields that are
+// removed are gone. A rule that shuts out guests may still let in every account: the
+// plan says what a rule was and will be, and pb_audit_rules what it means.
 package pbtool

@@ -11,7 +11,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -73,7 +75,9 @@ func TestToolsGolden(t *testing.T) {
 	c := offline(t, Collection{Name: "posts", Write: []string{"title"}, Delete: true}, Collection{Name: "comments", Write: []string{"text"}})
 	goldenTools(t, "read.json", RecordReadTools(c), 6<<10)
 	goldenTools(t, "write.json", RecordWriteTools(c), 6<<10)
-	goldenTools(t, "schema.json", SchemaReadTools(c), 2<<10)
+	goldenTools(t, "schema.json", SchemaReadTools(c), 2100)
+	goldenTools(t, "schemawrite.json", SchemaWriteTools(c), 2500)
+	goldenTools(t, "admin.json", AdminTools(c, everythingAllowed(t)), 6250)
 }
 
 func goldenTools(t *testing.T, name string, tools []*mcpsec.Tool, most int) {
@@ -103,6 +107,16 @@ func goldenTools(t *testing.T, name string, tools []*mcpsec.Tool, most int) {
 	}
 }
 
+func everythingAllowed(t *testing.T) AdminOptions {
+	t.Helper()
+	dir, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = dir.Close() })
+	return AdminOptions{Superusers: []string{"new@example.com"}, Mail: []string{"ops@example.com"}, Settings: []string{"batch.enabled", "smtp.password"}, Dir: dir, Secrets: map[string]mcpsec.Secret{"smtp": redact.NewSecret("x")}}
+}
+
 // Effects are what a call can do at worst; what overwrites is asked about unless
 // old values are kept.
 func TestEffects(t *testing.T) {
@@ -112,8 +126,11 @@ func TestEffects(t *testing.T) {
 		"pb_health": mcpsec.Read, "pb_list_records": mcpsec.Read, "pb_get_record": mcpsec.Read, "pb_aggregate_records": mcpsec.Read, "pb_export_records": mcpsec.Read,
 		"pb_list_collections": mcpsec.Read, "pb_describe_collection": mcpsec.Read, "pb_create_record": mcpsec.Write, "pb_validate_record": mcpsec.Write, "pb_import_records": mcpsec.Write,
 		"pb_update_record": mcpsec.Destroy, "pb_delete_record": mcpsec.Destroy, "pb_delete_records": mcpsec.Destroy, "pb_batch": mcpsec.Destroy,
+		"pb_audit_rules": mcpsec.Read, "pb_plan_schema": mcpsec.Read, "pb_apply_schema": mcpsec.Destroy,
+		"pb_list_superusers": mcpsec.Read, "pb_create_superuser": mcpsec.Destroy, "pb_logs": mcpsec.Read, "pb_log_stats": mcpsec.Read, "pb_settings": mcpsec.Read, "pb_update_settings": mcpsec.Destroy, "pb_list_crons": mcpsec.Read, "pb_run_cron": mcpsec.Destroy,
+		"pb_test_email": mcpsec.Write, "pb_test_s3": mcpsec.Write, "pb_backup_list": mcpsec.Read, "pb_backup_create": mcpsec.Write, "pb_backup_delete": mcpsec.Destroy, "pb_backup_restore": mcpsec.Destroy, "pb_backup_download": mcpsec.Write, "pb_backup_upload": mcpsec.Write,
 	}
-	all := append(append(RecordReadTools(c), RecordWriteTools(c)...), SchemaReadTools(c)...)
+	all := slices.Concat(RecordReadTools(c), RecordWriteTools(c), SchemaReadTools(c), SchemaWriteTools(c), AdminTools(c, everythingAllowed(t)))
 	for _, tool := range all {
 		if tool.Effect() != want[tool.Name()] {
 			t.Errorf("%s is %s, want %s", tool.Name(), tool.Effect(), want[tool.Name()])
@@ -139,7 +156,9 @@ func TestSetsPanic(t *testing.T) {
 	}
 	readOnly := offline(t, Collection{Name: "posts"})
 	for what, f := range map[string]func(){
-		"nothing to write": func() { RecordWriteTools(readOnly) }, "no list": func() { RecordWriteTools(c) }, "no superuser": func() { SchemaReadTools(c) },
+		"nothing to write": func() { RecordWriteTools(readOnly) }, "no list": func() { RecordWriteTools(c) }, "no superuser": func() { SchemaReadTools(c) }, "no superuser to write": func() { SchemaWriteTools(c) }, "no superuser for admin": func() { AdminTools(c, AdminOptions{}) },
+		"an unknown setting": func() { AdminTools(readOnly, AdminOptions{Settings: []string{"smtp"}}) }, "no address": func() { AdminTools(readOnly, AdminOptions{Mail: []string{"*"}}) },
+		"an empty secret": func() { AdminTools(readOnly, AdminOptions{Secrets: map[string]mcpsec.Secret{"x": {}}}) }, "too large": func() { AdminTools(readOnly, AdminOptions{MaxBackup: 2 << 30}) }, "too long": func() { AdminTools(readOnly, AdminOptions{Timeout: 2 * time.Hour}) },
 	} {
 		func() {
 			defer func() {

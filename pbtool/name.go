@@ -12,7 +12,7 @@ var (
 	collectionName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
 	fieldName      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
 	recordID       = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
-	segmentName    = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}$`) // of a URL's path: files have dots
+	segmentName    = regexp.MustCompile(`^[A-Za-z0-9_@-][A-Za-z0-9_.-]{0,254}$`) // of a URL's path: files have dots, backups an @
 	fieldPath      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}(\.[A-Za-z0-9_]{1,100}){0,5}(:(lower|length|each))?$`)
 	expandPath     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}(\.[A-Za-z_][A-Za-z0-9_]{0,99}){0,3}$`)
 	pickedField    = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]{0,99})(:excerpt\([1-9][0-9]{0,3}(,true)?\))?$`)

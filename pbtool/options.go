@@ -40,6 +40,10 @@ type Options struct {
 	// Collections are the collections that tools for records may use, and how.
 	// Defaults to all that are not PocketBase's own, to be read.
 	Collections []Collection
+	// Public are the collections that SchemaWriteTools may open to guests: to those
+	// who have not signed in. Defaults to none: a rule that would let them in, always
+	// or for some records, is refused.
+	Public []string
 	// MaxRecords is how many records one call returns, 1 to 1000. Defaults to 200.
 	MaxRecords int
 	// MaxBytes is how many bytes of records one call returns. Defaults to 128 KiB.
@@ -125,6 +129,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Overwrite == 0 {
 		o.Overwrite = mcpsec.Destroy
 	}
+	o.Public = slices.Clone(o.Public)
 	o.Networks, o.Waive = slices.Clone(o.Networks), slices.Clone(o.Waive)
 	switch {
 	case o.Impersonate < time.Minute || o.Impersonate > time.Hour:
@@ -137,6 +142,8 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("Options.MaxScan must be 1 to %d", maxScan)
 	case o.MaxAffected < 1 || o.MaxAffected > perPage:
 		return o, fmt.Errorf("Options.MaxAffected must be 1 to %d", perPage)
+	case slices.ContainsFunc(o.Public, func(k string) bool { return !collectionName.MatchString(k) || isSystem(k) }):
+		return o, errors.New("Options.Public must have the names of collections that are not PocketBase's own")
 	case o.Overwrite != mcpsec.Write && o.Overwrite != mcpsec.Destroy:
 		return o, errors.New("Options.Overwrite must be mcpsec.Write or mcpsec.Destroy")
 	case o.Timeout < time.Millisecond || o.Timeout > maxTimeout:

@@ -12,12 +12,13 @@ import (
 )
 
 // SchemaReadTools returns the tools that show collections, as Options.Superuser
-// sees them: pb_list_collections and pb_describe_collection. They show no records,
-// and no collections but those that tools for records may use. It panics if
+// sees them: pb_list_collections, pb_describe_collection and pb_audit_rules. They
+// show no records, and no collections but those that tools for records may use, but
+// for how superusers sign in. It panics if
 // Options.Superuser is missing.
 func SchemaReadTools(c *Client) []*mcpsec.Tool {
 	c.needSuperuser("SchemaReadTools")
-	return []*mcpsec.Tool{collectionsTool(c), describeTool(c)}
+	return []*mcpsec.Tool{collectionsTool(c), describeTool(c), auditTool(c)}
 }
 
 func (c *Client) needSuperuser(set string) {
@@ -103,7 +104,9 @@ func describeTool(c *Client) *mcpsec.Tool {
 // A schema is what is read of a collection. Its tokens' secrets, mail templates and
 // OAuth2 clients are not.
 type schema struct {
+	ID         string           `json:"id"`
 	Name       string           `json:"name"`
+	System     bool             `json:"system"`
 	Type       string           `json:"type"`
 	Fields     []map[string]any `json:"fields"`
 	ListRule   *string          `json:"listRule"`

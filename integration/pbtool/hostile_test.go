@@ -64,6 +64,10 @@ func newStage(t *testing.T, change func(*pbtool.Options)) *stage {
 		t.Fatal(err)
 	}
 	s.app.Logger().Error("seeded", "value", g.secrets["log"])
+	if err := s.app.CreateBackup(t.Context(), "seed.zip"); err != nil {
+		t.Fatal(err)
+	}
+	g.secrets["the operator's secret"] = smtpSecret
 	root, err := s.app.FindAuthRecordByEmail(core.CollectionNameSuperusers, rootEmail)
 	if err != nil {
 		t.Fatal(err)
@@ -121,6 +125,30 @@ var places = map[string][]string{
 		`[{"op":"delete","collection":"vault","id":%s}]`, `[{"op":"create","collection":"posts","data":{%s:"x"}}]`, `[{"op":%s,"collection":"posts"}]`,
 	},
 	"text": {`%s`},
+	"pb_plan_schema.ops": {
+		`[{"op":%s,"collection":"comments"}]`, `[{"op":"truncate","collection":%s}]`, `[{"op":"create_collection","collection":%s,"fields":[]}]`, `[{"op":"rename_collection","collection":"comments","to":%s}]`,
+		`[{"op":"add_field","collection":"comments","field":{"name":%s,"type":"text"}}]`, `[{"op":"add_field","collection":"comments","field":{"name":"x","type":%s}}]`, `[{"op":"add_field","collection":"comments","field":{"name":"x","type":"text",%s:1}}]`,
+		`[{"op":"add_field","collection":"comments","field":{"name":"x","type":"text","pattern":%s}}]`, `[{"op":"add_field","collection":"comments","field":{"name":"x","type":"relation","collection":%s}}]`, `[{"op":"remove_field","collection":"comments","name":%s}]`,
+		`[{"op":"set_rules","collection":"comments","rules":{"list":%s}}]`, `[{"op":"set_rules","collection":"comments","rules":{%s:null}}]`, `[{"op":"add_index","collection":"comments","index":{"name":%s,"fields":["text"]}}]`, `[{"op":"add_index","collection":"comments","index":{"name":"x","fields":[%s]}}]`,
+	},
+	"secrets": {`{%s:"smtp"}`, `{"smtp.password":%s}`},
+}
+
+// routes are those of the tools that run a server.
+var routes = map[string]*regexp.Regexp{
+	"pb_list_superusers": regexp.MustCompile(`^GET /api/collections/_superusers/records$`), "pb_create_superuser": regexp.MustCompile(`^POST /api/collections/_superusers/(records|request-password-reset)$`),
+	"pb_logs": regexp.MustCompile(`^GET /api/logs$`), "pb_log_stats": regexp.MustCompile(`^GET /api/logs/stats$`), "pb_settings": regexp.MustCompile(`^GET /api/settings$`), "pb_update_settings": regexp.MustCompile(`^(GET|PATCH) /api/settings$`),
+	"pb_list_crons": regexp.MustCompile(`^GET /api/crons$`), "pb_run_cron": regexp.MustCompile(`^(GET /api/crons|POST /api/crons/[A-Za-z0-9_]+)$`), "pb_test_email": regexp.MustCompile(`^POST /api/settings/test/email$`), "pb_test_s3": regexp.MustCompile(`^POST /api/settings/test/s3$`),
+	"pb_backup_list": regexp.MustCompile(`^GET /api/backups$`), "pb_backup_create": regexp.MustCompile(`^(GET|POST) /api/backups$`), "pb_backup_delete": regexp.MustCompile(`^(GET /api/backups|DELETE /api/backups/seed.zip)$`), "pb_backup_restore": regexp.MustCompile(`^(GET /api/backups|POST /api/backups/seed.zip/restore)$`),
+	"pb_backup_download": regexp.MustCompile(`^(GET /api/backups|POST /api/files/token|GET /api/backups/seed.zip)$`), "pb_backup_upload": regexp.MustCompile(`^(GET /api/backups|POST /api/backups/upload)$`),
+}
+
+// bearer is what PocketBase's tokens look like.
+var bearer = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{15,}\.[A-Za-z0-9_-]{15,}\.`)
+
+// special are values of properties that mean something else to some tools.
+var special = map[string]string{
+	"pb_update_settings.set": `{"batch.timeout":4}`, "pb_run_cron.id": `"__pbLogsCleanup__"`, "pb_create_superuser.secret": `"smtp"`, "pb_plan_schema.migration": `"go"`,
 }
 
 // ordinary are values by the names of properties. One that a later tool has and
@@ -147,6 +175,18 @@ func (g *stage) ordinary(name string) string {
 		return `"[{\"title\":\"x\"}]"`
 	case "requests":
 		return `[{"op":"create","collection":"posts","data":{"title":"x"}}]`
+	case "ops":
+		return `[{"op":"add_field","collection":"comments","field":{"name":"extra","type":"text"}}]`
+	case "name":
+		return `"seed.zip"`
+	case "email", "to":
+		return `"ops@example.com"`
+	case "template":
+		return `"otp"`
+	case "filesystem":
+		return `"storage"`
+	case "secrets":
+		return `{"smtp.password":"smtp"}`
 	}
 	return ""
 }
@@ -163,7 +203,7 @@ func (g *stage) arguments(tool *mcp.Tool) (args map[string]json.RawMessage, prop
 	}
 	args = map[string]json.RawMessage{}
 	for name, p := range schema.Properties {
-		v := g.ordinary(name)
+		v := or(special[tool.Name+"."+name], g.ordinary(name))
 		if v == "" && slices.Contains(schema.Required, name) {
 			v = map[string]string{"integer": "1", "number": "1", "boolean": "true", "array": "[]", "object": "{}"}[p.Type]
 			if v == "" {
@@ -181,6 +221,13 @@ func (g *stage) arguments(tool *mcp.Tool) (args map[string]json.RawMessage, prop
 	return args, properties
 }
 
+func or(s, d string) string {
+	if s == "" {
+		return d
+	}
+	return s
+}
+
 func required(tool *mcp.Tool, property string) bool {
 	var schema struct{ Required []string }
 	raw, err := json.Marshal(tool.InputSchema)
@@ -188,18 +235,18 @@ func required(tool *mcp.Tool, property string) bool {
 }
 
 // attack returns the arguments with a hostile text in each place of a property.
-func (g *stage) attack(args map[string]json.RawMessage, schema any, property, text string, list bool) (out []string) {
+func (g *stage) attack(args map[string]json.RawMessage, tool *mcp.Tool, property, text string) (out []string) {
 	raw, err := json.Marshal(text)
 	if err != nil {
 		return nil
 	}
-	ways := places[property]
-	if property == "where" && !list {
+	ways := slices.Concat(places[property], places[tool.Name+"."+property])
+	if property == "where" && tool.Name != "pb_list_records" {
 		ways = []string{ways[0], ways[len(ways)-1]} // the way of a where is the same for all tools
 	}
 	if ways == nil {
 		ways = []string{`%s`}
-		if b, err := json.Marshal(schema); err == nil && regexp.MustCompile(`"`+property+`":\{[^{}]*("items":\{[^{}]*\})?[^{}]*"type":"array"`).Match(b) {
+		if b, err := json.Marshal(tool.InputSchema); err == nil && regexp.MustCompile(`"`+property+`":\{[^{}]*("items":\{[^{}]*\})?[^{}]*"type":"array"`).Match(b) {
 			ways = []string{`[%s]`, `["title",%s]`}
 		}
 	}
@@ -223,6 +270,9 @@ func (g *stage) leaks(t *testing.T, what string) {
 		if strings.Contains(g.log.String(), secret) {
 			t.Fatalf("%s: the secret of %s is in the log", what, where)
 		}
+	}
+	if bearer.MatchString(g.said.String()) || bearer.MatchString(g.log.String()) {
+		t.Fatalf("%s: a token has left the server, or is in the log", what)
 	}
 	g.said.reset()
 	g.log.reset()
@@ -268,7 +318,7 @@ func TestInjections(t *testing.T) {
 				args, properties := g.arguments(tool)
 				for _, property := range properties {
 					for _, text := range texts {
-						for _, a := range g.attack(args, tool.InputSchema, property, text, tool.Name == "pb_list_records") {
+						for _, a := range g.attack(args, tool, property, text) {
 							cases++
 							got := g.call(tool.Name, a)
 							if property == "where" && !got.refused && strings.Contains(got.text, "second") {
@@ -278,6 +328,12 @@ func TestInjections(t *testing.T) {
 					}
 					g.leaks(t, tool.Name+", "+property)
 					for _, r := range g.requests() {
+						if routes[tool.Name] != nil {
+							if !routes[tool.Name].MatchString(r) && r != "POST /api/collections/_superusers/auth-with-password" {
+								t.Errorf("%s, %s: made the request %s", tool.Name, property, r)
+							}
+							continue
+						}
 						if name == "listed" && !ours.MatchString(r) || strings.Contains(r, "/api/sql") || strings.Contains(r, "/api/settings") || strings.Contains(r, "..") || regexp.MustCompile(`/collections/_.*/records`).MatchString(r) {
 							t.Errorf("%s, %s: made the request %s", tool.Name, property, r)
 						}

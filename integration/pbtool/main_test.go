@@ -6,13 +6,16 @@ package pbtool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/pocketbase/pocketbase/apis"
 	"github.com/pocketbase/pocketbase/core"
@@ -47,6 +50,7 @@ type server struct {
 	mu     sync.Mutex
 	seen   []string              // requests, as method and path
 	before func(r *http.Request) // is called before each
+	down   atomic.Bool           // it answers nothing
 }
 
 func start(t testing.TB) *server {
@@ -63,6 +67,7 @@ func start(t testing.TB) *server {
 		}
 	}
 	t.Cleanup(func() { _ = s.app.ResetBootstrapState() })
+	s.app.OnTerminate().BindFunc(s.restart)
 	router, err := apis.NewRouter(s.app)
 	if err != nil {
 		t.Fatal(err)
@@ -79,12 +84,28 @@ func start(t testing.TB) *server {
 		if before != nil {
 			before(r)
 		}
+		if s.down.Load() {
+			panic(http.ErrAbortHandler)
+		}
 		mux.ServeHTTP(w, r)
 	})
 	web := httptest.NewServer(s.handler)
 	t.Cleanup(web.Close)
 	s.url = web.URL
 	return s
+}
+
+// restart stands for what PocketBase does after a restoration: it would replace this
+// process by itself, begun anew. Here it is gone for a while, and reads all from its
+// directory again.
+func (s *server) restart(e *core.TerminateEvent) error {
+	if !e.IsRestart {
+		return e.Next()
+	}
+	s.down.Store(true)
+	defer s.down.Store(false)
+	time.Sleep(300 * time.Millisecond)
+	return errors.Join(e.App.ResetBootstrapState(), e.App.Bootstrap())
 }
 
 func (s *server) collections() error {

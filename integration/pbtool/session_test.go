@@ -26,6 +26,8 @@ var sets = map[string]func(*pbtool.Client) []*mcpsec.Tool{
 	"RecordReadTools":  pbtool.RecordReadTools,
 	"RecordWriteTools": pbtool.RecordWriteTools,
 	"SchemaReadTools":  pbtool.SchemaReadTools,
+	"SchemaWriteTools": pbtool.SchemaWriteTools,
+	"AdminTools":       func(c *pbtool.Client) []*mcpsec.Tool { return pbtool.AdminTools(c, allowed) },
 }
 
 // A session is a client of an MCP server that has all sets.
@@ -67,6 +69,15 @@ func had(set func(*pbtool.Client) []*mcpsec.Tool, c *pbtool.Client) (tools []*mc
 
 func serve(t testing.TB, c *pbtool.Client) *session {
 	t.Helper()
+	var tools [][]*mcpsec.Tool
+	for _, set := range sets {
+		tools = append(tools, had(set, c))
+	}
+	return serveTools(t, tools...)
+}
+
+func serveTools(t testing.TB, tools ...[]*mcpsec.Tool) *session {
+	t.Helper()
 	s := &session{t: t}
 	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "test", Version: "1"}, mcpsec.Options{
 		Audit: mcpsec.NewAuditLog(&s.log), Log: slog.NewJSONHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}), Mode: mcpsec.Destroy,
@@ -80,8 +91,8 @@ func serve(t testing.TB, c *pbtool.Client) *session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, set := range sets {
-		srv.Add(had(set, c)...)
+	for _, set := range tools {
+		srv.Add(set...)
 	}
 	ours, theirs := net.Pipe()
 	s.conn, s.in = ours, bufio.NewReaderSize(io.TeeReader(ours, &s.said), 1<<20)
