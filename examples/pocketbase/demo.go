@@ -21,10 +21,10 @@ import (
 
 // demoCollections are what the demo lets a model use, and how.
 var demoCollections = []pbtool.Collection{
-	{Name: "users", Fields: []string{"id", "name"}},
-	{Name: "posts", Fields: []string{"id", "title", "body", "status", "tags", "author", "author.name", "updated"}, Write: []string{"title", "body", "status", "tags", "author"}, Delete: true},
-	{Name: "orders", Fields: []string{"id", "customer", "item", "quantity", "total", "status", "placed", "updated"}, Write: []string{"customer", "item", "quantity", "status"}},
-	{Name: "files", Fields: []string{"id", "name", "owner", "file", "created"}},
+	{Name: "users", Fields: []string{"name"}},
+	{Name: "posts", Fields: []string{"title", "body", "status", "tags", "author", "author.name", "updated"}, Write: []string{"title", "body", "status", "tags", "author"}, Delete: true},
+	{Name: "orders", Fields: []string{"customer", "item", "quantity", "total", "status", "placed", "updated"}, Write: []string{"customer", "item", "quantity", "status"}},
+	{Name: "files", Fields: []string{"name", "owner", "file", "created"}},
 }
 
 // serveDemo serves the sample shop, in a PocketBase that ends with it. What the

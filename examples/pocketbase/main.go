@@ -26,6 +26,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/examples/internal/tour"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/config"
 	"github.com/mcpsec/mcpsec-go/pbtool"
@@ -33,25 +34,30 @@ import (
 
 func main() {
 	url := flag.String("url", "", "`address` of a PocketBase of yours, as in https://pb.example.com")
+	guided := flag.Bool("tour", false, "show what the server does, and what it does not let be done to it")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "Serves a PocketBase server to a model: one with a sample shop, unless -url names another.")
 		flag.PrintDefaults()
 		fmt.Fprint(flag.CommandLine.Output(), "\nSettings:\n"+config.Usage[Config](prefix))
 	}
 	flag.Parse()
-	if err := start(context.Background(), *url); err != nil {
+	if err := start(context.Background(), *url, *guided); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func start(ctx context.Context, url string) error {
+func start(ctx context.Context, url string, guided bool) error {
 	switch {
-	case flag.NArg() > 0:
-		return errors.New("there are no arguments but -url with an address: see -help")
-	case url == "":
-		return serveDemo(ctx)
+	case flag.NArg() > 0 || guided && url != "":
+		return errors.New("there are no arguments but -url with an address, or -tour: see -help")
+	case guided:
+		return showTour(ctx, tour.NewPrinter(os.Stdout))
+	case url != "":
+		return serve(ctx, prefix+"URL="+url)
+	case os.Getenv(prefix+"URL") != "":
+		return serve(ctx)
 	}
-	return serve(ctx, prefix+"URL="+url)
+	return serveDemo(ctx)
 }
 
 // serve takes settings, and those of the environment beside them.

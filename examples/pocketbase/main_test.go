@@ -215,6 +215,28 @@ func TestPocketBaseOwn(t *testing.T) {
 	s.close()
 }
 
+// The tour shows every step, and ends with an error if one went wrong.
+func TestPocketBaseTour(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cmd := command(dir, []string{"-tour"}, prefix+"URL=https://pb.example.com") // which is not toured
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if got, want := strings.Count(string(out), "✓"), len(honest)+len(attacks)+3; got != want || strings.Contains(string(out), "✗") {
+		t.Errorf("%d steps went well, want %d:\n%s", got, want, out)
+	}
+	for _, want := range []string{"the person: ", "records verify", "refused by", "Connect a real client"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v: left is %s", err, left)
+	}
+}
+
 // A wrong configuration is told at once and in full, and nothing of its values.
 func TestPocketBaseRefuses(t *testing.T) {
 	t.Parallel()
@@ -244,6 +266,7 @@ func TestPocketBaseRefuses(t *testing.T) {
 		"a password in the URL":  {[]string{"-url", "https://ann:" + password + "@pb.example.com"}, nil, []string{"no user, query or fragment"}},
 		"no server there":        {[]string{"-url", "http://127.0.0.1:1"}, []string{"PBTOOL_USER_IDENTITY=ann@example.com", "PBTOOL_USER_PASSWORD=" + password}, []string{"asking Options.URL"}},
 		"a token and a password": {[]string{"-url", "http://127.0.0.1:1"}, []string{"PBTOOL_USER_IDENTITY=ann@example.com", "PBTOOL_USER_PASSWORD=" + password, "PBTOOL_USER_TOKEN=" + password}, []string{"PBTOOL_USER_TOKEN"}},
+		"a tour of another":      {[]string{"-tour", "-url", "https://pb.example.com/" + password}, nil, []string{"see -help"}},
 		"help":                   {[]string{"-wrong"}, []string{"PBTOOL_USER_PASSWORD=" + password}, []string{"-url address", "PBTOOL_COLLECTIONS"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -23,7 +23,7 @@ func id(kind string, n int) string { return fmt.Sprintf("%s%0*d", kind, 15-len(k
 // decides who sees what, and its records.
 func fill(app core.App, annPassword, rootPassword string) error {
 	for _, step := range []func(core.App) error{
-		addCollections,
+		allowBatches, addCollections,
 		func(app core.App) error { return addAccounts(app, annPassword, rootPassword) },
 		addPosts, addOrders, addFiles,
 	} {
@@ -32,6 +32,14 @@ func fill(app core.App, annPassword, rootPassword string) error {
 		}
 	}
 	return nil
+}
+
+// allowBatches has PocketBase take several changes as one, which it does not by
+// default and tools need that are all or nothing.
+func allowBatches(app core.App) error {
+	settings := app.Settings()
+	settings.Batch.Enabled, settings.Batch.MaxRequests = true, 50
+	return app.Save(settings)
 }
 
 // rules are what a collection's lists and single records need, and what its
