@@ -55,14 +55,31 @@ func (c Config) add(srv *mcpsec.Server, pb *pbtool.Client) {
 	}
 }
 
-// check compares settings with each other.
+// mode is the worst effect that the tools may have.
+func (c Config) mode() mcpsec.Effect {
+	for _, set := range c.Tools {
+		switch set {
+		case "write":
+			return mcpsec.Destroy // as far as a person says yes to it
+		}
+	}
+	return mcpsec.Read
+}
+
+// check says what sets of tools lack.
 func (c Config) check() error {
 	var faults []error
-	if slices.Contains(c.Tools, "write") && !slices.ContainsFunc(c.Collections.list, func(k pbtool.Collection) bool { return len(k.Write) > 0 || k.Delete }) {
-		faults = append(faults, fmt.Errorf("%[1]sTOOLS has write, and no collection of %[1]sCOLLECTIONS has Write or Delete", prefix))
-	}
-	if slices.Contains(c.Tools, "schema") && c.Superuser.Identity == "" && c.Superuser.Token.IsZero() {
-		faults = append(faults, fmt.Errorf("%[1]sTOOLS has schema: %[1]sSUPERUSER_IDENTITY and %[1]sSUPERUSER_PASSWORD are required", prefix))
+	for _, set := range c.Tools {
+		switch set {
+		case "write":
+			if !slices.ContainsFunc(c.Collections.list, func(k pbtool.Collection) bool { return len(k.Write) > 0 || k.Delete }) {
+				faults = append(faults, fmt.Errorf("%[1]sTOOLS has %s: give a collection of %[1]sCOLLECTIONS Write or Delete", prefix, set))
+			}
+		case "schema":
+			if c.Superuser.Identity == "" && c.Superuser.Token.IsZero() {
+				faults = append(faults, fmt.Errorf("%[1]sTOOLS has %s: set %[1]sSUPERUSER_IDENTITY and %[1]sSUPERUSER_PASSWORD", prefix, set))
+			}
+		}
 	}
 	return errors.Join(faults...)
 }
@@ -78,12 +95,8 @@ func (c Config) client() pbtool.Options {
 
 // server is how all tools are served.
 func (c Config) server(audit *mcpsec.AuditLog) mcpsec.Options {
-	mode := mcpsec.Read
-	if slices.Contains(c.Tools, "write") {
-		mode = mcpsec.Destroy // as far as a person says yes to it
-	}
 	secrets := []mcpsec.Secret{c.User.Password, c.User.Token, c.Superuser.Password, c.Superuser.Token}
-	return mcpsec.Options{Audit: audit, Mode: mode, Redactor: redact.New(redact.Options{Secrets: secrets})}
+	return mcpsec.Options{Audit: audit, Mode: c.mode(), Redactor: redact.New(redact.Options{Secrets: secrets})}
 }
 
 // collections are a list in JSON, with the members of pbtool.Collection.

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/fatih/color"
@@ -30,6 +32,8 @@ var demoCollections = []pbtool.Collection{
 // serveDemo serves the sample shop, in a PocketBase that ends with it. What the
 // environment sets beside the server's address and accounts counts.
 func serveDemo(ctx context.Context) error {
+	ctx, done := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM) // what was started is stopped
+	defer done()
 	restore := standardError()
 	url, accounts, stop, err := startShop()
 	restore()

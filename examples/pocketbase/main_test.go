@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,18 +12,33 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fatih/color"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/pocketbase/pocketbase/core"
 )
 
 const asProgram = "POCKETBASE_EXAMPLE_RUNS"
 
 // TestMain lets the test binary be the program.
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		main()
-		return
+	switch os.Getenv(asProgram) {
+	case "prints":
+		duringStart(func() { fmt.Println("hello"); color.Red("hello") })
+	case "stopped":
+		duringStart(func() {
+			if p, err := os.FindProcess(os.Getpid()); err == nil {
+				_ = p.Signal(os.Interrupt)
+			}
+		})
+	case "":
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	main()
+}
+
+// duringStart has PocketBase call f while it starts.
+func duringStart(f func()) {
+	core.AppMigrations.Register(func(core.App) error { f(); return nil }, nil, "9999999999_test.go")
 }
 
 // command runs the program with settings of its own and none of the tests'. Its
@@ -153,6 +169,15 @@ func TestPocketBaseDemo(t *testing.T) {
 	s.secrets(dir)
 }
 
+func text(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
 // left says that PocketBase's data is gone and the audit log is there.
 func left(t *testing.T, dir string) {
 	t.Helper()
@@ -185,16 +210,33 @@ func (s *session) secrets(dir string) {
 	}
 }
 
-// A client that leaves while the program starts finds nothing but the protocol on
-// standard output.
+// Standard output is the client's, whatever PocketBase prints and when.
 func TestPocketBaseOutput(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	cmd := command(dir, nil)
+	cmd.Env = append(cmd.Env, asProgram+"=prints")
 	cmd.Stdin = strings.NewReader(`{"jsonrpc":"2.0","id":2,"method":"ping"}` + "\n")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	out, err := cmd.Output()
+	if strings.Count(stderr.String(), "hello") != 2 {
+		t.Errorf("the log is %s", &stderr)
+	}
 	if err != nil || strings.Count(string(out), "\n") != 1 || !strings.Contains(string(out), `"id":2`) {
 		t.Errorf("%v: got %q", err, out)
+	}
+	left(t, dir)
+}
+
+// A program that is stopped while PocketBase starts leaves nothing behind.
+func TestPocketBaseStops(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cmd := command(dir, nil)
+	cmd.Env = append(cmd.Env, asProgram+"=stopped")
+	if out, err := cmd.CombinedOutput(); err == nil {
+		t.Errorf("it went on: %s", out)
 	}
 	left(t, dir)
 }
@@ -212,6 +254,26 @@ func TestPocketBaseOwn(t *testing.T) {
 	if list, err := s.ListTools(t.Context(), nil); err != nil || slices.ContainsFunc(list.Tools, func(t *mcp.Tool) bool { return !t.Annotations.ReadOnlyHint }) {
 		t.Errorf("%v: a tool that writes is served", err)
 	}
+	s.close()
+
+	// What the shop's API rules refuse, where the settings would let it pass.
+	s = connect(t, command(t.TempDir(), []string{"-url", url}, append(accounts, prefix+"TOOLS=write", prefix+`COLLECTIONS=[
+		{"Name":"orders","Write":["customer","item","quantity","total","status"],"Delete":true},
+		{"Name":"posts","Write":["title","author"]},{"Name":"files","Write":["owner","name"]},{"Name":"users","Write":["name","email","verified"]}]`)...))
+	for field, value := range map[string]any{"total": 0, "status": "paid", "customer": id("user", 1)} {
+		data := map[string]any{"customer": id("user", 0), "item": "Oil lamp", "status": "open"}
+		data[field] = value
+		s.deny("pb_create_record", text(t, map[string]any{"collection": "orders", "data": data}), "PocketBase refuses it")
+		s.deny("pb_update_record", text(t, map[string]any{"collection": "orders", "id": id("order", 0), "set": map[string]any{field: value}}), "API rules")
+	}
+	s.deny("pb_update_record", `{"collection":"orders","id":"`+id("order", 6)+`","set":{"item":"Oil lamp"}}`, "API rules") // it is paid
+	s.allow("pb_update_record", `{"collection":"orders","id":"`+id("order", 24)+`","set":{"status":"cancelled"}}`, "cancelled")
+	s.deny("pb_delete_record", `{"collection":"orders","id":"`+id("order", 0)+`"}`, "API rules")
+	s.deny("pb_update_record", `{"collection":"posts","id":"`+id("post", 0)+`","set":{"author":"`+id("user", 1)+`"}}`, "API rules")
+	s.deny("pb_update_record", `{"collection":"posts","id":"`+id("post", 1)+`","set":{"title":"Mine"}}`, "API rules")
+	s.deny("pb_update_record", `{"collection":"files","id":"`+id("file", 0)+`","set":{"owner":"`+id("user", 1)+`"}}`, "API rules")
+	s.deny("pb_update_record", `{"collection":"users","id":"`+id("user", 1)+`","set":{"name":"Ann"}}`, "API rules")
+	s.deny("pb_create_record", `{"collection":"users","data":{"name":"Zoe"}}`, "API rules")
 	s.close()
 }
 
@@ -259,7 +321,7 @@ func TestPocketBaseRefuses(t *testing.T) {
 		"sets without what they need": {
 			[]string{"-url", "http://127.0.0.1:1"},
 			[]string{"PBTOOL_TOOLS=read,write,schema", `PBTOOL_COLLECTIONS=[{"Name":"posts"}]`},
-			[]string{"no collection of PBTOOL_COLLECTIONS has Write or Delete", "PBTOOL_SUPERUSER_IDENTITY and PBTOOL_SUPERUSER_PASSWORD are required"},
+			[]string{"PBTOOL_TOOLS has write: give a collection", "PBTOOL_TOOLS has schema: set PBTOOL_SUPERUSER_IDENTITY"},
 		},
 		"no collections":         {[]string{"-url", "http://127.0.0.1:1"}, []string{"PBTOOL_COLLECTIONS=[]"}, []string{"PBTOOL_COLLECTIONS must be"}},
 		"plain text":             {[]string{"-url", "http://pb.example.com"}, []string{"PBTOOL_USER_IDENTITY=ann@example.com", "PBTOOL_USER_PASSWORD=" + password}, []string{"must be https"}},
@@ -267,6 +329,7 @@ func TestPocketBaseRefuses(t *testing.T) {
 		"no server there":        {[]string{"-url", "http://127.0.0.1:1"}, []string{"PBTOOL_USER_IDENTITY=ann@example.com", "PBTOOL_USER_PASSWORD=" + password}, []string{"asking Options.URL"}},
 		"a token and a password": {[]string{"-url", "http://127.0.0.1:1"}, []string{"PBTOOL_USER_IDENTITY=ann@example.com", "PBTOOL_USER_PASSWORD=" + password, "PBTOOL_USER_TOKEN=" + password}, []string{"PBTOOL_USER_TOKEN"}},
 		"a tour of another":      {[]string{"-tour", "-url", "https://pb.example.com/" + password}, nil, []string{"see -help"}},
+		"a URL without -url":     {nil, []string{"PBTOOL_URL=http://127.0.0.1:1"}, []string{"asking Options.URL"}},
 		"help":                   {[]string{"-wrong"}, []string{"PBTOOL_USER_PASSWORD=" + password}, []string{"-url address", "PBTOOL_COLLECTIONS"}},
 	} {
 		t.Run(name, func(t *testing.T) {

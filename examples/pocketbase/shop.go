@@ -69,7 +69,8 @@ func addCollections(app core.App) error {
 		&core.SelectField{Name: "tags", Values: tags, MaxSelect: len(tags)},
 	)
 	author := rule(`author = @request.auth.id`)
-	rules(posts, rule(`@request.auth.id != "" && (status = "published" || author = @request.auth.id)`), author, author, author)
+	rules(posts, rule(`@request.auth.id != "" && (status = "published" || author = @request.auth.id)`), author,
+		rule(`author = @request.auth.id && @request.body.author:changed = false`), author)
 
 	orders := core.NewBaseCollection("orders")
 	orders.Fields.Add(
@@ -78,7 +79,9 @@ func addCollections(app core.App) error {
 		&core.DateField{Name: "placed"}, &core.TextField{Name: "staff_note", Hidden: true},
 	)
 	customer := rule(`customer = @request.auth.id`)
-	rules(orders, customer, rule(`customer = @request.auth.id && status = "open" && @request.body.total:isset = false`), rule(`customer = @request.auth.id && status = "open"`), nil)
+	rules(orders, customer, // who can place them, and cancel them while they are open; the staff sets the total
+		rule(`customer = @request.auth.id && status = "open" && @request.body.total:isset = false`),
+		rule(`customer = @request.auth.id && status = "open" && @request.body.customer:changed = false && @request.body.total:isset = false && (@request.body.status:changed = false || @request.body.status = "cancelled")`), nil)
 	orders.AddIndex("idx_orders_customer", false, "customer, placed", "")
 
 	files := core.NewBaseCollection("files")
@@ -87,7 +90,7 @@ func addCollections(app core.App) error {
 		&core.FileField{Name: "file", MaxSelect: 1, MaxSize: 1 << 20, Protected: true, MimeTypes: []string{"text/plain"}},
 	)
 	holder := rule(`owner = @request.auth.id`)
-	rules(files, holder, holder, holder, holder)
+	rules(files, holder, holder, rule(`owner = @request.auth.id && @request.body.owner:changed = false`), holder)
 
 	for _, c := range []*core.Collection{posts, orders, files} {
 		c.Fields.Add(times...)
