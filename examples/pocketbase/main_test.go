@@ -5,9 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -255,6 +258,9 @@ func TestPocketBaseOwn(t *testing.T) {
 		t.Errorf("%v: a tool that writes is served", err)
 	}
 	s.close()
+	if log := s.stderr.String(); !strings.Contains(log, "mode=read ") {
+		t.Errorf("the log is %s", log)
+	}
 
 	// What the shop's API rules refuse, where the settings would let it pass.
 	s = connect(t, command(t.TempDir(), []string{"-url", url}, append(accounts, prefix+"TOOLS=write", prefix+`COLLECTIONS=[
@@ -274,7 +280,61 @@ func TestPocketBaseOwn(t *testing.T) {
 	s.deny("pb_update_record", `{"collection":"files","id":"`+id("file", 0)+`","set":{"owner":"`+id("user", 1)+`"}}`, "API rules")
 	s.deny("pb_update_record", `{"collection":"users","id":"`+id("user", 1)+`","set":{"name":"Ann"}}`, "API rules")
 	s.deny("pb_create_record", `{"collection":"users","data":{"name":"Zoe"}}`, "API rules")
+	for _, a := range accounts {
+		if _, password, _ := strings.Cut(a, "PASSWORD="); password != "" { // not even where a record holds it
+			if got, isErr := s.call("pb_create_record", text(t, map[string]any{"collection": "files", "data": map[string]any{"owner": id("user", 0), "name": password}})); isErr || strings.Contains(got, password) {
+				t.Errorf("got %s", got)
+			}
+		}
+	}
 	s.close()
+}
+
+// The shop has people's addresses, and writes to none.
+func TestPocketBaseMail(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no sendmail")
+	}
+	dir := t.TempDir()
+	sent := filepath.Join(dir, "sent")
+	if err := os.WriteFile(filepath.Join(dir, "sendmail"), []byte("#!/bin/sh\n: > "+sent+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+	url, accounts, stop, err := startShop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	_, password, _ := strings.Cut(accounts[len(accounts)-1], "=")
+	var login struct{ Token string }
+	if err := json.Unmarshal([]byte(post(t, url+"/api/collections/_superusers/auth-with-password", "", map[string]string{"identity": root, "password": password})), &login); err != nil {
+		t.Fatal(err)
+	}
+	post(t, url+"/api/settings/test/email", login.Token, map[string]string{"template": "verification", "email": ann})
+	if _, err := os.Stat(sent); err == nil {
+		t.Error("a mail was sent")
+	}
+}
+
+func post(t *testing.T, url, token string, body any) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(text(t, body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode >= 300 {
+		t.Fatalf("%v: %s %s", err, resp.Status, answer)
+	}
+	return string(answer)
 }
 
 // The tour shows every step, and ends with an error if one went wrong.
