@@ -70,7 +70,11 @@ func serve(ctx context.Context, settings ...string) error {
 	if err := cfg.check(); err != nil {
 		return err
 	}
-	audit, err := mcpsec.OpenAuditLog(cfg.Audit.path(), cfg.Audit.Key)
+	path, err := cfg.Audit.path()
+	if err != nil {
+		return err
+	}
+	audit, err := mcpsec.OpenAuditLog(path, cfg.Audit.Key)
 	if err != nil {
 		return err
 	}

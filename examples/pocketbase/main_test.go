@@ -53,7 +53,7 @@ func command(dir string, args []string, settings ...string) *exec.Cmd {
 			cmd.Env = append(cmd.Env, s)
 		}
 	}
-	cmd.Env = append(append(cmd.Env, settings...), asProgram+"=1", "TMPDIR="+dir, "XDG_CACHE_HOME="+dir)
+	cmd.Env = append(append(cmd.Env, settings...), asProgram+"=1", "TMPDIR="+dir, "HOME="+dir, "XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
 	return cmd
 }
 
@@ -181,32 +181,45 @@ func text(t *testing.T, v any) string {
 	return string(b)
 }
 
+// auditLog is what the program has recorded, in the user's cache directory.
+func auditLog(t *testing.T, dir string) string {
+	t.Helper()
+	var logs []string
+	for _, caches := range []string{"cache", "Library/Caches"} { // the latter on macOS
+		found, err := filepath.Glob(filepath.Join(dir, caches, "mcp-pocketbase-*.jsonl"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		logs = append(logs, found...)
+	}
+	if len(logs) != 1 {
+		t.Fatalf("audit logs are %q", logs)
+	}
+	text, err := os.ReadFile(logs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // left says that PocketBase's data is gone and the audit log is there.
 func left(t *testing.T, dir string) {
 	t.Helper()
+	auditLog(t, dir)
 	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) == 0 {
-		t.Fatal(entries, err)
-	}
-	for _, e := range entries {
-		if ok, _ := filepath.Match("mcp-pocketbase-*.jsonl", e.Name()); !ok {
-			t.Errorf("%s is left", e.Name())
-		}
+	if err != nil || len(entries) != 1 {
+		t.Errorf("%v: left is %s", err, entries)
 	}
 }
 
 // secrets looks for passwords and tokens in what was written.
 func (s *session) secrets(dir string) {
 	s.t.Helper()
-	logs, err := filepath.Glob(filepath.Join(dir, "*.jsonl"))
-	if err != nil || len(logs) != 1 {
-		s.t.Fatal(logs, err)
+	audit := auditLog(s.t, dir)
+	if !strings.Contains(audit, "pb_delete_record") {
+		s.t.Errorf("the audit log is %s", audit)
 	}
-	audit, err := os.ReadFile(logs[0])
-	if err != nil || !bytes.Contains(audit, []byte("pb_delete_record")) {
-		s.t.Errorf("%v: the audit log is %s", err, audit)
-	}
-	for what, text := range map[string]string{"audit log": string(audit), "log": s.stderr.String()} {
+	for what, text := range map[string]string{"audit log": audit, "log": s.stderr.String()} {
 		if strings.Contains(text, passwordPrefix) || strings.Contains(text, "eyJ") {
 			s.t.Errorf("a secret is in the %s: %s", what, text)
 		}
