@@ -285,7 +285,11 @@ func TestPocketBaseOwn(t *testing.T) {
 		s.deny("pb_create_record", text(t, map[string]any{"collection": "orders", "data": data}), "PocketBase refuses it")
 		s.deny("pb_update_record", text(t, map[string]any{"collection": "orders", "id": id("order", 0), "set": map[string]any{field: value}}), "API rules")
 	}
-	s.deny("pb_update_record", `{"collection":"orders","id":"`+id("order", 6)+`","set":{"item":"Oil lamp"}}`, "API rules") // it is paid
+	for field, value := range map[string]any{"total": 0, "customer": id("user", 1), "item": "Oil lamp", "quantity": 20} {
+		set := map[string]any{"status": "cancelled", field: value}
+		s.deny("pb_update_record", text(t, map[string]any{"collection": "orders", "id": id("order", 0), "set": set}), "API rules")
+	}
+	s.deny("pb_update_record", `{"collection":"orders","id":"`+id("order", 6)+`","set":{"status":"cancelled"}}`, "API rules") // it is paid
 	s.allow("pb_update_record", `{"collection":"orders","id":"`+id("order", 24)+`","set":{"status":"cancelled"}}`, "cancelled")
 	s.deny("pb_delete_record", `{"collection":"orders","id":"`+id("order", 0)+`"}`, "API rules")
 	s.deny("pb_update_record", `{"collection":"posts","id":"`+id("post", 0)+`","set":{"author":"`+id("user", 1)+`"}}`, "API rules")

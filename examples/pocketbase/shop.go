@@ -57,7 +57,6 @@ func addCollections(app core.App) error {
 	rule := types.Pointer[string]
 	self, signedIn := rule(`id = @request.auth.id`), rule(`@request.auth.id != ""`)
 	rules(users, signedIn, nil, self, nil) // an e-mail address is shown to its owner
-	times := []core.Field{&core.AutodateField{Name: "created", OnCreate: true}, &core.AutodateField{Name: "updated", OnCreate: true, OnUpdate: true}}
 	owner := func(name string) core.Field {
 		return &core.RelationField{Name: name, CollectionId: users.Id, MaxSelect: 1, Required: true}
 	}
@@ -79,9 +78,9 @@ func addCollections(app core.App) error {
 		&core.DateField{Name: "placed"}, &core.TextField{Name: "staff_note", Hidden: true},
 	)
 	customer := rule(`customer = @request.auth.id`)
-	rules(orders, customer, // who can place them, and cancel them while they are open; the staff sets the total
+	rules(orders, customer, // who can place them, and cancel them while they are open; all else is the staff's
 		rule(`customer = @request.auth.id && status = "open" && @request.body.total:isset = false`),
-		rule(`customer = @request.auth.id && status = "open" && @request.body.customer:changed = false && @request.body.total:isset = false && (@request.body.status:changed = false || @request.body.status = "cancelled")`), nil)
+		rule(`customer = @request.auth.id && status = "open" && @request.body.status = "cancelled" && @request.body.customer:changed = false && @request.body.item:changed = false && @request.body.quantity:changed = false && @request.body.total:isset = false`), nil)
 	orders.AddIndex("idx_orders_customer", false, "customer, placed", "")
 
 	files := core.NewBaseCollection("files")
@@ -93,7 +92,7 @@ func addCollections(app core.App) error {
 	rules(files, holder, holder, rule(`owner = @request.auth.id && @request.body.owner:changed = false`), holder)
 
 	for _, c := range []*core.Collection{posts, orders, files} {
-		c.Fields.Add(times...)
+		c.Fields.Add(&core.AutodateField{Name: "created", OnCreate: true}, &core.AutodateField{Name: "updated", OnCreate: true, OnUpdate: true})
 		if err := app.Save(c); err != nil {
 			return err
 		}
