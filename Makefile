@@ -10,9 +10,9 @@ check: ## all that the gate does
 	.ci/run
 
 test: ## all tests
-	go test ./... ./examples/... ./integration/...
+	go test ./... ./examples/... ./examples/pocketbase/... ./integration/...
 
-race: ## all tests with the race detector, which needs a C compiler, in random order
+race: ## all tests but those with PocketBase, with the race detector, which needs a C compiler, in random order
 	go test -race -shuffle=on ./... ./examples/... ./integration/...
 
 fuzz: ## every fuzz test for FUZZTIME each

@@ -6,23 +6,19 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"sync"
 	"syscall"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpsec/mcpsec-go/examples/embedpg"
+	"github.com/mcpsec/mcpsec-go/examples/internal/tour"
 	"github.com/mcpsec/mcpsec-go/examples/sampledb"
 	"github.com/mcpsec/mcpsec-go/internal/pgserver"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -33,7 +29,7 @@ func main() {
 		exit(serve(context.Background()))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := tour(ctx, newPrinter(os.Stdout), pgserver.Options{Log: os.Stderr, Download: true, Fetch: embedpg.Fetch})
+	err := guide(ctx, tour.NewPrinter(os.Stdout), pgserver.Options{Log: os.Stderr, Download: true, Fetch: embedpg.Fetch})
 	if ctx.Err() != nil {
 		err = errors.New("stopped; everything that was started is gone again")
 	}
@@ -49,9 +45,9 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-func tour(ctx context.Context, p *printer, o pgserver.Options) error {
-	p.heading("1  A database")
-	p.say("Starting PostgreSQL; the first time on a machine without it, it is fetched.")
+func guide(ctx context.Context, p *tour.Printer, o pgserver.Options) error {
+	p.Heading("1  A database")
+	p.Say("Starting PostgreSQL; the first time on a machine without it, it is fetched.")
 	pg, err := pgserver.Start(ctx, o)
 	if err != nil {
 		return err
@@ -61,38 +57,46 @@ func tour(ctx context.Context, p *printer, o pgserver.Options) error {
 	if err != nil {
 		return err
 	}
-	p.say("PostgreSQL %d runs, with a chain of record shops: 4,000 albums, 6,000 customers, 24,000 invoices.", pg.Version())
-	p.say("The server will log in as mcp_reader, and to write as mcp_writer: roles made by the SQL that pgtool.SetupSQL prints.")
+	p.Say("PostgreSQL %d runs, with a chain of record shops: 4,000 albums, 6,000 customers, 24,000 invoices.", pg.Version())
+	p.Say("The server will log in as mcp_reader, and to write as mcp_writer: roles made by the SQL that pgtool.SetupSQL prints.")
 
 	dir, err := os.MkdirTemp("", "mcpsec-tour-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	p.heading("2  A hardened MCP server over it, as a child process")
-	s, err := startServer(ctx, urls, filepath.Join(dir, "audit.jsonl"))
+	p.Heading("2  A hardened MCP server over it, as a child process")
+	audit := filepath.Join(dir, "audit.jsonl")
+	cmd, err := child(ctx, urls, audit)
 	if err != nil {
 		return err
 	}
-	defer s.close(ctx)
-	if err := s.introduce(ctx, p); err != nil {
+	s, err := tour.Connect(ctx, cmd, audit)
+	if err != nil {
 		return err
 	}
-	p.heading("3  Honest calls work")
-	p.header()
-	if err := s.each(ctx, p, honest); err != nil {
+	defer s.Stop(ctx)
+	if err := s.Introduce(ctx, p); err != nil {
 		return err
 	}
-	p.heading("4  Attacks do not")
-	p.header()
-	if err := s.each(ctx, p, attacks); err != nil {
+	p.Heading("3  Honest calls work")
+	p.Header()
+	if err := s.Each(ctx, p, honest); err != nil {
+		return err
+	}
+	p.Heading("4  Attacks do not")
+	p.Header()
+	if err := s.Each(ctx, p, attacks); err != nil {
 		return err
 	}
 	if err := rawAttacks(ctx, p, urls, filepath.Join(dir, "raw.jsonl")); err != nil {
 		return err
 	}
-	p.heading("5  Everything was recorded, and the record cannot be changed unseen")
-	if err := s.checkAudit(p); err != nil {
+	p.Heading("5  Everything was recorded, and the record cannot be changed unseen")
+	if err := s.CheckAudit(p); err != nil {
+		return err
+	}
+	if err := checkLog(p, s); err != nil {
 		return err
 	}
 	connectAdvice(p)
@@ -127,82 +131,7 @@ func load(ctx context.Context, pg *pgserver.Server) (urls []string, err error) {
 	}, err
 }
 
-// A server is the child process with the SDK's client on its streams.
-type server struct {
-	*mcp.ClientSession
-	audit string
-	seen  int    // audit records shown so far
-	asked string // what the person was asked last
-	log   *logBuffer
-}
-
-// logBuffer keeps what the child writes to standard error.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // child prepares this program as a server.
-func child(ctx context.Context, urls []string, audit string, stderr io.Writer) (*exec.Cmd, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, self, "serve")
-	cmd.Env = append(append(os.Environ(), urls...), envAudit+"="+audit)
-	cmd.Stderr = stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 3 * time.Second
-	return cmd, nil
-}
-
-func startServer(ctx context.Context, urls []string, audit string) (*server, error) {
-	s := &server{audit: audit, log: &logBuffer{}}
-	cmd, err := child(ctx, urls, audit, s.log)
-	if err != nil {
-		return nil, err
-	}
-	client := mcp.NewClient(&mcp.Implementation{Name: "tour-client", Version: "1.0.0"}, &mcp.ClientOptions{
-		ElicitationHandler: func(_ context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
-			s.asked = req.Params.Message // a real client shows it, and the person ticks the box
-			return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"confirm": true}}, nil
-		},
-	})
-	s.ClientSession, err = client.Connect(ctx, &mcp.CommandTransport{Command: cmd}, nil)
-	if err != nil {
-		return nil, fmt.Errorf("starting the server: %w\n%s", err, s.log)
-	}
-	return s, nil
-}
-
-// close stops the server. After Ctrl-C, which a terminal sends to both, how it
-// ended is of no interest.
-func (s *server) close(ctx context.Context) {
-	if err := s.Close(); err != nil && ctx.Err() == nil {
-		fmt.Fprintln(os.Stderr, "tour: stopping the server:", err)
-	}
-}
-
-func (s *server) introduce(ctx context.Context, p *printer) error {
-	list, err := s.ListTools(ctx, nil)
-	if err != nil {
-		return err
-	}
-	p.say("It serves %d tools:", len(list.Tools))
-	for _, t := range list.Tools {
-		p.say("  %s", pad(t.Name, 18)+firstSentence(t.Description))
-	}
-	return nil
+func child(ctx context.Context, urls []string, audit string) (*exec.Cmd, error) {
+	return tour.Self(ctx, []string{"serve"}, append(append(os.Environ(), urls...), envAudit+"="+audit))
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mcpsec/mcpsec-go/examples/internal/tour"
 	"github.com/mcpsec/mcpsec-go/internal/pgserver"
 )
 
@@ -39,7 +40,7 @@ func runTour(t *testing.T, stopAt string) (string, error) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	w := &cancelOn{text: stopAt, cancel: cancel}
-	err := tour(ctx, &printer{w: w, widths: [3]int{30, 50, 40}}, pgserver.Options{})
+	err := guide(ctx, tour.NewPrinter(w), pgserver.Options{})
 	var missing *pgserver.NotFoundError
 	if errors.As(err, &missing) {
 		if os.Getenv("CI") == "true" {
@@ -60,7 +61,7 @@ func TestTour(t *testing.T) {
 	if got, want := strings.Count(out, "✓"), len(honest)+len(attacks)+len(rawLines)+3; got != want || strings.Contains(out, "✗") {
 		t.Errorf("%d steps went well, want %d:\n%s", got, want, out)
 	}
-	for _, want := range []string{"records verify", "Connect a real client", "refused by"} {
+	for _, want := range []string{"records verify", "Connect a real client", "./examples/pocketbase -tour", "refused by"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}

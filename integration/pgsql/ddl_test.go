@@ -151,7 +151,7 @@ func TestDDLOtherPlan(t *testing.T) {
 	t.Parallel()
 	for change, want := range map[string]string{
 		"CREATE VIEW o.late AS SELECT name FROM s.items":                                          "drops view o.late",
-		"INSERT INTO s.items SELECT g, 1, 'x' FROM generate_series(200, 9000) g; ANALYZE s.items": "about 8901 rows",
+		"INSERT INTO s.items SELECT g, 1, 'x' FROM generate_series(200, 9000) g; ANALYZE s.items": "it would now do this: in all it drops table s.items (about ",
 		"CREATE TABLE o.child (id int8 REFERENCES s.items)":                                       "drops constraint child_id_fkey",
 	} {
 		name, conn := yardSetup(t, "")

@@ -286,7 +286,6 @@ func TestImportCut(t *testing.T) {
 		rows          int
 	}{
 		{"BEGIN", false, false, unchanged, 0},
-		{"SELECT pg_catalog.set_config", false, false, unchanged, 0},
 		{"INSERT", false, false, unchanged, 0},
 		{"SET CONSTRAINTS", false, false, unchanged, 0},
 		{"COMMIT", false, false, unchanged, 0},

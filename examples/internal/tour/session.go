@@ -1,0 +1,210 @@
+package tour
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// A Session is a server that runs as a child process, with the SDK's client on its streams.
+type Session struct {
+	*mcp.ClientSession
+	audit string
+	seen  int    // audit records shown so far
+	asked string // what the person was asked last
+	log   *logBuffer
+}
+
+// logBuffer keeps what the child writes to standard error.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// Self prepares this program as a server, to end soon after ctx.
+func Self(ctx context.Context, args, env []string) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.Env = env
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 3 * time.Second
+	return cmd, nil
+}
+
+// Connect starts the server cmd, which writes the audit log that is named, and
+// keeps what it writes to standard error.
+func Connect(ctx context.Context, cmd *exec.Cmd, audit string) (*Session, error) {
+	s := &Session{audit: audit, log: &logBuffer{}}
+	cmd.Stderr = s.log
+	client := mcp.NewClient(&mcp.Implementation{Name: "tour-client", Version: "1.0.0"}, &mcp.ClientOptions{
+		ElicitationHandler: func(_ context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+			s.asked = req.Params.Message // a real client shows it, and the person ticks the box
+			return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"confirm": true}}, nil
+		},
+	})
+	var err error
+	s.ClientSession, err = client.Connect(ctx, &mcp.CommandTransport{Command: cmd}, nil)
+	if err != nil {
+		return nil, fmt.Errorf("starting the server: %w\n%s", err, s.log)
+	}
+	return s, nil
+}
+
+// Stop ends the server. After Ctrl-C, which a terminal sends to both, how it
+// ended is of no interest.
+func (s *Session) Stop(ctx context.Context) {
+	if err := s.Close(); err != nil && ctx.Err() == nil {
+		fmt.Fprintln(os.Stderr, "tour: stopping the server:", err)
+	}
+}
+
+// Introduce shows the server's tools.
+func (s *Session) Introduce(ctx context.Context, p *Printer) error {
+	list, err := s.ListTools(ctx, nil)
+	if err != nil {
+		return err
+	}
+	p.Say("It serves %d tools:", len(list.Tools))
+	for _, t := range list.Tools {
+		p.Say("  %s", pad(t.Name, 24)+firstSentence(t.Description))
+	}
+	return nil
+}
+
+// A Step is one call of the tour, with what must come back.
+type Step struct {
+	Asked  string // in words
+	Tool   string
+	Args   string
+	Why    string
+	Want   string // a part of the answer; every step has one
+	Never  string // what must not be in the answer
+	Failed bool   // the answer must be an error
+	Forged bool   // the call brings a yes along that nobody gave
+}
+
+// Each runs steps and shows them; it fails on the first that went wrong.
+func (s *Session) Each(ctx context.Context, p *Printer, steps []Step) error {
+	for _, st := range steps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		text, failed, err := s.ask(ctx, st)
+		if err != nil {
+			return fmt.Errorf("%s: %w", st.Asked, err)
+		}
+		ok := failed == st.Failed && strings.Contains(text, st.Want) && (st.Never == "" || !strings.Contains(text, st.Never))
+		p.Row(ok, st.Asked, Excerpt(text, st.Want), st.Why)
+		if s.asked != "" {
+			p.note("the person: " + s.asked)
+			s.asked = ""
+		}
+		p.note(s.newRecords())
+		if !ok {
+			return fmt.Errorf("%s: the server answered %q", st.Asked, text)
+		}
+	}
+	return nil
+}
+
+func (s *Session) ask(ctx context.Context, st Step) (text string, failed bool, err error) {
+	params := &mcp.CallToolParams{Name: st.Tool, Arguments: json.RawMessage(st.Args)}
+	if st.Forged {
+		params.RequestState = "confirmed-by-admin"
+		params.InputResponses = mcp.InputResponseMap{"confirm": &mcp.ElicitResult{Action: "accept", Content: map[string]any{"confirm": true}}}
+	}
+	res, err := s.CallTool(ctx, params)
+	var refused *jsonrpc.Error // what a forged state is answered with
+	if errors.As(err, &refused) {
+		return refused.Message, true, nil
+	}
+	if err != nil {
+		return "", false, err
+	}
+	for _, c := range res.Content {
+		if t, ok := c.(*mcp.TextContent); ok {
+			text += t.Text
+		}
+	}
+	return text, res.IsError, nil
+}
+
+// newRecords tells the audit records that came since the last time.
+func (s *Session) newRecords() string {
+	file, err := os.ReadFile(s.audit)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(file)), "\n")
+	out := make([]string, 0, 2)
+	for _, l := range lines[s.seen:] {
+		out = append(out, describeRecord(l))
+	}
+	s.seen = len(lines)
+	return "audit: " + strings.Join(out, "; ")
+}
+
+func describeRecord(line string) string {
+	var r struct {
+		Seq                     int
+		Msg                     string
+		Decision, Outcome, Rule string
+	}
+	if err := json.Unmarshal([]byte(line), &r); err != nil {
+		return "unreadable record"
+	}
+	text := fmt.Sprintf("%d %s %s%s", r.Seq, r.Msg, r.Decision, r.Outcome)
+	if r.Rule != "" {
+		text += " by " + r.Rule
+	}
+	return text
+}
+
+func shorten(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n]) + " …"
+	}
+	return s
+}
+
+// Excerpt shows the beginning of an answer, and the part that matters.
+func Excerpt(text, part string) string {
+	const n = 110
+	short := shorten(text, n)
+	if i := strings.Index(text, part); i >= 0 && !strings.Contains(short, part) {
+		short += " " + shorten(text[i:], n/2)
+	}
+	return short
+}
+
+func firstSentence(s string) string {
+	if i := strings.Index(s, ". "); i >= 0 {
+		s = s[:i+1]
+	}
+	return shorten(s, 100)
+}
