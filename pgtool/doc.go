@@ -255,7 +255,8 @@
 // by conditions that are put into its text, and ends it at 32 MB; what grows by its
 // form alone is refused. These can still take hundreds of megabytes: an expression
 // that names a value of some megabytes many times, be it gathered, a column's or a
-// parameter's; replace, translate or a regular expression over such a value; a
+// parameter's; replace, translate, string_to_array, a regular expression or a cast to
+// jsonb over such a value; the text of an array of many rows, ranges or points; a
 // jsonb_pretty of deep nesting; the hash table of an EXISTS below OR or NOT; a hash
 // join of many equal keys; aggregates of extensions and of Options.Allow; and what
 // stands in a view. Limit the memory of the server's processes as well.
