@@ -104,16 +104,16 @@ func (c *checker) token(i int) *fault {
 }
 
 // first checks a name with nothing before it: a relation, a type or a function
-// in the path, or nothing of the catalog.
+// in the path, or nothing of the catalog. The server passes over schemas that the
+// role, or a tenant's, may not use, so that any relation of the path can be meant.
 func (c *checker) first(i int) *fault {
 	t := c.tokens[i]
-	if v, schema, ok := visible(c.s, c.s.relations, t.Value); ok {
-		if f := c.relation(i, i, name{schema, t.Value}, v); f != nil {
+	for _, schema := range c.s.path {
+		n := name{schema, t.Value}
+		if f := c.relation(i, i, n, c.s.relations[n]); f != nil {
 			return f
 		}
-	}
-	for _, schema := range c.s.path {
-		if f := c.typeName(i, i, name{schema, t.Value}); f != nil {
+		if f := c.typeName(i, i, n); f != nil {
 			return f
 		}
 	}

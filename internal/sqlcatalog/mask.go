@@ -128,15 +128,15 @@ func (c *checker) mayMean(i int) (n name, start int, ok bool) {
 }
 
 // relationFor returns what has to be read in the place of a relation, or nil for the
-// relation itself. If one with masked columns lies behind it in the path, it is named
-// with its schema: else the server would read the other one if this is gone, or in a
+// relation itself. If one with masked columns, or a view that shows some, lies behind
+// it in the path, it is named with its schema: else the server would read the other one if this is gone, or in a
 // schema that the role may not use.
 func (s *Snapshot) relationFor(n name, bare bool) *maskedRelation {
 	if m := s.masks[n]; m != nil || !bare {
 		return m
 	}
 	for _, schema := range s.path {
-		if s.masks[name{schema, n.name}] != nil {
+		if behind := (name{schema, n.name}); s.masks[behind] != nil || s.tainted[behind] {
 			return &maskedRelation{n: n, query: "SELECT * FROM " + quote(n.schema) + "." + quote(n.name)}
 		}
 	}
