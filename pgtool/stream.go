@@ -26,7 +26,7 @@ var errLong = &mcpsec.Error{Message: "the export took longer than allowed; ask f
 
 // stream runs one query for the caller, on the server that it is for.
 func (db *DB) stream(ctx context.Context, q *query, s sink) (err error) {
-	if q.tenant, err = db.tenant(ctx); err != nil {
+	if err := db.bind(ctx, q); err != nil {
 		return err
 	}
 	from := db.pool
