@@ -217,7 +217,10 @@ func (c *checker) inPlace(own string, i, start int) string {
 	table := c.tokens[i].Value
 	prev, next := c.word(start-1), i+1
 	from := prev == "from" || prev == "join" || c.is(start-1, ",")
-	alias := next < len(c.tokens) && (c.is(next, ".") || named(c.tokens[next]) && !afterRelation[c.word(next)])
+	if c.is(next, ".") {
+		return quote(table) // of a column: FROM has an alias that is the table's name
+	}
+	alias := next < len(c.tokens) && named(c.tokens[next]) && !afterRelation[c.word(next)]
 	if own == table || !from || alias {
 		return quote(own)
 	}
