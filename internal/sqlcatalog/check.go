@@ -59,11 +59,21 @@ func (c *checker) bound(st sqlgate.Statement) *fault {
 	if f := c.editHolds(st.SQL); f != nil { // it copies what stands within, edited
 		return f
 	}
+	put := 0
+	for _, e := range c.edits {
+		if put += len(e.Text); put > maxPutText {
+			return &fault{manyHoldsText, c.tokens[0].Pos}
+		}
+	}
 	if plans := strings.ToLower(st.SQL[:st.Query[0].Pos]); st.Kind == sqlgate.Explain && !strings.Contains(plans, "analy") {
 		c.edits = c.edits[:masks] // it is not run, and the plan is to be that of the caller's text
 	}
 	return nil
 }
+
+// maxPutText is how many bytes of ours a statement may get in all: the server takes a
+// hundred times as many to plan it.
+const maxPutText = 1 << 20
 
 // A checker passes once over the tokens of a query.
 type checker struct {

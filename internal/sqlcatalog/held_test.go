@@ -102,6 +102,14 @@ func TestRecursion(t *testing.T) {
 		"WITH RECURSIVE r AS (SELECT 1 UNION SELECT ARRAY[id, id] FROM r) CYCLE id SET o USING p SELECT 1", "WITH RECURSIVE r AS (SELECT 1 UNION SELECT 2 * id FROM r) CYCLE id SET o USING p SELECT 1")
 }
 
+// TestPutText bounds what a text grows to, as what stands within is written twice.
+func TestPutText(t *testing.T) {
+	t.Parallel()
+	wide := "SELECT ARRAY[" + strings.Repeat("string_agg('',''),", 1000) + "'']"
+	allow(t, plain, wide)
+	deny(t, plain, "too many aggregates", "SELECT array_agg(("+wide+")), array_agg(("+wide+"))", "SELECT array_agg((SELECT array_agg(("+wide+"))))")
+}
+
 func TestHashed(t *testing.T) {
 	t.Parallel()
 	const counted = "(SELECT * FROM (SELECT * FROM (SELECT y FROM u) AS mcpsec OFFSET 0) AS mcpsec WHERE H{})"
