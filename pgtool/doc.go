@@ -226,10 +226,11 @@
 // limit for the memory of a session. What aggregates such as array_agg, ARRAY(SELECT
 // …), recursion and the hash tables of IN take is counted while the statement runs,
 // by conditions that are put into its text, and ends it at 32 MB; what grows by its
-// form alone is refused. These can still take hundreds of megabytes: an expression
-// that names a value of some megabytes many times, be it gathered, a column's or a
-// parameter's; replace, translate or a regular expression over such a value; a
-// jsonb_pretty of deep nesting; the hash table of an EXISTS below OR or NOT; a hash
+// form alone is refused. These can still take hundreds of megabytes, and some of them
+// one thousand: an expression that names a value of some megabytes many times, be it
+// gathered, a column's or a parameter's; replace, translate, string_to_array, a regular
+// expression or a cast to jsonb, XML or an array over such a value; the text of an array
+// of many rows or ranges; a jsonb_pretty of deep nesting; a nested regular expression; the hash table of an EXISTS below OR or NOT; a hash
 // join of many equal keys; aggregates of extensions and of Options.Allow; and what
 // stands in a view. Limit the memory of the server's processes as well.
 //

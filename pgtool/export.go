@@ -46,6 +46,9 @@ func (db *DB) export(ctx context.Context, d *folder, in exportIn) ([]mcpsec.Cont
 		return nil, err
 	}
 	q := &query{sql: in.SQL, args: args, maxRows: d.MaxRows}
+	if err := db.bind(ctx, q); err != nil {
+		return nil, err // before the gate looks anything up
+	}
 	if err := db.check(ctx, q); err != nil {
 		return nil, err
 	}

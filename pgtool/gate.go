@@ -51,10 +51,12 @@ type judge struct {
 }
 
 // A request is a statement, and whether EXPLAIN may run it, or the operator has
-// written it.
+// written it. The server is asked about it for each role, whose schemas decide on
+// what names mean.
 type request struct {
 	sql          string
 	analyze, own bool
+	role         string
 }
 
 // A sentence is what was decided on a text.
@@ -82,6 +84,9 @@ func (db *DB) check(ctx context.Context, q *query) error {
 			return err
 		}
 		r := request{sql: q.sql, analyze: q.analyze}
+		if db.o.ServerCheck && q.tenant != nil {
+			r.role = q.tenant.role
+		}
 		v = j.on(r)
 		if v.err == nil && !v.passed && db.o.ServerCheck {
 			v.err = db.serverCheck(ctx, j, q)

@@ -61,7 +61,7 @@ func (db *DB) serverCheck(ctx context.Context, j *judge, q *query) error {
 	}
 	a := &analysis{}
 	inner := st.SQL[st.Query[0].Pos:]
-	_, err = db.query(ctx, &query{sql: inner, before: q.before, with: q.with, analysis: a})
+	_, err = db.query(ctx, &query{sql: inner, tenant: q.tenant, before: q.before, with: q.with, analysis: a})
 	var reported *pgconn.PgError
 	if errors.As(err, &reported) && reported.Position > 0 {
 		reported.Position += int32(len([]rune(st.SQL[:st.Query[0].Pos])))

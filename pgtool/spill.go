@@ -81,10 +81,15 @@ func (p *plans) keep(key [sha256.Size]byte, err error) {
 	p.known[key] = planned{err, time.Now()}
 }
 
-// key is another one for each statement with its arguments.
+// key is another one for each statement with its arguments, and for each tenant, whose
+// policies make another plan of it.
 func (q *query) key() [sha256.Size]byte {
 	h := sha256.New()
-	for _, part := range append([][]byte{[]byte(q.runs)}, q.args...) {
+	tenant := ""
+	if q.tenant != nil {
+		tenant = q.tenant.mark
+	}
+	for _, part := range append([][]byte{[]byte(q.runs), []byte(tenant)}, q.args...) {
 		n := uint64(len(part))
 		if part == nil {
 			n = math.MaxUint64

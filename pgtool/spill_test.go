@@ -73,16 +73,16 @@ func TestJudgePlan(t *testing.T) {
 	}
 }
 
-// TestPlansKept bounds what is remembered, and keeps statements and arguments apart.
+// TestPlansKept bounds what is remembered, and keeps statements, arguments and tenants apart.
 func TestPlansKept(t *testing.T) {
 	t.Parallel()
 	var p plans
 	keys := map[[32]byte]bool{}
-	for _, q := range []*query{{runs: "a"}, {runs: "a", args: [][]byte{nil}}, {runs: "a", args: [][]byte{{}}}, {runs: "a", args: [][]byte{{}, nil}}, {runs: "a", args: [][]byte{[]byte("b"), []byte("c")}}, {runs: "a", args: [][]byte{[]byte("bc"), {}}}} {
+	for _, q := range []*query{{runs: "a"}, {runs: "a", args: [][]byte{nil}}, {runs: "a", args: [][]byte{{}}}, {runs: "a", args: [][]byte{{}, nil}}, {runs: "a", args: [][]byte{[]byte("b"), []byte("c")}}, {runs: "a", args: [][]byte{[]byte("bc"), {}}}, {runs: "a", tenant: &binding{mark: "1"}}, {runs: "a", tenant: &binding{mark: "2"}}} {
 		keys[q.key()] = true
 	}
-	if len(keys) != 6 {
-		t.Errorf("%d keys, want 6", len(keys))
+	if len(keys) != 8 {
+		t.Errorf("%d keys, want 8", len(keys))
 	}
 	for i := range 3 * maxPlanned {
 		p.keep((&query{runs: strings.Repeat("x", i)}).key(), nil)

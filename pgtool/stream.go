@@ -24,20 +24,37 @@ const slice = 500
 
 var errLong = &mcpsec.Error{Message: "the export took longer than allowed; ask for less"}
 
-// stream runs one query for the caller, on the server that it is for.
+// stream runs one query for the caller, on the server that it is for, and, if that one
+// has not answered, once more on another.
 func (db *DB) stream(ctx context.Context, q *query, s sink) (err error) {
-	if q.tenant, err = db.tenant(ctx); err != nil {
+	if err := db.bind(ctx, q); err != nil {
 		return err
 	}
-	from := db.pool
-	if db.replicas != nil {
-		from = db.replicas.order(q)[0].pool
+	if db.replicas == nil {
+		err = db.pool.stream(ctx, q, s, db.o.Timeout)
+	} else {
+		servers := db.replicas.order(q)
+		o := &opened{sink: s}
+		if err = servers[0].pool.stream(ctx, q, o, db.o.Timeout); len(servers) > 1 && ctx.Err() == nil && !o.begun && servers[0].failed(err) {
+			err = servers[1].pool.stream(ctx, q, s, db.o.Timeout)
+		}
 	}
-	if err = from.stream(ctx, q, s, db.o.Timeout); err == errStale {
+	if err == errStale {
 		db.gate.stale.Store(true)
 	}
 	q.tenant.hide(reportedBy(err))
 	return err
+}
+
+// opened is a sink that knows whether it has been given anything.
+type opened struct {
+	sink
+	begun bool
+}
+
+func (o *opened) begin(fields []field) error {
+	o.begun = true
+	return o.sink.begin(fields)
 }
 
 // stream runs one query and hands its rows on without keeping them. All that holds

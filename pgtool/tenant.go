@@ -69,12 +69,13 @@ func (t Tenant) check(login string) error {
 type binding struct {
 	args   [][]byte // names and values; the role, with which rights go, is last
 	mark   string   // tells one tenant from another
+	role   string
 	values []string
 }
 
 func (t Tenant) bind() *binding {
 	names := slices.Sorted(maps.Keys(t.Settings))
-	b := &binding{}
+	b := &binding{role: t.Role}
 	for _, n := range names {
 		b.values = append(b.values, t.Settings[n])
 	}

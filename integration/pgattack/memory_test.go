@@ -31,7 +31,7 @@ var takers = []string{
 	"SELECT length(jsonb_agg('[{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}]'::jsonb)::text) FROM generate_series(1, 200000) g",
 	"SELECT length(jsonb_agg(to_jsonb(string_to_array(repeat('1,', 5000), ',')))::text) FROM generate_series(1, 2000)",
 	"SELECT length(xmlagg(xmlelement(name a, pad))::text) FROM shop.big",
-	"SELECT length(range_agg(int4range(2*g, 2*g+1))::text) FROM generate_series(1, 3000000) g",
+	"SELECT length(range_agg(int4range(2*g, 2*g+1))::text) FROM generate_series(1, 3000000) g", "SELECT length(range_agg(int4range(2*g, 2*g+1))::text) FROM generate_series(1, 300000) g",
 	"SELECT cardinality(ARRAY(SELECT g FROM generate_series(1, 9000000) g))",
 	"SELECT cardinality(ARRAY(VALUES (repeat('x', 10000)), (repeat('y', 10000)))), cardinality(ARRAY(WITH q AS (SELECT 1) SELECT g FROM q, generate_series(1, 9000000) g))",
 	"SELECT id FROM shop.big WHERE pad = ANY (ARRAY(SELECT pad || g FROM shop.big, generate_series(1, 9) g))",
@@ -77,6 +77,13 @@ var takers = []string{
 	"SELECT count(*) FROM shop.big GROUP BY pad||id IN (SELECT repeat('y', 1000)||g FROM generate_series(1, (SELECT 1000000)) g)",
 	"SELECT count(*) FROM (SELECT repeat('y', 1000)||g FROM generate_series(1, (SELECT 1000000)) g INTERSECT SELECT repeat('y', 1000)||g FROM generate_series(1, (SELECT 1000000)) g) s",
 	"SELECT count(*) FROM (SELECT repeat('y', 1000)||g FROM generate_series(1, (SELECT 1000000)) g EXCEPT ALL SELECT 'x') s",
+	"SELECT count(*) FROM shop.big WHERE 'x' IN (SELECT repeat('y', 1000)||g FROM generate_series(1, (SELECT 1000000)) g)",
+	"SELECT count(*) FROM shop.big WHERE pad||random() = ANY (SELECT repeat('y', 1000)||g FROM generate_series(1, (SELECT 1000000)) g)",
+	"SELECT count(*) FILTER (WHERE pad||id IN (SELECT repeat('y', 1000)||g FROM generate_series(1, (SELECT 1000000)) g)) FROM shop.big",
+	"SELECT count(*) FROM (SELECT (SELECT 1 FROM shop.customers z WHERE b.pad||b.id IN (SELECT repeat('y', 1000)||g FROM generate_series(1, (SELECT 1000000)) g) LIMIT 1) FROM shop.big b OFFSET 0) s",
+	// names of ours
+	"WITH RECURSIVE r(x, mcpsec) AS (SELECT 'x', 1 UNION ALL SELECT x||x, 1 AS mcpsec FROM r WHERE length(x) < 1e9) SELECT max(length(x)) FROM r",
+	"WITH RECURSIVE r(x, held) AS (SELECT 'x', 1 UNION ALL SELECT mcpsec.x||x, 1 AS held FROM r AS mcpsec WHERE length(x) < 1e9) SELECT max(length(x)) FROM r",
 	// calls
 	"SELECT length(" + strings.Repeat("format('%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s%1$s', ", 4) + "repeat('x', 10000))" + "))))",
 
@@ -132,6 +139,8 @@ var gatherers = []string{
 	"SELECT array_agg(DISTINCT country ORDER BY country), string_agg(DISTINCT country, ','), array_agg(ALL id) FROM shop.customers",
 	"SELECT country, pg_catalog.array_agg(id ORDER BY id) FILTER (WHERE id > 3), count(*) FILTER (WHERE id > 3), \"array_agg\"(NULL::int) FROM shop.customers GROUP BY country HAVING cardinality(array_agg(id)) > 1 ORDER BY 1",
 	"SELECT id, array_agg(id) OVER (ORDER BY id ROWS 2 PRECEDING), json_agg(id) FILTER (WHERE id % 2 = 0 OR id = 1) OVER w FROM shop.customers WINDOW w AS (ORDER BY id) ORDER BY id",
+	"SELECT country, string_agg(count(*)::text, ',') OVER (ORDER BY country), array_to_json(array_agg(max(id)) FILTER (WHERE country > 'A') OVER (ORDER BY country)) FROM shop.customers GROUP BY country HAVING count(*) > 1 ORDER BY 1",
+	"SELECT array_agg(indrelid) FROM pg_index WHERE indrelid = 1259", "SELECT id, json_agg(c.*) OVER w, array_agg(c) OVER w, string_agg(name COLLATE \"C\", ', ') OVER w FROM shop.customers c WHERE id < 5 WINDOW w AS (ORDER BY id) ORDER BY id",
 	"SELECT c.id, ARRAY(SELECT o.id FROM shop.orders o WHERE o.customer_id = c.id ORDER BY o.id DESC LIMIT 3) AS last, ARRAY(VALUES (1), (2)), ARRAY((SELECT id FROM shop.customers) EXCEPT SELECT 1 ORDER BY 1) FROM shop.customers c ORDER BY 1",
 	"SELECT ARRAY(SELECT c FROM shop.customers c ORDER BY id), ARRAY(SELECT 'x'), ARRAY(SELECT NULL), ARRAY(SELECT ARRAY[1, 2]), ARRAY(WITH q(a) AS (SELECT 1) SELECT a FROM q)",
 	"SELECT json_agg(json_build_object('id', c.id, 'orders', (SELECT coalesce(json_agg(json_build_object('id', o.id, 'lines', ARRAY(SELECT o.id))) , '[]') FROM shop.orders o WHERE o.customer_id = c.id AND o.id < 20)) ORDER BY c.id) FROM shop.customers c WHERE c.id < 9",

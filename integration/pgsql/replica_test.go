@@ -144,6 +144,15 @@ func TestReplica(t *testing.T) {
 			}
 		})
 	}
+	box := newOutbox(t, db, nil)
+	calls.Go(func() {
+		for !stopped.Load() {
+			if summary, _, _ := box.export(t, whichSQL, "csv"); !strings.HasPrefix(summary, "1 rows") {
+				t.Errorf("an export was lost: %s", summary)
+				return
+			}
+		}
+	})
 	for range 2 {
 		if err := p.standby.Restart(t.Context()); err != nil {
 			t.Error(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -278,10 +279,13 @@ func TestTenantRefused(t *testing.T) {
 		URL: redact.NewSecret(postgres.Server(t).URL(x.writer(t), x.name+"w")), MaxConns: 1,
 		Tenant: func(context.Context, mcpsec.Principal) (pgtool.Tenant, error) { return tenant, fails },
 	}, Tables: notesTable})
-	cs, log := serveAs(t, "ada", &person{}, append(append(pgtool.ReadTools(db), pgtool.InspectTools(db)...), pgtool.WriteTools(w)...)...)
+	cs, log := serveAs(t, "ada", &person{}, slices.Concat(pgtool.ReadTools(db), pgtool.InspectTools(db), pgtool.WriteTools(w), []*mcpsec.Tool{
+		pgtool.ExportTool(db, pgtool.FileOptions{}), pgtool.NamedQuery[none, countRow](db, mcpsec.ToolSpec{Name: "bodies", Description: "Bodies."}, pgtool.NewSQL("SELECT 'x' AS bodies")),
+	})...)
 	calls := map[string]args{ // the gate would refuse the first one, and is not asked
 		"pg_query": {"sql": "SELECT pg_read_file('x')", "params": []any{}}, "pg_list_schemas": {}, "pg_list_objects": {"schema": "t"}, "pg_health": {},
 		"pg_explain": {"sql": "SELECT 1", "params": []any{}, "indexes": []any{}},
+		"pg_export":  {"sql": "SELECT pg_read_file('x')", "params": []any{}, "format": "csv"}, "bodies": {},
 		"pg_insert":  {"table": "t.notes", "rows": []args{{"id": 1, "tenant": "x", "body": "y"}}, "returning": []any{}},
 		"pg_delete":  {"table": "t.notes", "where": where("id", "eq", 1)},
 		"pg_dry_run": {"operation": "delete", "table": "t.notes", "rows": []any{}, "set": args{}, "where": where("id", "eq", 1)},
@@ -342,4 +346,23 @@ func (x *tenancy) writer(t testing.TB) (database string) {
 	exec(t, x.conn, "ALTER ROLE "+x.name+"w PASSWORD '"+postgres.Server(t).Password()+"'")
 	dropRole(t, x.conn, x.name+"w")
 	return x.name
+}
+
+// TestTenantServerCheck has a name that means another table for another tenant's role:
+// what the server has said to one is nothing for the other.
+func TestTenantServerCheck(t *testing.T) {
+	t.Parallel()
+	x := newTenancy(t, nil)
+	ada, bob := pgx.Identifier{x.ada}.Sanitize(), pgx.Identifier{x.bob}.Sanitize()
+	exec(t, x.conn, "CREATE SCHEMA u; CREATE TABLE u.thing (id int); GRANT USAGE ON SCHEMA u TO "+ada+", "+bob+"; GRANT SELECT ON u.thing TO "+ada+", "+bob+"; REVOKE USAGE ON SCHEMA t FROM "+ada)
+	db := x.open(t, func(o *pgtool.Options) { o.Tenant, o.Schemas, o.ServerCheck = x.byRole, []string{"t", "u"}, true })
+	exec(t, x.conn, "CREATE TABLE t.thing (id int); GRANT SELECT ON t.thing TO "+bob)
+	for who, want := range map[string]string{"ada": `[["0"]]`, "bob": "try again in a few seconds"} {
+		cs, _ := serveAs(t, "ada", nil, pgtool.ReadTools(db)...)
+		query(t, cs, "SELECT count(*) FROM thing")
+		cs, _ = serveAs(t, who, nil, pgtool.ReadTools(db)...)
+		if got := query(t, cs, "SELECT count(*) FROM thing"); !strings.Contains(got, want) {
+			t.Errorf("%s: %s, want %s", who, got, want)
+		}
+	}
 }

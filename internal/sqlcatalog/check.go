@@ -59,11 +59,21 @@ func (c *checker) bound(st sqlgate.Statement) *fault {
 	if f := c.editHolds(st.SQL); f != nil { // it copies what stands within, edited
 		return f
 	}
+	put := 0
+	for _, e := range c.edits {
+		if put += len(e.Text); put > maxPutText {
+			return &fault{manyHoldsText, c.tokens[0].Pos}
+		}
+	}
 	if plans := strings.ToLower(st.SQL[:st.Query[0].Pos]); st.Kind == sqlgate.Explain && !strings.Contains(plans, "analy") {
 		c.edits = c.edits[:masks] // it is not run, and the plan is to be that of the caller's text
 	}
 	return nil
 }
+
+// maxPutText is how many bytes of ours a statement may get in all: the server takes a
+// hundred times as many to plan it.
+const maxPutText = 1 << 20
 
 // A checker passes once over the tokens of a query.
 type checker struct {
@@ -104,16 +114,16 @@ func (c *checker) token(i int) *fault {
 }
 
 // first checks a name with nothing before it: a relation, a type or a function
-// in the path, or nothing of the catalog.
+// in the path, or nothing of the catalog. The server passes over schemas that the
+// role, or a tenant's, may not use, so that any relation of the path can be meant.
 func (c *checker) first(i int) *fault {
 	t := c.tokens[i]
-	if v, schema, ok := visible(c.s, c.s.relations, t.Value); ok {
-		if f := c.relation(i, i, name{schema, t.Value}, v); f != nil {
+	for _, schema := range c.s.path {
+		n := name{schema, t.Value}
+		if f := c.relation(i, i, n, c.s.relations[n]); f != nil {
 			return f
 		}
-	}
-	for _, schema := range c.s.path {
-		if f := c.typeName(i, i, name{schema, t.Value}); f != nil {
+		if f := c.typeName(i, i, n); f != nil {
 			return f
 		}
 	}

@@ -1,6 +1,10 @@
 package sqlcatalog
 
-import "github.com/mcpsec/mcpsec-go/internal/sqllex"
+import (
+	"slices"
+
+	"github.com/mcpsec/mcpsec-go/internal/sqllex"
+)
 
 // noteHashed notes the query of IN (SELECT …) if token i is its parenthesis, and
 // the server could keep its rows in memory, without a limit: where it cannot make
@@ -10,7 +14,7 @@ func (c *checker) noteHashed(i int) {
 	if !c.is(i, "(") || w != "in" && w != "any" && w != "some" || !c.startsQuery(i+1) {
 		return
 	}
-	if end := c.closing(i); end < len(c.tokens) && !c.joinable(i, end) {
+	if end := c.closing(i); end < len(c.tokens) && (!c.joinable(i, end) || !c.compares(i-1)) {
 		c.hashed = append(c.hashed, i)
 	}
 }
@@ -36,7 +40,7 @@ func (c *checker) joinable(open, end int) bool {
 		if depth == 0 {
 			switch w := c.word(i); {
 			case w == "where" || w == "on":
-				return true
+				return c.joins(i)
 			case !c.connects(i) || c.is(i, "(") || afterWhere[w]:
 				return false
 			}
@@ -45,6 +49,53 @@ func (c *checker) joinable(open, end int) bool {
 	}
 	return false
 }
+
+// joins reports whether the server makes joins of the conditions that the WHERE or
+// ON at token i begins, of columns of the query's own: it does not for a FILTER and an
+// outer join, nor where they may be those of a query around it.
+func (c *checker) joins(i int) bool {
+	if c.word(i-2) == "filter" && c.is(i-1, "(") || c.word(i) == "on" && slices.ContainsFunc(c.tokens, isOuter) {
+		return false
+	}
+	for depth := 0; i > 0; i-- {
+		if depth == 0 && c.is(i-1, "(") {
+			if !afterFrom[c.word(i-2)] && !c.is(i-2, "(") {
+				return i < 2
+			}
+			continue
+		}
+		depth -= c.step(i - 1)
+	}
+	return true
+}
+
+var afterFrom = set("from join as materialized")
+
+func isOuter(t sqllex.Token) bool {
+	return t.Kind == sqllex.Word && (t.Value == "left" || t.Value == "right" || t.Value == "full")
+}
+
+// compares reports whether what IN or ANY at token i compares is surely made of
+// columns, and calls nothing, which could be volatile.
+func (c *checker) compares(i int) bool {
+	column := false
+	for i--; i >= 0; i-- {
+		switch w := c.word(i); {
+		case w == "where" || w == "on" || w == "and":
+			return column
+		case c.is(i, "::"):
+			return false
+		case named(c.tokens[i]):
+			if c.is(i+1, "(") || c.tokens[i+1].Kind == sqllex.String || plainWords[w] || constantWords[w] || c.s.unsteady[c.tokens[i].Value] {
+				return false
+			}
+			column = true
+		}
+	}
+	return false
+}
+
+var constantWords = set("current_user session_user system_user user current_role current_catalog current_schema localtimestamp")
 
 // connects reports whether a token can stand beside a condition that is joined by
 // AND to all others.
@@ -78,7 +129,7 @@ var (
 func (c *checker) editHashed() {
 	for _, open := range c.hashed {
 		c.insert(c.tokens[open].End(), "SELECT * FROM (SELECT * FROM (")
-		c.insert(c.tokens[c.closing(open)].Pos, ") AS mcpsec OFFSET 0) AS mcpsec WHERE "+budget("(pg_catalog.pg_column_size(mcpsec) - 20)"))
+		c.insert(c.tokens[c.closing(open)].Pos, ") AS mcpsec OFFSET 0) AS mcpsec WHERE "+budget("(pg_catalog.pg_column_size(mcpsec.*) - 20)"))
 	}
 }
 

@@ -38,7 +38,7 @@ type holder func(args []string) string
 
 // holders are the aggregates of PostgreSQL that keep what they are given.
 var holders = map[string]holder{
-	"array_agg": inArray, "string_agg": inArray, "xmlagg": inArray, "range_agg": inArray,
+	"array_agg": inArray, "string_agg": inArray, "xmlagg": inArray, "range_agg": inRange,
 	"json_agg": inJSON, "json_agg_strict": inJSON, "json_object_agg": inJSON, "json_object_agg_strict": inJSON,
 	"json_object_agg_unique": inJSON, "json_object_agg_unique_strict": inJSON,
 	"jsonb_agg": inJSONB, "jsonb_agg_strict": inJSONB, "jsonb_object_agg": inJSONB, "jsonb_object_agg_strict": inJSONB,
@@ -54,6 +54,10 @@ func inArray(args []string) string {
 	}
 	return "(" + strings.Join(sizes, " + ") + ")"
 }
+
+// inRange counts what the text of a multirange takes while it is written, too: some
+// kilobytes for each of its ranges, of which most rows become fewer.
+func inRange(args []string) string { return "(800::int8 + " + inArray(args) + ")" }
 
 func inJSON(args []string) string {
 	return "(2::int8 * pg_catalog.pg_column_size(pg_catalog.json_build_array(" + strings.Join(args, ", ") + ")))"
@@ -161,9 +165,11 @@ func (c *checker) editArray(h hold) {
 	c.insert(c.tokens[h.end].Pos, ") AS mcpsec OFFSET 0) AS mcpsec(held) WHERE "+budget(inArray([]string{"mcpsec.held"})))
 }
 
-// editCall adds a FILTER to a call, or a condition to the one that it has.
+// editCall adds a FILTER to a call, or a condition to the one that it has. What a
+// window function is given may have aggregates in it, which a FILTER must not: there
+// the condition stands before the first argument.
 func (c *checker) editCall(sql string, h hold) *fault {
-	args, f := c.given(sql, h)
+	args, first, f := c.given(sql, h)
 	if f != nil {
 		return f
 	}
@@ -171,7 +177,17 @@ func (c *checker) editCall(sql string, h hold) *fault {
 		return nil // the server refuses it
 	}
 	limit := budget(h.cost(args))
-	if next := h.end + 1; c.word(next) != "filter" || !c.is(next+1, "(") {
+	next, after := h.end+1, h.end+1
+	filtered := c.word(next) == "filter" && c.is(next+1, "(")
+	if filtered {
+		after = c.closing(next+1) + 1
+	}
+	if c.word(after) == "over" {
+		c.insert(c.tokens[first.from].Pos, "CASE WHEN "+limit+" THEN (")
+		c.insert(c.tokens[first.to-1].End(), ") END")
+		return nil
+	}
+	if !filtered {
 		c.insert(c.tokens[h.end].End(), " FILTER (WHERE "+limit+")")
 		return nil
 	}
@@ -184,10 +200,14 @@ func (c *checker) editCall(sql string, h hold) *fault {
 	return nil
 }
 
-// given returns the arguments of a call, as they are to be written a second time.
+// A span is the tokens from one to the one before another.
+type span struct{ from, to int }
+
+// given returns the arguments of a call, as they are to be written a second time, and
+// where the first one is.
 // They must be the same then: an argument that could tell the first time from the
 // second would be small when it is counted only.
-func (c *checker) given(sql string, h hold) (args []string, _ *fault) {
+func (c *checker) given(sql string, h hold) (args []string, first span, _ *fault) {
 	from := h.open + 1
 	if w := c.word(from); w == "distinct" || w == "all" {
 		from++
@@ -196,16 +216,19 @@ func (c *checker) given(sql string, h hold) (args []string, _ *fault) {
 	for i := from; i <= h.end; i++ {
 		t := c.tokens[i]
 		if i < h.end && named(t) && c.s.unsteady[t.Value] && (c.is(i+1, "(") || c.is(i-1, ".")) {
-			return nil, &fault{unsteadyText(t.Value), t.Pos}
+			return nil, first, &fault{unsteadyText(t.Value), t.Pos}
 		}
 		ordered := depth == 0 && c.word(i) == "order" && c.word(i+1) == "by" && !c.is(i-1, ".")
 		if depth == 0 && (i == h.end || ordered || t.Is(",")) {
 			if from == i {
-				return nil, nil
+				return nil, first, nil
+			}
+			if args == nil {
+				first = span{from, i}
 			}
 			args = append(args, c.edited(sql, from, i))
 			if from = i + 1; ordered {
-				return args, nil // what it is ordered by is not kept, but on the disk
+				return args, first, nil // what it is ordered by is not kept, but on the disk
 			}
 		}
 		if t.Is("(") || t.Is("[") {
@@ -214,7 +237,7 @@ func (c *checker) given(sql string, h hold) (args []string, _ *fault) {
 			depth--
 		}
 	}
-	return args, nil
+	return args, first, nil
 }
 
 // edited returns the text of the tokens from i to k, with the edits there.

@@ -27,9 +27,9 @@ func edited(t *testing.T, sql string) string {
 func becomes(t *testing.T, sql, want string) {
 	t.Helper()
 	for mark, cost := range map[string]string{
-		"A{x}": inArray([]string{"x"}), "A{x,y}": inArray([]string{"x", "y"}), "A{held}": inArray([]string{"mcpsec.held"}),
+		"A{x}": inArray([]string{"x"}), "A{x,y}": inArray([]string{"x", "y"}), "M{x}": inRange([]string{"x"}), "A{held}": inArray([]string{"mcpsec.held"}),
 		"J{x}": inJSON([]string{"x"}), "J{x,y}": inJSON([]string{"x", "y"}), "B{x}": inJSONB([]string{"x"}), "B{x,y}": inJSONB([]string{"x", "y"}),
-		"R{1}": inRecursion(1), "R{3}": inRecursion(3), "H{}": "(pg_catalog.pg_column_size(mcpsec) - 20)",
+		"R{1}": inRecursion(1), "R{3}": inRecursion(3), "H{}": "(pg_catalog.pg_column_size(mcpsec.*) - 20)",
 	} {
 		want = strings.ReplaceAll(want, mark, budget(cost))
 	}
@@ -44,10 +44,11 @@ func TestHolds(t *testing.T) {
 		"SELECT array_agg(x) FROM t":                                 "SELECT array_agg(x) FILTER (WHERE A{x}) FROM t",
 		`SELECT pg_catalog."array_agg" (x)`:                          `SELECT pg_catalog."array_agg" (x) FILTER (WHERE A{x})`,
 		"SELECT string_agg(DISTINCT x, y ORDER BY z, x), 1":          "SELECT string_agg(DISTINCT x, y ORDER BY z, x) FILTER (WHERE A{x,y}), 1",
-		"SELECT json_agg(ALL x) OVER (ORDER BY z)":                   "SELECT json_agg(ALL x) FILTER (WHERE J{x}) OVER (ORDER BY z)",
+		"SELECT json_agg(ALL x) OVER (ORDER BY z)":                   "SELECT json_agg(ALL CASE WHEN J{x} THEN (x) END) OVER (ORDER BY z)",
+		"SELECT string_agg(x, y) FILTER (WHERE a) OVER w":            "SELECT string_agg(CASE WHEN A{x,y} THEN (x) END, y) FILTER (WHERE a) OVER w",
 		"SELECT json_object_agg(x, y), jsonb_object_agg(x /**/, y)":  "SELECT json_object_agg(x, y) FILTER (WHERE J{x,y}), jsonb_object_agg(x /**/, y) FILTER (WHERE B{x,y})",
 		"SELECT jsonb_agg(x) FILTER (WHERE a OR b) filter":           "SELECT jsonb_agg(x) FILTER (WHERE ( a OR b) AND B{x}) filter",
-		"SELECT xmlagg(x) filter, range_agg(x)":                      "SELECT xmlagg(x) FILTER (WHERE A{x}) filter, range_agg(x) FILTER (WHERE A{x})",
+		"SELECT xmlagg(x) filter, range_agg(x)":                      "SELECT xmlagg(x) FILTER (WHERE A{x}) filter, range_agg(x) FILTER (WHERE M{x})",
 		"SELECT ARRAY(SELECT 1 ORDER BY 1)":                          "SELECT ARRAY(SELECT * FROM (SELECT * FROM (SELECT 1 ORDER BY 1) AS mcpsec OFFSET 0) AS mcpsec(held) WHERE A{held})",
 		"SELECT max(x), array_agg, shop.array_agg(x) FROM array_agg": "SELECT max(x), array_agg, shop.array_agg(x) FROM array_agg",
 		"EXPLAIN SELECT array_agg(x)":                                "EXPLAIN SELECT array_agg(x)",
@@ -101,6 +102,14 @@ func TestRecursion(t *testing.T) {
 		"WITH RECURSIVE r AS (SELECT 1 UNION SELECT ARRAY[id, id] FROM r) CYCLE id SET o USING p SELECT 1", "WITH RECURSIVE r AS (SELECT 1 UNION SELECT 2 * id FROM r) CYCLE id SET o USING p SELECT 1")
 }
 
+// TestPutText bounds what a text grows to, as what stands within is written twice.
+func TestPutText(t *testing.T) {
+	t.Parallel()
+	wide := "SELECT ARRAY[" + strings.Repeat("string_agg('',''),", 1000) + "'']"
+	allow(t, plain, wide)
+	deny(t, plain, "too many aggregates", "SELECT array_agg(("+wide+")), array_agg(("+wide+"))", "SELECT array_agg((SELECT array_agg(("+wide+"))))")
+}
+
 func TestHashed(t *testing.T) {
 	t.Parallel()
 	const counted = "(SELECT * FROM (SELECT * FROM (SELECT y FROM u) AS mcpsec OFFSET 0) AS mcpsec WHERE H{})"
@@ -108,11 +117,16 @@ func TestHashed(t *testing.T) {
 		"SELECT 1 FROM t WHERE x NOT IN #", "SELECT 1 FROM t WHERE NOT (x = 1 AND x IN #)", "SELECT 1 FROM t WHERE x IN # OR x = 1", "SELECT 1 FROM t WHERE a = 1 OR b = 2 AND x IN #", "SELECT x = ANY # FROM t",
 		"SELECT 1 FROM t WHERE (x = SOME #) IS NULL", "SELECT 1 FROM t WHERE x IN # = y", "SELECT 1 FROM t WHERE x IN # IS NOT TRUE", "SELECT 1 FROM t GROUP BY x IN #", "SELECT 1 FROM t WHERE CASE WHEN x IN # THEN a END", "SELECT 1 FROM t WHERE f(x IN #)", "SELECT (SELECT 1 FROM t WHERE b) = f(x IN #)",
 		"SELECT 1 FROM t ORDER BY x IN #", "SELECT 1 FROM t WHERE (x IN #) = a", "SELECT 1 FROM t WHERE a GROUP BY b HAVING x IN #",
+		// no join is made of these either
+		"SELECT count(*) FILTER (WHERE x IN #) FROM t", "SELECT 1 FROM t LEFT JOIN v ON x IN #", "SELECT 1 FROM v FULL JOIN t ON x IN #", "SELECT (SELECT 1 FROM t WHERE x IN #) FROM t", "SELECT 1 FROM t WHERE EXISTS (WITH q AS (SELECT 1 FROM v WHERE x IN #) SELECT 1 FROM q)",
+		"SELECT 1 FROM t, LATERAL (SELECT 1 FROM v WHERE x IN #) s", "SELECT 1 FROM t WHERE x AND 'y' IN #", "SELECT 1 FROM t WHERE $1 = ANY #", "SELECT 1 FROM t WHERE x || random() IN #", "SELECT 1 FROM t WHERE 'y'::pg_catalog.text IN #", "SELECT 1 FROM t WHERE date '2020-01-01' IN #",
+		"SELECT 1 FROM t WHERE current_user IN #", "SELECT 1 FROM t WHERE current_date IN #", "SELECT 1 FROM t WHERE x.random IN #",
 	} {
 		becomes(t, strings.ReplaceAll(sql, "#", "(SELECT y FROM u)"), strings.ReplaceAll(sql, "#", counted))
 	}
 	for _, sql := range []string{
-		"SELECT 1 FROM t WHERE x IN #", "SELECT 1 FROM t WHERE a = 1 AND x IN # AND b < 2 ORDER BY a IS NULL", "SELECT 1 FROM t JOIN v ON x IN # WHERE a OR b", "SELECT 1 FROM t WHERE x IN # GROUP BY a", "SELECT (SELECT 1 FROM t WHERE x IN #) FROM t",
+		"SELECT 1 FROM t WHERE x IN #", "SELECT 1 FROM t WHERE a = 1 AND x IN # AND b < 2 ORDER BY a IS NULL", "SELECT 1 FROM t JOIN v ON x IN # WHERE a OR b", "SELECT 1 FROM t WHERE x IN # GROUP BY a",
+		"((SELECT 1 FROM t WHERE x IN #))", "WITH q AS MATERIALIZED (SELECT 1 FROM (SELECT 1 FROM t WHERE (x, 'y') IN #) s JOIN ((SELECT 1 FROM t WHERE x||'y' = ANY #)) r ON true) SELECT 1 FROM q",
 		"SELECT 1 FROM t WHERE x IN (1, 2) OR x = ANY (a)",
 	} {
 		sql = strings.ReplaceAll(sql, "#", "(SELECT y FROM u)")

@@ -128,15 +128,15 @@ func (c *checker) mayMean(i int) (n name, start int, ok bool) {
 }
 
 // relationFor returns what has to be read in the place of a relation, or nil for the
-// relation itself. If one with masked columns lies behind it in the path, it is named
-// with its schema: else the server would read the other one if this is gone, or in a
+// relation itself. If one with masked columns, or a view that shows some, lies behind
+// it in the path, it is named with its schema: else the server would read the other one if this is gone, or in a
 // schema that the role may not use.
 func (s *Snapshot) relationFor(n name, bare bool) *maskedRelation {
 	if m := s.masks[n]; m != nil || !bare {
 		return m
 	}
 	for _, schema := range s.path {
-		if s.masks[name{schema, n.name}] != nil {
+		if behind := (name{schema, n.name}); s.masks[behind] != nil || s.tainted[behind] {
 			return &maskedRelation{n: n, query: "SELECT * FROM " + quote(n.schema) + "." + quote(n.name)}
 		}
 	}
@@ -217,7 +217,10 @@ func (c *checker) inPlace(own string, i, start int) string {
 	table := c.tokens[i].Value
 	prev, next := c.word(start-1), i+1
 	from := prev == "from" || prev == "join" || c.is(start-1, ",")
-	alias := next < len(c.tokens) && (c.is(next, ".") || named(c.tokens[next]) && !afterRelation[c.word(next)])
+	if c.is(next, ".") {
+		return quote(table) // of a column: FROM has an alias that is the table's name
+	}
+	alias := next < len(c.tokens) && named(c.tokens[next]) && !afterRelation[c.word(next)]
 	if own == table || !from || alias {
 		return quote(own)
 	}

@@ -78,7 +78,7 @@ func TestMask(t *testing.T) {
 		`WITH"a"AS(TABLE people)TABLE a`:                         "WITH " + shop + `,"a"AS(TABLE people)TABLE a`,
 		"SELECT 1 FROM other.staff, other . staff s":             "WITH " + staff + ` SELECT 1 FROM "staff", "staff" s`,
 		"SELECT 1 FROM other.people":                             "WITH " + other + ` SELECT 1 FROM "other.people" AS "people"`,
-		"SELECT other.people.x FROM a JOIN other.people ON true": "WITH " + other + ` SELECT "other.people".x FROM a JOIN "other.people" AS "people" ON true`,
+		"SELECT other.people.x FROM a JOIN other.people ON true": "WITH " + other + ` SELECT "people".x FROM a JOIN "other.people" AS "people" ON true`,
 		"SELECT 1 FROM people, other.people AS o":                "WITH " + shop + ", " + other + ` SELECT 1 FROM people, "other.people" AS o`,
 		"SELECT 1 FROM ONLY other.staff":                         "WITH " + staff + ` SELECT 1 FROM ONLY "staff"`,
 		"WITH staff AS (SELECT 1 FROM other.staff) TABLE staff":  `WITH "other.staff" AS NOT MATERIALIZED (<staff>), staff AS (SELECT 1 FROM "other.staff" AS "staff") TABLE staff`,

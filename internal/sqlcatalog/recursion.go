@@ -77,9 +77,10 @@ func (c *checker) editRecursion() *fault {
 }
 
 // inRecursion counts a row several times if it is long: of what doubles, the next
-// one and all that is made of it are longer still.
+// one and all that is made of it are longer still. mcpsec alone would be a column
+// that the query calls so, and not the row.
 func inRecursion(times int) string {
-	return fmt.Sprintf("(pg_catalog.pg_column_size(mcpsec)::int8 * (%d + pg_catalog.pg_column_size(mcpsec) / 65536))", times)
+	return fmt.Sprintf("(pg_catalog.pg_column_size(mcpsec.*)::int8 * (%d + pg_catalog.pg_column_size(mcpsec.*) / 65536))", times)
 }
 
 // lastUnion returns the UNION that parts a query between two tokens, or -1. One

@@ -30,6 +30,7 @@ const (
 
 	standardText   = "JSON_ARRAYAGG, JSON_OBJECTAGG and JSON_ARRAY of a query are not allowed; write json_agg or json_object_agg"
 	nestedHoldText = "aggregates that gather rows are not allowed within so many others; gather in sub-selects of FROM"
+	manyHoldsText  = "the statement has too many aggregates that gather rows; gather fewer, and not within others"
 )
 
 func functionText(n string) string { return "function " + shown(n) + " is not allowed; do without it" }
