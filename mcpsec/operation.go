@@ -25,6 +25,7 @@ const (
 const (
 	methodUnwatch = "resources/unsubscribe"
 	methodListen  = "subscriptions/listen"
+	methodUpdated = "notifications/resources/updated"
 
 	methodInitialize = "initialize"
 	methodSetLevel   = "logging/setLevel"

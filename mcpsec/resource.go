@@ -41,6 +41,14 @@ type ResourceSpec struct {
 	// the prefix. The first hundred are used. Guards and Scopes hold here too.
 	// Defaults to no suggestions.
 	Complete map[string]func(ctx context.Context, prefix string) ([]string, error)
+	// Watch, if it is not nil, runs for each subscription, on a goroutine of its own,
+	// from when a client has subscribed until ctx ends, which is when the client has
+	// unsubscribed or gone, and then it must return. It calls updated when what the
+	// subscriber may read has changed: that tells this subscriber and no other, returns
+	// at once, and changes that come meanwhile become one notification. [PrincipalFrom]
+	// says who has subscribed. A panic ends the Watch and is logged. Defaults to none:
+	// [Server.ResourceUpdated] tells all subscribers.
+	Watch func(ctx context.Context, uri string, updated func())
 	// Timeout, MaxResult and MaxConcurrent lower or raise the server's [Limits]
 	// for this resource. Default to the server's; MaxConcurrent to no limit of its
 	// own.
@@ -61,6 +69,7 @@ type Resource struct {
 	complete map[string]*operation // by variable
 	suggests bool                  // for some variable
 	watch    *operation            // a subscription to it
+	notice   func(ctx context.Context, uri string, updated func())
 }
 
 const (
@@ -92,7 +101,7 @@ func newResource[In any, Out Content | []Content](spec ResourceSpec, handler fun
 	if handler == nil {
 		return nil, errors.New("a handler is required")
 	}
-	r := &Resource{mimeType: spec.MIMEType, suggests: len(spec.Complete) > 0, operation: operation{
+	r := &Resource{notice: spec.Watch, mimeType: spec.MIMEType, suggests: len(spec.Complete) > 0, operation: operation{
 		method: methodRead, noun: "resource", encode: encodeDocument,
 		spec: ToolSpec{
 			Name: spec.Name, Title: spec.Title, Description: spec.Description, Effect: Read, Labels: spec.Labels, Scopes: spec.Scopes,

@@ -20,23 +20,28 @@ type watches struct {
 	principals callers
 
 	mu sync.Mutex
-	of map[*mcp.ServerSession][]string
+	of map[*mcp.ServerSession][]watched
 }
 
-// hold counts a session's subscription in, which it may repeat.
-func (w *watches) hold(session *mcp.ServerSession, principal, uri string) bool {
+type watched struct {
+	uri string
+	end func()
+}
+
+// hold counts a session's subscription in, which it may repeat, and begins it.
+func (w *watches) hold(session *mcp.ServerSession, principal, uri string, begin func() (end func())) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if slices.Contains(w.of[session], uri) {
+	if slices.ContainsFunc(w.of[session], func(h watched) bool { return h.uri == uri }) {
 		return true
 	}
 	if !w.principals.enter(principal, maxWatched) {
 		return false
 	}
 	if w.of == nil {
-		w.of = map[*mcp.ServerSession][]string{}
+		w.of = map[*mcp.ServerSession][]watched{}
 	}
-	w.of[session] = append(w.of[session], uri)
+	w.of[session] = append(w.of[session], watched{uri, begin()})
 	return true
 }
 
@@ -44,10 +49,11 @@ func (w *watches) hold(session *mcp.ServerSession, principal, uri string) bool {
 func (w *watches) drop(session *mcp.ServerSession, principal string, which func(uri string) bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	rest := slices.DeleteFunc(w.of[session], func(uri string) bool {
-		if !which(uri) {
+	rest := slices.DeleteFunc(w.of[session], func(h watched) bool {
+		if !which(h.uri) {
 			return false
 		}
+		h.end()
 		w.principals.leave(principal)
 		return true
 	})
@@ -71,7 +77,8 @@ func (s *Server) subscribe(ctx context.Context, p Principal, req *mcp.SubscribeR
 		}
 		return next(ctx, methodWatch, req)
 	}
-	if !s.watches.hold(req.Session, p.ID, req.Params.URI) {
+	begin := func() func() { return s.beginWatch(ctx, p, req.Session, req.Params.URI, nil) }
+	if !s.watches.hold(req.Session, p.ID, req.Params.URI, begin) {
 		return nil, s.tooManyWatched(ctx, p)
 	}
 	return next(ctx, methodWatch, req)
@@ -107,6 +114,17 @@ func (s *Server) listenFor(ctx context.Context, p Principal, req *mcp.Subscripti
 			allowed = append(allowed, uri)
 		}
 		n.ResourceSubscriptions = allowed
+		var ends []func()
+		defer func() {
+			for _, end := range ends {
+				end()
+			}
+		}()
+		ctx = context.WithValue(ctx, ackKey{}, func(meta mcp.Meta) {
+			for _, uri := range allowed {
+				ends = append(ends, s.beginWatch(ctx, p, req.Session, uri, meta))
+			}
+		})
 	}
 	return next(ctx, methodListen, req)
 }
@@ -152,6 +170,8 @@ func (s *Server) ResourceUpdated(uri string) error {
 // has a goroutine while there is any, so that one which does not read holds up
 // no other, and keeps no more than it watches.
 type updates struct {
+	next mcp.MethodHandler // sends
+
 	mu      sync.Mutex
 	waiting map[mcp.Session][]update
 }
@@ -164,7 +184,11 @@ type update struct {
 // deferred is the middleware that takes notifications of changes from the SDK,
 // which would write them one after the other.
 func (u *updates) deferred(next mcp.MethodHandler) mcp.MethodHandler {
+	u.next = next
 	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
+		if p, ok := req.GetParams().(*mcp.SubscriptionsAcknowledgedParams); ok {
+			defer acknowledged(ctx, p)
+		}
 		params, ok := req.GetParams().(*mcp.ResourceUpdatedNotificationParams)
 		if !ok {
 			return next(ctx, method, req)
@@ -193,7 +217,7 @@ func (u *updates) add(session mcp.Session, n update) {
 
 func (u *updates) run(session mcp.Session) {
 	for {
-		n, ok := u.next(session)
+		n, ok := u.first(session)
 		if !ok {
 			return
 		}
@@ -201,8 +225,8 @@ func (u *updates) run(session mcp.Session) {
 	}
 }
 
-// next takes the first of what is waiting. Without any the session is forgotten.
-func (u *updates) next(session mcp.Session) (n update, ok bool) {
+// first takes the first of what is waiting. Without any the session is forgotten.
+func (u *updates) first(session mcp.Session) (n update, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	waiting := u.waiting[session]

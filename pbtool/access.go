@@ -23,7 +23,7 @@ type actor struct {
 func (c *Client) caller(ctx context.Context) (actor, error) {
 	if c.o.As == nil {
 		if c.user == nil {
-			return actor{}, nil
+			return c.signedIn(ctx)
 		}
 		return actor{c.user.get, c.user.forget}, nil
 	}

@@ -48,7 +48,7 @@ func (k *audited) found(severity, evidence, remedy, what string, args ...any) {
 // actions are what rules are about, the most dangerous first.
 var actions = []string{"delete", "update", "create", "list", "view"}
 
-func (k *audited) judge(action string, as visitor) verdict {
+func (k *audited) judge(action string, as asker) verdict {
 	rule, ok := k.ruleSet()[action]
 	if !ok {
 		return never
@@ -56,12 +56,12 @@ func (k *audited) judge(action string, as visitor) verdict {
 	return judge(*rule, as, fieldNames(k.Fields), action == "create" || k.Type == "view")
 }
 
-func (k *audited) rule(action string) string { return quoted(*k.ruleSet()[action]) }
+func (k *audited) rule(action string) string { return shownRule(*k.ruleSet()[action]) }
 
 // An audit is one of all collections.
 type audit struct {
 	all      []*audited
-	visitors []visitor
+	visitors []asker
 	findings []finding
 	name     func(string) string // of a collection, as far as it may be told
 }
@@ -76,7 +76,7 @@ func auditOf(all []*table, show func(string) bool, name func(string) string) (au
 		}
 		a.all = append(a.all, k)
 		if k.Type == "auth" && !k.System {
-			a.visitors = append(a.visitors, visitor{k.Name, k.ID})
+			a.visitors = append(a.visitors, asker{k.Name, k.ID})
 		}
 	}
 	slices.SortFunc(a.all, func(x, y *audited) int { return strings.Compare(x.Name, y.Name) })
@@ -117,7 +117,7 @@ const signedIn = `put @request.auth.id != "" && before it, in brackets what foll
 // mistake most often made, because nobody is equal to a relation that is empty.
 func (k *audited) guests() {
 	for _, action := range actions {
-		v := k.judge(action, visitor{})
+		v := k.judge(action, asker{})
 		writes := action == "delete" || action == "update" || action == "create"
 		switch {
 		case v == never:
@@ -145,9 +145,9 @@ func (k *audited) emptiness(action string) string {
 	return ""
 }
 
-func (k *audited) users(v visitor, of string) {
+func (k *audited) users(v asker, of string) {
 	for _, action := range actions {
-		if k.judge(action, visitor{}) == always || k.judge(action, v) != always {
+		if k.judge(action, asker{}) == always || k.judge(action, v) != always {
 			continue
 		}
 		switch {
@@ -163,9 +163,9 @@ func (k *audited) users(v visitor, of string) {
 var privilege = regexp.MustCompile(`(?i)^(is_?)?(role|roles|admin|staff|superuser|moderator|owner|verified|approved|banned|active|status|plan|tier|credits?|balance|permissions?|scopes?|level|tenant|org|organi[sz]ation|team|account)(_?id)?$`)
 
 // privileged looks for fields that clients set as they like.
-func (k *audited) privileged(visitors []visitor) {
+func (k *audited) privileged(visitors []asker) {
 	for _, action := range []string{"create", "update"} {
-		may := k.judge(action, visitor{})
+		may := k.judge(action, asker{})
 		for _, v := range visitors {
 			may = max(may, k.judge(action, v))
 		}
@@ -183,12 +183,12 @@ func (k *audited) privileged(visitors []visitor) {
 	}
 }
 
-func (k *audited) manage(visitors []visitor) {
+func (k *audited) manage(visitors []asker) {
 	if k.ManageRule == nil {
 		return
 	}
 	severity := medium
-	for _, v := range slices.Concat(visitors, []visitor{{}}) {
+	for _, v := range slices.Concat(visitors, []asker{{}}) {
 		if k.judge("manage", v) == always {
 			severity = high
 		}
@@ -241,7 +241,7 @@ func (a *audit) view(k *audited) {
 		if t == k || t.System || !regexp.MustCompile(`(?i)\b`+regexp.QuoteMeta(t.Name)+`\b`).MatchString(k.ViewQuery) {
 			continue
 		}
-		for _, v := range slices.Concat(a.visitors, []visitor{{}}) {
+		for _, v := range slices.Concat(a.visitors, []asker{{}}) {
 			if k.judge("list", v) > t.judge("list", v) {
 				who := "guests"
 				if !v.guest() {
@@ -254,7 +254,7 @@ func (a *audit) view(k *audited) {
 }
 
 func (k *audited) files() {
-	if k.judge("view", visitor{}) == always {
+	if k.judge("view", asker{}) == always {
 		return
 	}
 	for _, f := range k.Fields {
@@ -264,8 +264,8 @@ func (k *audited) files() {
 	}
 }
 
-// access says in words what a visitor may do.
-func (k *audited) access(as visitor) string {
+// access says in words what an asker may do.
+func (k *audited) access(as asker) string {
 	var parts []string
 	for _, action := range []string{"list", "view", "create", "update", "delete"} {
 		switch k.judge(action, as) {
@@ -318,7 +318,7 @@ func auditTool(c *Client) *mcpsec.Tool {
 			if !show(k.Name) {
 				continue
 			}
-			out.Access[k.Name] = map[string]string{"guests": k.access(visitor{})}
+			out.Access[k.Name] = map[string]string{"guests": k.access(asker{})}
 			for _, v := range a.visitors {
 				out.Access[k.Name][c.shownName(v.collection)] = k.access(v)
 			}

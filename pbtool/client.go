@@ -23,14 +23,20 @@ type Client struct {
 	o     Options
 	read  *http.Client // repeats what has failed
 	write *http.Client // sends once
+	feed  *http.Client // for answers that do not end
 
 	user, super *source
 	known       map[string]*Collection // nil: all that are not PocketBase's own
+	feedTime    time.Duration          // of one connection for a subscription
+	now         func() time.Time
 
-	mu       sync.Mutex
-	users    map[string]*source // by collection and id
-	counted  map[string]string  // what calls were seen to do, by their id
-	probedAt time.Time          // when filters were last seen to take a backslash
+	mu        sync.Mutex
+	users     map[string]*source // by collection and id
+	counted   map[string]string  // what calls were seen to do, by their id
+	feeds     map[string]int     // connections for subscriptions, by principal
+	feedCount int
+	visitors  map[string]*visitor // by principal
+	probedAt  time.Time           // when filters were last seen to take a backslash
 }
 
 // Open makes a client from o, or says what is wrong with o; the error holds no
@@ -53,7 +59,7 @@ func newClient(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{o: o, users: map[string]*source{}, counted: map[string]string{}}
+	c := &Client{o: o, users: map[string]*source{}, counted: map[string]string{}, feeds: map[string]int{}, visitors: map[string]*visitor{}, now: time.Now, feedTime: min(longestFeed, o.Impersonate)}
 	if o.Collections != nil {
 		c.known = map[string]*Collection{}
 		for _, k := range o.Collections {
@@ -64,6 +70,11 @@ func newClient(o Options) (*Client, error) {
 		return nil, err
 	}
 	if c.write, err = newHTTP(o, -1); err != nil {
+		return nil, err
+	}
+	long := o
+	long.Timeout = 2 * longestFeed
+	if c.feed, err = newHTTP(long, -1); err != nil {
 		return nil, err
 	}
 	if !o.User.isZero() {

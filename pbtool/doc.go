@@ -36,6 +36,11 @@
 // expanded records. Of an error a model reads fixed words, names of fields and
 // codes of rules, and no message of the server's, which may quote values.
 //
+// A file is had only of a record that the caller may view ([FileTools]). Who
+// subscribes to a collection ([Resources]) is told that something has changed which
+// its user may list. Callers sign in to accounts only where the operator has added
+// [AuthTools]: the token stays here, and the sign-in is that principal's alone.
+//
 // Requests that read are repeated when that helps; those that write are sent once,
 // and when no answer has come the model is told that nobody knows what became of
 // them.
@@ -69,6 +74,13 @@
 //
 // PocketBase takes a token that was revoked for none: until ours is renewed, in
 // Options.Impersonate at the latest, such a user's requests are a guest's.
+//
+// A principal that has signed in has done so in all its sessions, and an account's
+// attempts can be used up by another principal, for ten minutes. What a subscriber's
+// rights are is asked every four minutes, of a sign-in's token every five: until then
+// changes that PocketBase does not enforce by itself are not seen.
+//
+// A file that is not protected is PocketBase's to give to whoever knows its name.
 //
 // PocketBase has no conditional write. An update that expects a state of the record
 // compares just before it writes, and a deletion by a filter deletes the records

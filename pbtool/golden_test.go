@@ -78,6 +78,18 @@ func TestToolsGolden(t *testing.T) {
 	goldenTools(t, "schema.json", SchemaReadTools(c), 2100)
 	goldenTools(t, "schemawrite.json", SchemaWriteTools(c), 2500)
 	goldenTools(t, "admin.json", AdminTools(c, everythingAllowed(t)), 6250)
+	goldenTools(t, "files.json", FileTools(c), 3<<10)
+	goldenTools(t, "auth.json", AuthTools(withOAuth(t)), 4<<10)
+}
+
+// withOAuth is a client whose callers sign in.
+func withOAuth(t *testing.T) *Client {
+	t.Helper()
+	c, err := newClient(Options{URL: "https://pb.example.com", RedirectURL: "https://app.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 func goldenTools(t *testing.T, name string, tools []*mcpsec.Tool, most int) {
@@ -125,12 +137,14 @@ func TestEffects(t *testing.T) {
 	want := map[string]mcpsec.Effect{
 		"pb_health": mcpsec.Read, "pb_list_records": mcpsec.Read, "pb_get_record": mcpsec.Read, "pb_aggregate_records": mcpsec.Read, "pb_export_records": mcpsec.Read,
 		"pb_list_collections": mcpsec.Read, "pb_describe_collection": mcpsec.Read, "pb_create_record": mcpsec.Write, "pb_validate_record": mcpsec.Write, "pb_import_records": mcpsec.Write,
+		"pb_get_file": mcpsec.Read, "pb_file_url": mcpsec.Read, "pb_upload_file": mcpsec.Write, "pb_delete_file": mcpsec.Destroy,
+		"pb_auth_methods": mcpsec.Read, "pb_auth_request": mcpsec.Write, "pb_auth_confirm": mcpsec.Write, "pb_auth_oauth2": mcpsec.Write, "pb_auth_password": mcpsec.Write, "pb_auth_otp": mcpsec.Write, "pb_auth_session": mcpsec.Write,
 		"pb_update_record": mcpsec.Destroy, "pb_delete_record": mcpsec.Destroy, "pb_delete_records": mcpsec.Destroy, "pb_batch": mcpsec.Destroy,
 		"pb_audit_rules": mcpsec.Read, "pb_plan_schema": mcpsec.Read, "pb_apply_schema": mcpsec.Destroy,
 		"pb_list_superusers": mcpsec.Read, "pb_create_superuser": mcpsec.Destroy, "pb_logs": mcpsec.Read, "pb_log_stats": mcpsec.Read, "pb_settings": mcpsec.Read, "pb_update_settings": mcpsec.Destroy, "pb_list_crons": mcpsec.Read, "pb_run_cron": mcpsec.Destroy,
 		"pb_test_email": mcpsec.Write, "pb_test_s3": mcpsec.Write, "pb_backup_list": mcpsec.Read, "pb_backup_create": mcpsec.Write, "pb_backup_delete": mcpsec.Destroy, "pb_backup_restore": mcpsec.Destroy, "pb_backup_download": mcpsec.Write, "pb_backup_upload": mcpsec.Write,
 	}
-	all := slices.Concat(RecordReadTools(c), RecordWriteTools(c), SchemaReadTools(c), SchemaWriteTools(c), AdminTools(c, everythingAllowed(t)))
+	all := slices.Concat(RecordReadTools(c), RecordWriteTools(c), SchemaReadTools(c), SchemaWriteTools(c), AdminTools(c, everythingAllowed(t)), FileTools(c), AuthTools(withOAuth(t)))
 	for _, tool := range all {
 		if tool.Effect() != want[tool.Name()] {
 			t.Errorf("%s is %s, want %s", tool.Name(), tool.Effect(), want[tool.Name()])

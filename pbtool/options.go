@@ -13,6 +13,7 @@ import (
 
 	"github.com/mcpsec/mcpsec-go/internal/waive"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 )
 
 // Options configures a [Client]. URL is required; the zero value of every other
@@ -34,6 +35,16 @@ type Options struct {
 	// that say so. Tools for records never use it for a request of their own.
 	// Defaults to none.
 	Superuser Login
+	// SignIn are the auth collections whose accounts callers may sign in to, verify and
+	// recover with AuthTools. Defaults to users.
+	SignIn []string
+	// RedirectURL is the https page of the operator's that OAuth2 providers send people
+	// back to, which shows them the code and the state. Defaults to none: there is no
+	// OAuth2.
+	RedirectURL string
+	// State counts attempts to sign in, for replicas together. Defaults to this
+	// process's own memory.
+	State state.Limiter
 	// Impersonate is how long a token lives that was got for a user: 1 minute to 1
 	// hour. Defaults to 5 minutes.
 	Impersonate time.Duration
@@ -55,6 +66,9 @@ type Options struct {
 	// One that would change more changes nothing. Defaults to 50, which is how many
 	// requests PocketBase takes in a batch.
 	MaxAffected int
+	// MaxFile is how many bytes a file has that is uploaded or got, at most 4 MiB.
+	// An upload must fit into mcpsec.Limits.MaxMessage, as base64. Defaults to 512 KiB.
+	MaxFile int
 	// Overwrite is what it means when a value is overwritten: mcpsec.Write where
 	// old ones are kept. Defaults to mcpsec.Destroy: a person is asked.
 	Overwrite mcpsec.Effect
@@ -120,16 +134,25 @@ const (
 	perPage    = 1_000 // PocketBase's own limit
 	maxBytes   = 16 << 20
 	maxScan    = 1_000_000
+	maxFile    = 4 << 20
 	maxTimeout = 5 * time.Minute
 )
 
 func (o Options) withDefaults() (Options, error) {
 	o.Impersonate, o.Timeout = or(o.Impersonate, 5*time.Minute), or(o.Timeout, 10*time.Second)
 	o.MaxRecords, o.MaxBytes, o.MaxScan, o.MaxAffected = or(o.MaxRecords, 200), or(o.MaxBytes, 128<<10), or(o.MaxScan, 10_000), or(o.MaxAffected, 50)
+	o.MaxFile = or(o.MaxFile, 512<<10)
 	if o.Overwrite == 0 {
 		o.Overwrite = mcpsec.Destroy
 	}
 	o.Public = slices.Clone(o.Public)
+	if o.SignIn == nil {
+		o.SignIn = []string{"users"}
+	}
+	if o.State == nil {
+		o.State = new(state.Memory)
+	}
+	o.SignIn = slices.Clone(o.SignIn)
 	o.Networks, o.Waive = slices.Clone(o.Networks), slices.Clone(o.Waive)
 	switch {
 	case o.Impersonate < time.Minute || o.Impersonate > time.Hour:
@@ -144,12 +167,14 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("Options.MaxAffected must be 1 to %d", perPage)
 	case slices.ContainsFunc(o.Public, func(k string) bool { return !collectionName.MatchString(k) || isSystem(k) }):
 		return o, errors.New("Options.Public must have the names of collections that are not PocketBase's own")
+	case o.MaxFile < 1 || o.MaxFile > maxFile:
+		return o, fmt.Errorf("Options.MaxFile must be 1 to %d", maxFile)
 	case o.Overwrite != mcpsec.Write && o.Overwrite != mcpsec.Destroy:
 		return o, errors.New("Options.Overwrite must be mcpsec.Write or mcpsec.Destroy")
 	case o.Timeout < time.Millisecond || o.Timeout > maxTimeout:
 		return o, fmt.Errorf("Options.Timeout must be 1ms to %s", maxTimeout)
 	}
-	return o, errors.Join(o.checkURL(), o.checkLogins(), checkCollections(o.Collections))
+	return o, errors.Join(o.checkURL(), o.checkLogins(), o.checkSignIn(), checkCollections(o.Collections))
 }
 
 func or[T int | time.Duration](v, d T) T {
@@ -208,6 +233,18 @@ func (o *Options) checkLogins() error {
 	}
 	if o.As != nil && !o.User.isZero() {
 		return errors.New("Options.User is for clients without Options.As")
+	}
+	return nil
+}
+
+func (o *Options) checkSignIn() error {
+	for _, name := range o.SignIn {
+		if !collectionName.MatchString(name) || isSystem(name) {
+			return errors.New("Options.SignIn must have the names of auth collections of users")
+		}
+	}
+	if u, err := url.Parse(o.RedirectURL); o.RedirectURL != "" && (err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil) {
+		return errors.New("Options.RedirectURL must be an https URL")
 	}
 	return nil
 }

@@ -19,18 +19,18 @@ const (
 	always
 )
 
-// A visitor is a kind of caller: the guest is the zero visitor.
-type visitor struct {
+// An asker is a kind of caller: the guest is the zero asker.
+type asker struct {
 	collection string // of the account
 	id         string // that collection's
 }
 
-func (v visitor) guest() bool { return v.collection == "" }
+func (v asker) guest() bool { return v.collection == "" }
 
 // judge says whom a rule lets in. fields are those of the rule's collection,
 // noID that there is no record yet whose id is one. A rule that is not understood
 // lets some in.
-func judge(rule *string, as visitor, fields []string, noID bool) verdict {
+func judge(rule *string, as asker, fields []string, noID bool) verdict {
 	switch {
 	case rule == nil:
 		return never
@@ -71,7 +71,7 @@ const (
 // it has read.
 type reader struct {
 	rest   string
-	as     visitor
+	as     asker
 	fields []string
 	noID   bool
 	words  []string

@@ -9,7 +9,7 @@ import (
 // TestAuditIsWhatTheServerDoes.
 func TestJudge(t *testing.T) {
 	t.Parallel()
-	user := visitor{"users", "_pb_users_auth_"}
+	user := asker{"users", "_pb_users_auth_"}
 	for rule, want := range map[string][2]verdict{
 		"":                                   {always, always},
 		"1=1":                                {always, always},
@@ -49,7 +49,7 @@ func TestJudge(t *testing.T) {
 		"@request.auth.collectionName = 'users' && @request.auth.collectionId = '_pb_users_auth_'": {never, always},
 		"@request.auth.collectionName = 'staff'":                                                   {never, never},
 	} {
-		for i, v := range []visitor{{}, user} {
+		for i, v := range []asker{{}, user} {
 			if got := judge(&rule, v, []string{"title", "true"}[:1], false); got != want[i] {
 				t.Errorf("%s: got %d for %q, want %d", rule, got, v.collection, want[i])
 			}
@@ -59,7 +59,7 @@ func TestJudge(t *testing.T) {
 		t.Error("a rule that is null lets somebody in")
 	}
 	one, id := "1 = true", "id != ''"
-	if judge(&one, visitor{}, []string{"True"}, false) != sometimes || judge(&id, visitor{}, nil, true) != sometimes {
+	if judge(&one, asker{}, []string{"True"}, false) != sometimes || judge(&id, asker{}, nil, true) != sometimes {
 		t.Error("a field that is called true is taken for true, or an id for one that is there")
 	}
 }
@@ -73,7 +73,7 @@ func FuzzJudge(f *testing.F) {
 		if err == nil && strings.ContainsAny(strings.Join(ws, ""), " ()'\"") {
 			t.Errorf("%q: words %q", rule, ws)
 		}
-		if err != nil && judge(&rule, visitor{}, nil, false) != sometimes {
+		if err != nil && judge(&rule, asker{}, nil, false) != sometimes {
 			t.Errorf("%q is judged, and not understood", rule)
 		}
 	})

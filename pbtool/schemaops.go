@@ -327,7 +327,7 @@ func (d *draft) setRule(t *table, key string, rule *string) error {
 		}
 	}
 	old := *t.live.ruleSet()[key]
-	d.noted("sets the %s rule of %s to %s; it was %s", key, t.live.Name, quoted(rule), quoted(old))
+	d.noted("sets the %s rule of %s to %s; it was %s", key, t.live.Name, shownRule(rule), shownRule(old))
 	if key == "auth" {
 		if t.raw != nil {
 			d.warn("a new auth rule ends all sessions of %s", t.live.Name)
@@ -343,16 +343,16 @@ func (d *draft) setRule(t *table, key string, rule *string) error {
 
 // letsAll warns of a rule that only asks whether somebody has signed in.
 func (d *draft) letsAll(t *table, key string, rule *string) {
-	if key == "create" || judge(rule, visitor{}, nil, true) == always {
+	if key == "create" || judge(rule, asker{}, nil, true) == always {
 		return
 	}
 	for _, accounts := range d.all {
-		v := visitor{accounts.live.Name, accounts.live.ID}
+		v := asker{accounts.live.Name, accounts.live.ID}
 		if accounts.live.Type != "auth" || accounts.live.System || judge(rule, v, fieldNames(t.live.Fields), t.live.Type == "view") != always {
 			continue
 		}
 		text := "every account of %s may %s ALL of %s, also what is others'"
-		if judge(accounts.live.CreateRule, visitor{}, nil, true) != never {
+		if judge(accounts.live.CreateRule, asker{}, nil, true) != never {
 			text += ", and anybody can sign up for one"
 		}
 		d.warn(text, d.c.shownName(v.collection), key, t.live.Name)
@@ -370,7 +370,7 @@ func (c *Client) shownName(name string) string {
 // opens refuses a rule that lets guests in, if the operator has not said that the
 // collection may be public.
 func (d *draft) opens(t *table, key string, rule *string) error {
-	v := judge(rule, visitor{}, fieldNames(t.live.Fields), key == "create" || t.live.Type == "view")
+	v := judge(rule, asker{}, fieldNames(t.live.Fields), key == "create" || t.live.Type == "view")
 	switch {
 	case v == never:
 		return nil
@@ -409,7 +409,7 @@ func (d *draft) mayJudgeBy(word string) error {
 	return nil
 }
 
-func quoted(rule *string) string {
+func shownRule(rule *string) string {
 	switch {
 	case rule == nil:
 		return "null (superusers only)"

@@ -141,3 +141,10 @@ func (s *source) forget(text string) {
 		s.cur = token{}
 	}
 }
+
+// stale has a token renewed before it is used again.
+func (s *source) stale() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cur.expires, s.err = s.now(), nil
+}

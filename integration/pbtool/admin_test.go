@@ -361,7 +361,7 @@ func (s *server) admin(t *testing.T, change func(*pbtool.AdminOptions)) (*sessio
 	o.Dir = dir
 	change(&o)
 	client := open(t, s.options())
-	return serveTools(t, pbtool.AdminTools(client, o), pbtool.RecordReadTools(client)), dir
+	return serveTools(t, client, "local", pbtool.AdminTools(client, o), pbtool.RecordReadTools(client)), dir
 }
 
 func TestPbBackups(t *testing.T) {

@@ -3,19 +3,25 @@
 package pbtool
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/tools/filesystem"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 	"github.com/mcpsec/mcpsec-go/pbtool"
 )
 
@@ -25,6 +31,7 @@ type stage struct {
 	*server
 	*session
 	post    *core.Record
+	heard   sync.Mutex        // guards secrets once there is a session
 	secrets map[string]string // by where they are
 	ids     map[string]string // of a record in each collection
 }
@@ -40,6 +47,13 @@ func newStage(t *testing.T, change func(*pbtool.Options)) *stage {
 		g.secrets[place] = mark(place)
 	}
 	g.post = s.save("posts", map[string]any{"title": "first", "body": "text", "author": s.ann.Id, "secret": g.secrets["hidden"], "total": 3})
+	deed, err := filesystem.NewFileFromBytes([]byte("what was agreed"), "deed.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g.post.Set("deed", deed); s.app.Save(g.post) != nil {
+		t.Fatal("no deed")
+	}
 	s.save("posts", map[string]any{"title": "second", "body": "other", "author": s.bob.Id, "secret": g.secrets["hidden"], "total": 4})
 	s.save("comments", map[string]any{"text": "hello", "post": g.post.Id})
 	s.save("vault", map[string]any{"note": g.secrets["vault"]})
@@ -88,7 +102,31 @@ func newStage(t *testing.T, change func(*pbtool.Options)) *stage {
 	change(&o)
 	g.session = serve(t, open(t, o))
 	s.requests()
+	s.hook(g.overhear)
 	return g
+}
+
+// overhear takes tokens from requests to PocketBase, which must not leave either.
+func (g *stage) overhear(r *http.Request) {
+	g.heard.Lock()
+	defer g.heard.Unlock()
+	if t := r.Header.Get("Authorization"); t != "" {
+		g.secrets["token "+t] = t
+	}
+	if t := r.URL.Query().Get("token"); t != "" {
+		g.secrets["file token "+t] = t
+	}
+}
+
+func (g *stage) fileTokens() (n int) {
+	g.heard.Lock()
+	defer g.heard.Unlock()
+	for where := range g.secrets {
+		if strings.HasPrefix(where, "file token") {
+			n++
+		}
+	}
+	return n
 }
 
 // hostile are texts that mean something to a filter, a sort, a path, a query, JSON,
@@ -148,7 +186,8 @@ var bearer = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{15,}\.[A-Za-z0-9_-]{15,}\.`)
 
 // special are values of properties that mean something else to some tools.
 var special = map[string]string{
-	"pb_update_settings.set": `{"batch.timeout":4}`, "pb_run_cron.id": `"__pbLogsCleanup__"`, "pb_create_superuser.secret": `"smtp"`, "pb_plan_schema.migration": `"go"`,
+	"pb_create_superuser.email": `"ops@example.com"`,
+	"pb_update_settings.set":    `{"batch.timeout":4}`, "pb_run_cron.id": `"__pbLogsCleanup__"`, "pb_create_superuser.secret": `"smtp"`, "pb_plan_schema.migration": `"go"`,
 }
 
 // ordinary are values by the names of properties. One that a later tool has and
@@ -171,6 +210,18 @@ func (g *stage) ordinary(name string) string {
 		return `{"title":"fine"}`
 	case "format":
 		return `"json"`
+	case "field":
+		return `"papers"`
+	case "content":
+		return `"aGVsbG8="`
+	case "what":
+		return `"verification"`
+	case "email":
+		return `"` + annEmail + `"`
+	case "identity":
+		return `"` + annEmail + `"`
+	case "password":
+		return `"` + password + `"`
 	case "text":
 		return `"[{\"title\":\"x\"}]"`
 	case "requests":
@@ -179,7 +230,7 @@ func (g *stage) ordinary(name string) string {
 		return `[{"op":"add_field","collection":"comments","field":{"name":"extra","type":"text"}}]`
 	case "name":
 		return `"seed.zip"`
-	case "email", "to":
+	case "to":
 		return `"ops@example.com"`
 	case "template":
 		return `"otp"`
@@ -216,6 +267,9 @@ func (g *stage) arguments(tool *mcp.Tool) (args map[string]json.RawMessage, prop
 		if p.Type != "integer" && p.Type != "boolean" && p.Type != "number" {
 			properties = append(properties, name)
 		}
+	}
+	if tool.Name == "pb_get_file" { // the one that needs a file token
+		args["field"] = json.RawMessage(`"deed"`)
 	}
 	slices.Sort(properties)
 	return args, properties
@@ -263,6 +317,8 @@ func (g *stage) attack(args map[string]json.RawMessage, tool *mcp.Tool, property
 // leaks looks for secrets in everything that has left the server and its log.
 func (g *stage) leaks(t *testing.T, what string) {
 	t.Helper()
+	g.heard.Lock()
+	defer g.heard.Unlock()
 	for where, secret := range g.secrets {
 		if strings.Contains(g.said.String(), secret) {
 			t.Fatalf("%s: the secret of %s has left the server", what, where)
@@ -287,11 +343,24 @@ func (b *safeBuffer) reset() {
 // ours are the requests that tools may make: fixed routes, of collections that are
 // listed.
 var ours = regexp.MustCompile(`^(GET /api/health|POST /api/batch|POST /api/collections/_superusers/auth-with-password|POST /api/collections/users/impersonate/[a-z0-9]{15}` +
-	`|GET /api/collections|GET /api/collections/(posts|comments|[a-z0-9_]+)|(GET|POST) /api/collections/(posts|comments)/records|(GET|PATCH|DELETE) /api/collections/(posts|comments)/records/[A-Za-z0-9_-]{1,100})$`)
+	`|GET /api/collections|GET /api/collections/(posts|comments|[a-z0-9_]+)|(GET|POST) /api/collections/(posts|comments)/records|(GET|PATCH|DELETE) /api/collections/(posts|comments)/records/[A-Za-z0-9_-]{1,100}` +
+	`|GET /api/files/(posts|comments)/[A-Za-z0-9_-]{1,100}/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}|POST /api/files/token` +
+	`|GET /api/collections/users/auth-methods|POST /api/collections/users/(auth-with-(password|otp|oauth2)|auth-refresh|request-(otp|verification|password-reset|email-change)|confirm-(verification|password-reset|email-change)))$`)
 
 // untouched is the state of what no call may change.
 func (g *stage) untouched() string {
 	return fmt.Sprint(g.count("vault"), g.count("users"), g.count("_superusers"), g.count("_externalAuths"), g.count("comments"), g.count("posts") >= 2)
+}
+
+// asGuests has callers sign in, as often as they like.
+func asGuests(o *pbtool.Options) {
+	o.As, o.State, o.RedirectURL = nil, unlimited{}, "https://app.example.com"
+}
+
+type unlimited struct{}
+
+func (unlimited) Take(context.Context, string, int64, state.Allowance) (time.Duration, error) {
+	return 0, nil
 }
 
 // Each tool of each set is called with hostile texts in each place of its
@@ -302,6 +371,7 @@ func TestInjections(t *testing.T) {
 	for name, change := range map[string]func(*pbtool.Options){
 		"listed":     func(*pbtool.Options) {},
 		"not listed": func(o *pbtool.Options) { o.Collections = nil },
+		"guests":     asGuests,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -315,6 +385,9 @@ func TestInjections(t *testing.T) {
 			cases := 0
 			tools, _ := g.tools()
 			for _, tool := range tools {
+				if name == "guests" && !strings.HasPrefix(tool.Name, "pb_auth") {
+					continue
+				}
 				args, properties := g.arguments(tool)
 				for _, property := range properties {
 					for _, text := range texts {
@@ -334,7 +407,7 @@ func TestInjections(t *testing.T) {
 							}
 							continue
 						}
-						if name == "listed" && !ours.MatchString(r) || strings.Contains(r, "/api/sql") || strings.Contains(r, "/api/settings") || strings.Contains(r, "..") || regexp.MustCompile(`/collections/_.*/records`).MatchString(r) {
+						if name != "not listed" && !ours.MatchString(r) || strings.Contains(r, "/api/sql") || strings.Contains(r, "/api/settings") || strings.Contains(r, "..") || regexp.MustCompile(`/collections/_.*/records`).MatchString(r) {
 							t.Errorf("%s, %s: made the request %s", tool.Name, property, r)
 						}
 					}
@@ -363,11 +436,15 @@ func TestCanaries(t *testing.T) {
 			}
 		},
 		"not listed": func(o *pbtool.Options) { o.Collections = nil },
+		"guests":     asGuests,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := newStage(t, change)
 			tools, _ := g.tools()
+			slices.SortStableFunc(tools, func(a, b *mcp.Tool) int { // those that delete come last
+				return strings.Compare(fmt.Sprint(b.Annotations.ReadOnlyHint), fmt.Sprint(a.Annotations.ReadOnlyHint))
+			})
 			answered := 0
 			for _, tool := range tools {
 				args, _ := g.arguments(tool)
@@ -394,6 +471,9 @@ func TestCanaries(t *testing.T) {
 					}
 				}
 				g.leaks(t, tool.Name)
+			}
+			if n := g.fileTokens(); n == 0 && name != "guests" {
+				t.Error("no file token was used")
 			}
 			if answered < len(tools) {
 				t.Errorf("only %d calls of %d tools were answered", answered, len(tools))

@@ -37,7 +37,7 @@ const (
 // A server is a PocketBase with these collections:
 //
 //	users     ann, bob
-//	posts     title, body, total, tags[], author -> users, secret (hidden), updated; anyone who is signed in lists them, an author writes
+//	posts     title, body, total, tags[], author -> users, secret (hidden), updated, papers[], deed (protected), photo; anyone who is signed in lists them, an author writes
 //	comments  text, post -> posts; anyone reads and writes
 //	vault     note; superusers only
 type server struct {
@@ -125,6 +125,7 @@ func (s *server) collections() error {
 		&core.JSONField{Name: "data"}, &core.TextField{Name: "secret", Hidden: true}, &core.DateField{Name: "due"},
 		&core.AutodateField{Name: "created", OnCreate: true}, &core.AutodateField{Name: "updated", OnCreate: true, OnUpdate: true},
 	)
+	posts.Fields.Add(&core.FileField{Name: "papers", MaxSelect: 3, MaxSize: 1 << 20}, &core.FileField{Name: "deed", MaxSelect: 1, Protected: true}, &core.FileField{Name: "photo", MaxSelect: 1, MimeTypes: []string{"image/png"}, Thumbs: []string{"4x4"}})
 	posts.ListRule, posts.ViewRule, posts.CreateRule = types.Pointer("@request.auth.id != ''"), types.Pointer("@request.auth.id != ''"), types.Pointer("@request.auth.id != ''")
 	posts.UpdateRule, posts.DeleteRule = types.Pointer("author = @request.auth.id"), types.Pointer("author = @request.auth.id")
 	posts.AddIndex("idx_title", true, "title", "title LIKE 'unique%'")
@@ -223,7 +224,7 @@ func (s *server) options() pbtool.Options {
 			return pbtool.User{Collection: "users", ID: s.ann.Id}, nil
 		},
 		Collections: []pbtool.Collection{
-			{Name: "posts", Write: []string{"title", "body", "total", "open", "tags", "author", "data", "due"}, Delete: true},
+			{Name: "posts", Write: []string{"title", "body", "total", "open", "tags", "author", "data", "due", "papers", "deed", "photo"}, Delete: true},
 			{Name: "comments", Write: []string{"text", "post"}, Delete: true},
 		},
 	}

@@ -345,7 +345,7 @@ func TestPbCollections(t *testing.T) {
 		}
 	}
 	c.ok("pb_describe_collection", `{"collection":"posts"}`, &out)
-	if d := out.Collection; d.Rules["update"] != "who fulfils: author = @request.auth.id" || len(d.Fields) != 12 || d.Fields[0]["primaryKey"] != true {
+	if d := out.Collection; d.Rules["update"] != "who fulfils: author = @request.auth.id" || len(d.Fields) != 15 || d.Fields[0]["primaryKey"] != true {
 		t.Errorf("got %+v", out)
 	}
 	c.ok("pb_describe_collection", `{"collection":"comments"}`, &out)

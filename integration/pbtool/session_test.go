@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -28,6 +29,8 @@ var sets = map[string]func(*pbtool.Client) []*mcpsec.Tool{
 	"SchemaReadTools":  pbtool.SchemaReadTools,
 	"SchemaWriteTools": pbtool.SchemaWriteTools,
 	"AdminTools":       func(c *pbtool.Client) []*mcpsec.Tool { return pbtool.AdminTools(c, allowed) },
+	"FileTools":        pbtool.FileTools,
+	"AuthTools":        pbtool.AuthTools,
 }
 
 // A session is a client of an MCP server that has all sets.
@@ -40,6 +43,7 @@ type session struct {
 
 	approve func(q mcpsec.Question) bool // what a person says; nil is yes
 	asked   []string                     // what a person was asked
+	guards  []mcpsec.Guard               // the server's
 	log     safeBuffer                   // what the server has logged and recorded
 	said    safeBuffer                   // what has left the server
 }
@@ -69,19 +73,33 @@ func had(set func(*pbtool.Client) []*mcpsec.Tool, c *pbtool.Client) (tools []*mc
 
 func serve(t testing.TB, c *pbtool.Client) *session {
 	t.Helper()
+	return serveAs(t, c, "local")
+}
+
+// serveAs serves all sets to one principal.
+func serveAs(t testing.TB, c *pbtool.Client, principal string) *session {
+	t.Helper()
 	var tools [][]*mcpsec.Tool
 	for _, set := range sets {
 		tools = append(tools, had(set, c))
 	}
-	return serveTools(t, tools...)
+	return serveTools(t, c, principal, tools...)
 }
 
-func serveTools(t testing.TB, tools ...[]*mcpsec.Tool) *session {
+func serveTools(t testing.TB, c *pbtool.Client, principal string, tools ...[]*mcpsec.Tool) *session {
 	t.Helper()
 	s := &session{t: t}
 	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "test", Version: "1"}, mcpsec.Options{
 		Audit: mcpsec.NewAuditLog(&s.log), Log: slog.NewJSONHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}), Mode: mcpsec.Destroy,
-		Limits: mcpsec.Limits{CallsPerSecond: 100_000},
+		Limits: mcpsec.Limits{CallsPerSecond: 100_000}, Principal: mcpsec.Principal{ID: principal},
+		Guards: []mcpsec.Guard{func(ctx context.Context, call *mcpsec.Call) error {
+			for _, g := range s.guards {
+				if err := g(ctx, call); err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
 		Approver: func(_ context.Context, q mcpsec.Question) (string, bool, error) {
 			s.asked = append(s.asked, q.Text)
 			_, _ = s.said.Write([]byte(q.Text + "\n"))
@@ -94,6 +112,8 @@ func serveTools(t testing.TB, tools ...[]*mcpsec.Tool) *session {
 	for _, set := range tools {
 		srv.Add(set...)
 	}
+	srv.AddResource(pbtool.Resources(c)...)
+	srv.AddPrompt(pbtool.Prompts(c)...)
 	ours, theirs := net.Pipe()
 	s.conn, s.in = ours, bufio.NewReaderSize(io.TeeReader(ours, &s.said), 1<<20)
 	t.Cleanup(func() { _ = ours.Close() })
@@ -128,6 +148,36 @@ func (s *session) request(method, params string) []byte {
 		if bytes.Contains(line[:min(len(line), 64)], []byte(`"id":`+string(id)+`,`)) {
 			return line
 		}
+	}
+}
+
+// until reads what the server says until a line has text in it.
+func (s *session) until(text string) string {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	defer func() { _ = s.conn.SetReadDeadline(time.Time{}) }()
+	for {
+		line, err := s.in.ReadBytes('\n')
+		if err != nil {
+			s.t.Fatalf("waiting for %s: %v", text, err)
+		}
+		if bytes.Contains(line, []byte(text)) {
+			return string(line)
+		}
+	}
+}
+
+// quiet fails if the server says something that nobody has asked for.
+func (s *session) quiet(why string) {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+	defer func() { _ = s.conn.SetReadDeadline(time.Time{}) }()
+	if line, err := s.in.ReadBytes('\n'); err == nil {
+		s.t.Errorf("%s: %s", why, line)
 	}
 }
 
