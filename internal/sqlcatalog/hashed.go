@@ -40,7 +40,7 @@ func (c *checker) joinable(open, end int) bool {
 		if depth == 0 {
 			switch w := c.word(i); {
 			case w == "where" || w == "on":
-				return c.joins(i)
+				return c.joins(i, open-1)
 			case !c.connects(i) || c.is(i, "(") || afterWhere[w]:
 				return false
 			}
@@ -52,21 +52,54 @@ func (c *checker) joinable(open, end int) bool {
 
 // joins reports whether the server makes joins of the conditions that the WHERE or
 // ON at token i begins, of columns of the query's own: it does not for a FILTER and an
-// outer join, nor where they may be those of a query around it.
-func (c *checker) joins(i int) bool {
+// outer join, nor where they may be those of a query around it. in is the IN or ANY.
+func (c *checker) joins(i, in int) bool {
+	where := i
 	if c.word(i-2) == "filter" && c.is(i-1, "(") || c.word(i) == "on" && slices.ContainsFunc(c.tokens, isOuter) {
 		return false
 	}
 	for depth := 0; i > 0; i-- {
 		if depth == 0 && c.is(i-1, "(") {
 			if !afterFrom[c.word(i-2)] && !c.is(i-2, "(") {
-				return i < 2
+				return i < 2 || c.local(where, in)
 			}
 			continue
 		}
 		depth -= c.step(i - 1)
 	}
 	return true
+}
+
+// local reports whether each column before IN is named with a table that stands in the
+// FROM before where, and so is of no query around it.
+func (c *checker) local(where, in int) bool {
+	for i := in - 1; i > where; i-- {
+		switch {
+		case c.word(i) == "and":
+			return true
+		case named(c.tokens[i]) && !c.is(i-1, ".") && !(c.is(i+1, ".") && c.declares(where, c.tokens[i].Value)):
+			return false
+		}
+	}
+	return true
+}
+
+// declares reports whether the FROM before where has a table or an alias of a name.
+func (c *checker) declares(where int, n string) bool {
+	begins := func(i int) bool {
+		return c.word(i) == "from" && c.word(i-1) != "distinct" || c.word(i) == "join" || c.is(i, ",")
+	}
+	depth := 0
+	for i := where - 1; i > 1; i-- {
+		if depth == 0 && (c.is(i, "(") || c.word(i) == "from") {
+			return false
+		}
+		if depth == 0 && named(c.tokens[i]) && c.tokens[i].Value == n && !c.is(i+1, ".") && (begins(i-1) || begins(i-2) && !afterRelation[c.word(i)] || c.word(i-1) == "as") {
+			return true
+		}
+		depth -= c.step(i)
+	}
+	return false
 }
 
 var afterFrom = set("from join as materialized")

@@ -120,12 +120,15 @@ func TestHashed(t *testing.T) {
 		// no join is made of these either
 		"SELECT count(*) FILTER (WHERE x IN #) FROM t", "SELECT 1 FROM t LEFT JOIN v ON x IN #", "SELECT 1 FROM v FULL JOIN t ON x IN #", "SELECT (SELECT 1 FROM t WHERE x IN #) FROM t", "SELECT 1 FROM t WHERE EXISTS (WITH q AS (SELECT 1 FROM v WHERE x IN #) SELECT 1 FROM q)",
 		"SELECT 1 FROM t, LATERAL (SELECT 1 FROM v WHERE x IN #) s", "SELECT 1 FROM t WHERE x AND 'y' IN #", "SELECT 1 FROM t WHERE $1 = ANY #", "SELECT 1 FROM t WHERE x || random() IN #", "SELECT 1 FROM t WHERE 'y'::pg_catalog.text IN #", "SELECT 1 FROM t WHERE date '2020-01-01' IN #",
-		"SELECT 1 FROM t WHERE current_user IN #", "SELECT 1 FROM t WHERE current_date IN #", "SELECT 1 FROM t WHERE x.random IN #",
+		"SELECT 1 FROM t WHERE EXISTS (SELECT 1 FROM v JOIN w ON v.x = w.t WHERE t.x IN #)", "SELECT 1 FROM t WHERE EXISTS (SELECT 1 FROM v a WHERE (a.x, t.x) IN #)", "SELECT 1 FROM t WHERE EXISTS (SELECT 1 FROM v JOIN w ON v.x AND t WHERE t.x IN #)",
+		`SELECT 1 FROM t "left" WHERE EXISTS (SELECT 1 FROM v LEFT JOIN w ON true WHERE "left".x IN #)`, `SELECT 1 FROM t "cross" WHERE EXISTS (SELECT 1 FROM v CROSS JOIN w WHERE "cross".x IN #)`, "SELECT 1 FROM t WHERE EXISTS (SELECT 1 FROM v JOIN w ON v.x IS DISTINCT FROM t WHERE t.x IN #)",
+		"SELECT 1 FROM t WHERE EXISTS (SELECT t, 1 FROM (SELECT 1 FROM t) v WHERE t.x IN #)", "SELECT 1 FROM t WHERE current_user IN #", "SELECT 1 FROM t WHERE current_date IN #", "SELECT 1 FROM t WHERE x.random IN #",
 	} {
 		becomes(t, strings.ReplaceAll(sql, "#", "(SELECT y FROM u)"), strings.ReplaceAll(sql, "#", counted))
 	}
 	for _, sql := range []string{
 		"SELECT 1 FROM t WHERE x IN #", "SELECT 1 FROM t WHERE a = 1 AND x IN # AND b < 2 ORDER BY a IS NULL", "SELECT 1 FROM t JOIN v ON x IN # WHERE a OR b", "SELECT 1 FROM t WHERE x IN # GROUP BY a",
+		"SELECT 1 FROM t WHERE EXISTS (SELECT 1 FROM v AS a JOIN w b ON a.x = b.x WHERE t.x = b.x AND a.x = 1 AND (a.x, b.x) IN #)", "SELECT (SELECT 1 FROM t WHERE t.x IN #)",
 		"((SELECT 1 FROM t WHERE x IN #))", "WITH q AS MATERIALIZED (SELECT 1 FROM (SELECT 1 FROM t WHERE (x, 'y') IN #) s JOIN ((SELECT 1 FROM t WHERE x||'y' = ANY #)) r ON true) SELECT 1 FROM q",
 		"SELECT 1 FROM t WHERE x IN (1, 2) OR x = ANY (a)",
 	} {
