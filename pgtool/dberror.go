@@ -44,8 +44,8 @@ func heldTooMuch(e *pgconn.PgError) bool {
 	return e.Code == "22P02" && strings.Contains(e.Message, sqlcatalog.HeldMark)
 }
 
-var heldText = fmt.Sprintf("aggregates, arrays and recursion of this statement hold more than %d MB: gather fewer or smaller values, "+
-	"json_agg instead of jsonb_agg, or sum or count them", sqlcatalog.MaxHeld>>20)
+var heldText = fmt.Sprintf("aggregates, arrays and recursion of this statement hold more than %d MB, or %d MB where it also casts or takes apart values: gather fewer or smaller values, "+
+	"json_agg instead of jsonb_agg, or sum or count them", sqlcatalog.MaxHeld>>20, sqlcatalog.MaxRecast>>20)
 
 func tooLarge(err error) bool {
 	var large *pgproto3.ExceededMaxBodyLenErr

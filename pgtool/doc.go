@@ -225,14 +225,14 @@
 // One statement can use a core of the server for Options.Timeout. PostgreSQL has no
 // limit for the memory of a session. What aggregates such as array_agg, ARRAY(SELECT
 // …), recursion and the hash tables of IN take is counted while the statement runs,
-// by conditions that are put into its text, and ends it at 32 MB; what grows by its
-// form alone is refused. These can still take hundreds of megabytes, and some of them
-// one thousand: an expression that names a value of some megabytes many times, be it
-// gathered, a column's or a parameter's; replace, translate, string_to_array, a regular
-// expression or a cast to jsonb, XML or an array over such a value; the text of an array
-// of many rows or ranges; a jsonb_pretty of deep nesting; a nested regular expression; the hash table of an EXISTS below OR or NOT; a hash
-// join of many equal keys; aggregates of extensions and of Options.Allow; and what
-// stands in a view. Limit the memory of the server's processes as well.
+// by conditions that are put into its text, and ends it at 32 MB, or at 4 MB if it also
+// casts or takes apart values, as '...'::jsonb does; what grows by its form alone is
+// refused. These can still take hundreds of megabytes: an expression that names a
+// gathered value many times; one that takes apart a value of many megabytes which a
+// column or a parameter has; a jsonb_pretty of deep nesting; a nested regular
+// expression; the hash table of an EXISTS below OR or NOT; a hash join of many equal
+// keys; aggregates of extensions and of Options.Allow; and what stands in a view. Limit
+// the memory of the server's processes as well.
 //
 // The disk that a statement fills is bounded by temp_file_limit of the role, which
 // [SetupSQL] sets and nobody but a superuser can change. Without it, as with

@@ -39,6 +39,15 @@ var takers = []string{
 	"SELECT length(string_agg((SELECT string_agg(pad, '') FROM shop.big), '')) FROM generate_series(1, 9)",
 	"SELECT t.array_agg FROM (SELECT g FROM generate_series(1, 9000000) g) t",
 	"SELECT pg_catalog.json_agg FROM (SELECT g FROM generate_series(1, 9000000) g) pg_catalog",
+	// what is made of what was gathered
+	"SELECT jsonb_array_length(('['||string_agg(repeat('1,',5000),'')||'1]')::jsonb) FROM generate_series(1, 1500)",
+	"SELECT cardinality(('{'||string_agg(repeat('1,',5000),'')||'1}')::text[]) FROM generate_series(1, 1500)",
+	"SELECT cardinality(string_to_array(string_agg(repeat('x',10000),''), NULL)) FROM generate_series(1, 1500)",
+	"SELECT cardinality(regexp_split_to_array(string_agg(repeat('x',10000),''), '')) FROM generate_series(1, 1500)",
+	"SELECT length(array_agg(int4range(g,g+1))::text) FROM generate_series(1, 300000) g",
+	"SELECT length(array_agg(ROW(g))::text) FROM generate_series(1, 300000) g",
+	"SELECT length(xmlparse(content string_agg(repeat('<a/>',2500),''))::text) FROM generate_series(1, 1500)",
+	"WITH RECURSIVE r(x) AS (SELECT repeat('1,', 5000) UNION ALL SELECT x||x FROM r WHERE length(x) < 8e6) SELECT jsonb_array_length(('['||max(x)||'1]')::jsonb) FROM r",
 	// what is small when it is counted
 	"SELECT cardinality(array_agg(CASE WHEN random() < 0.5 THEN repeat('x', 10000) END)) FROM (SELECT setseed(0.1) FROM generate_series(1, 90000)) s",
 	"SELECT cardinality(array_agg(CASE WHEN clock_timestamp() > t + interval '3 us' THEN repeat('x', 10000) END)) FROM (SELECT clock_timestamp() t FROM generate_series(1, 90000)) s",

@@ -52,6 +52,7 @@ func (c *checker) bound(st sqlgate.Statement) *fault {
 		return f
 	}
 	masks := len(c.edits)
+	c.most = c.mostHeld()
 	if f := c.editRecursion(); f != nil {
 		return f
 	}
@@ -85,6 +86,7 @@ type checker struct {
 	commons   []common
 	hashed    []int // parentheses
 	recursive bool  // the word has been seen
+	most      int   // bytes that the query may hold
 
 	edits []sqledit.Edit
 

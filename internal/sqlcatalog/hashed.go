@@ -162,7 +162,7 @@ var (
 func (c *checker) editHashed() {
 	for _, open := range c.hashed {
 		c.insert(c.tokens[open].End(), "SELECT * FROM (SELECT * FROM (")
-		c.insert(c.tokens[c.closing(open)].Pos, ") AS mcpsec OFFSET 0) AS mcpsec WHERE "+budget("(pg_catalog.pg_column_size(mcpsec.*) - 20)"))
+		c.insert(c.tokens[c.closing(open)].Pos, ") AS mcpsec OFFSET 0) AS mcpsec WHERE "+c.budget("(pg_catalog.pg_column_size(mcpsec.*) - 20)"))
 	}
 }
 

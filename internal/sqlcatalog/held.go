@@ -21,15 +21,18 @@ const (
 	// MaxHeld is how many bytes a statement may keep, with what the server needs
 	// to keep them.
 	MaxHeld = 32 << 20
+	// MaxRecast is the same for a statement that makes something else of what it has
+	// gathered, which can take thirty times as much.
+	MaxRecast = 4 << 20
 )
 
 // budget is true, or fails, and is never NULL. Its operators and types are
 // PostgreSQL's own, as pg_catalog is first in the path and has them for just these
 // types; a function of a user could fit better than one that takes any. The second set_config fails by what it sets: a constant
 // would fail when the statement is planned.
-func budget(bytes string) string {
+func (c *checker) budget(bytes string) string {
 	return fmt.Sprintf("(pg_catalog.set_config('%[1]s', (pg_catalog.current_setting('%[1]s')::int8 + %[2]s)::text, true)::int8 < %[3]d"+
-		" OR pg_catalog.set_config('%[1]s', '%[4]s', true)::bool)", HeldSetting, bytes, MaxHeld, HeldMark)
+		" OR pg_catalog.set_config('%[1]s', '%[4]s', true)::bool)", HeldSetting, bytes, c.most, HeldMark)
 }
 
 // A holder says what one row costs that an aggregate is given. The arguments are
@@ -162,7 +165,7 @@ func (c *checker) editArray(h hold) {
 		return // the server refuses it
 	}
 	c.insert(c.tokens[h.open].End(), "SELECT * FROM (SELECT * FROM (")
-	c.insert(c.tokens[h.end].Pos, ") AS mcpsec OFFSET 0) AS mcpsec(held) WHERE "+budget(inArray([]string{"mcpsec.held"})))
+	c.insert(c.tokens[h.end].Pos, ") AS mcpsec OFFSET 0) AS mcpsec(held) WHERE "+c.budget(inArray([]string{"mcpsec.held"})))
 }
 
 // editCall adds a FILTER to a call, or a condition to the one that it has. What a
@@ -176,7 +179,7 @@ func (c *checker) editCall(sql string, h hold) *fault {
 	if len(args) == 0 {
 		return nil // the server refuses it
 	}
-	limit := budget(h.cost(args))
+	limit := c.budget(h.cost(args))
 	next, after := h.end+1, h.end+1
 	filtered := c.word(next) == "filter" && c.is(next+1, "(")
 	if filtered {

@@ -71,7 +71,7 @@ func (c *checker) editRecursion() *fault {
 			}
 		}
 		c.insert(c.tokens[union].End(), " (SELECT * FROM (SELECT * FROM (")
-		c.insert(c.tokens[to-1].End(), ") AS mcpsec OFFSET 0) AS mcpsec WHERE "+budget(inRecursion(times))+")")
+		c.insert(c.tokens[to-1].End(), ") AS mcpsec OFFSET 0) AS mcpsec WHERE "+c.budget(inRecursion(times))+")")
 	}
 	return nil
 }
