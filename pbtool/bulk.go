@@ -23,12 +23,12 @@ type deleteManyIn struct {
 func deleteManyTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_delete_records", fmt.Sprintf("Delete the records that a where chooses, %d at most, all or none. They are counted first.", c.o.MaxAffected), mcpsec.Destroy)
 	spec.InputSchema = schemaOf(`"collection","where"`, collectionProperty, whereProperty)
-	return changeTool(c, spec, c.planDeleteMany, func(ctx context.Context, _ deleteManyIn, p plan) (deletedOut, error) {
+	return changeTool(c, spec, c.planDeleteMany, func(ctx context.Context, _ deleteManyIn, p plan) (mcpsec.Content, error) {
 		if len(p.ops) == 0 {
-			return deletedOut{}, nil
+			return asText(deletedOut{}, nil)
 		}
 		ids, err := c.all(ctx, p.ops)
-		return deletedOut{len(ids)}, err
+		return asText(deletedOut{len(ids)}, err)
 	})
 }
 

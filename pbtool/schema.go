@@ -48,7 +48,7 @@ type collectionsOut struct {
 const collectionsPage = 200
 
 func collectionsTool(c *Client) *mcpsec.Tool {
-	return mcpsec.NewTool(c.spec("pb_list_collections", "List PocketBase's collections: name and type (base, auth, view). PocketBase's own are left out.", mcpsec.Read),
+	return mcpsec.NewTool(shown(c.spec("pb_list_collections", "List PocketBase's collections: name and type (base, auth, view). PocketBase's own are left out.", mcpsec.Read), ``, pageProperty),
 		func(ctx context.Context, in collectionsIn) (collectionsOut, error) {
 			v := url.Values{"perPage": {strconv.Itoa(collectionsPage)}, "page": {strconv.Itoa(max(in.Page, 1))}, "sort": {"name"}, "fields": {"name,type,system"}, "skipTotal": {"1"}}
 			body, err := c.asSuperuser(ctx, request{method: http.MethodGet, path: []string{"collections"}, query: v})
@@ -90,7 +90,7 @@ type description struct {
 }
 
 func describeTool(c *Client) *mcpsec.Tool {
-	return mcpsec.NewTool(c.spec("pb_describe_collection", "Describe a PocketBase collection: fields, what its API rules allow whom, indexes, a view's query.", mcpsec.Read),
+	return mcpsec.NewTool(shown(c.spec("pb_describe_collection", "Describe a PocketBase collection: fields, what its API rules allow whom, indexes, a view's query.", mcpsec.Read), `"collection"`, collectionProperty),
 		func(ctx context.Context, in describeIn) (describeOut, error) {
 			d, err := c.describe(ctx, in.Collection)
 			if err != nil {
