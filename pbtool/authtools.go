@@ -59,16 +59,6 @@ func authTool[In interface{ of() string }, Out any](c *Client, spec mcpsec.ToolS
 
 func (in authIn) of() string { return in.Collection }
 
-// asText gives an answer as JSON without a schema, which every tool would cost the
-// model's context anew.
-func asText(v any, err error) (mcpsec.Content, error) {
-	if err != nil {
-		return mcpsec.Content{}, err
-	}
-	b, err := json.Marshal(v)
-	return mcpsec.Content{Text: string(b)}, err
-}
-
 type methodsOut struct {
 	Password     []string `json:"password_identities,omitempty"`
 	OTP          bool     `json:"one_time_code"`

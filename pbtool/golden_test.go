@@ -73,13 +73,19 @@ func listed(t *testing.T, tools []*mcpsec.Tool) ([]*mcp.Tool, int) {
 func TestToolsGolden(t *testing.T) {
 	t.Parallel()
 	c := offline(t, Collection{Name: "posts", Write: []string{"title"}, Delete: true}, Collection{Name: "comments", Write: []string{"text"}})
-	goldenTools(t, "read.json", RecordReadTools(c), 6<<10)
-	goldenTools(t, "write.json", RecordWriteTools(c), 6<<10)
-	goldenTools(t, "schema.json", SchemaReadTools(c), 2100)
-	goldenTools(t, "schemawrite.json", SchemaWriteTools(c), 2500)
-	goldenTools(t, "admin.json", AdminTools(c, everythingAllowed(t)), 6250)
-	goldenTools(t, "files.json", FileTools(c), 3<<10)
-	goldenTools(t, "auth.json", AuthTools(withOAuth(t)), 4<<10)
+	goldenTools(t, "read.json", RecordReadTools(c), 5<<10)
+	goldenTools(t, "write.json", RecordWriteTools(c), 4500)
+	goldenTools(t, "schema.json", SchemaReadTools(c), 1600)
+	goldenTools(t, "schemawrite.json", SchemaWriteTools(c), 2400)
+	goldenTools(t, "admin.json", AdminTools(c, everythingAllowed(t)), 6000)
+	goldenTools(t, "files.json", FileTools(c), 2600)
+	goldenTools(t, "auth.json", AuthTools(withOAuth(t)), 3600)
+	all := slices.Concat(RecordReadTools(c), RecordWriteTools(c), SchemaReadTools(c), SchemaWriteTools(c), AdminTools(c, everythingAllowed(t)), FileTools(c), AuthTools(withOAuth(t)))
+	list, n := listed(t, all)
+	t.Logf("tools/list of all %d tools has %d bytes", len(list), n)
+	if len(list) != len(all) || n >= 24<<10 {
+		t.Errorf("tools/list of %d of %d tools takes %d bytes, want all in less than 24 KiB", len(list), len(all), n)
+	}
 }
 
 // withOAuth is a client whose callers sign in.

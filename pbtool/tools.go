@@ -73,6 +73,20 @@ func shown(spec mcpsec.ToolSpec, required string, properties ...string) mcpsec.T
 	return spec
 }
 
+// asText gives an answer as JSON without a schema, which every tool would cost the
+// model's context anew. It is for what is short and ours: hidden characters and
+// secrets are looked for in the text, where those of a record could hide in escapes.
+func asText(v any, err error) (mcpsec.Content, error) {
+	if err != nil {
+		return mcpsec.Content{}, err
+	}
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // a person opens URLs
+	err = e.Encode(v)
+	return mcpsec.Content{Text: strings.TrimSuffix(b.String(), "\n")}, err
+}
+
 const (
 	collectionProperty = `"collection":{"type":"string"}`
 	idProperty         = `"id":{"type":"string"}`
