@@ -158,7 +158,7 @@ func asking[In any](m *admin, spec mcpsec.ToolSpec, build func(context.Context, 
 }
 
 func (m *admin) superusersTool() *mcpsec.Tool {
-	return mcpsec.NewTool(m.spec("pb_list_superusers", "List PocketBase's superusers.", mcpsec.Read), func(ctx context.Context, in pageIn) (mcpsec.Content, error) {
+	return mcpsec.NewTool(shown(m.spec("pb_list_superusers", "List PocketBase's superusers.", mcpsec.Read), ``, pageProperty), func(ctx context.Context, in pageIn) (mcpsec.Content, error) {
 		v := url.Values{"perPage": {"200"}, "page": {fmt.Sprint(max(in.Page, 1))}, "sort": {"id"}, "fields": {"id,email,created"}}
 		body, err := m.asSuperuser(ctx, request{method: http.MethodGet, path: []string{"collections", superusers, "records"}, query: v})
 		if err != nil {
@@ -185,6 +185,7 @@ type createSuperuserIn struct {
 
 func (m *admin) createSuperuserTool() *mcpsec.Tool {
 	spec := m.spec("pb_create_superuser", "Create a superuser for an address that the operator allows. secret names the operator's password; without, one is set by a mail to the address.", mcpsec.Destroy)
+	spec.InputSchema = schemaOf(`"email"`, `"email":{"type":"string"}`, `"secret":{"type":"string"}`)
 	return asking(m, spec, func(_ context.Context, in createSuperuserIn) (plan, error) {
 		if !slices.Contains(m.a.Superusers, in.Email) {
 			return plan{}, denied("no superuser may be created for this address; for these: %s", strings.Join(m.a.Superusers, ", "))
@@ -260,7 +261,7 @@ type cronIn struct {
 }
 
 func (m *admin) runCronTool() *mcpsec.Tool {
-	return asking(m, m.spec("pb_run_cron", "Run a scheduled job now.", mcpsec.Destroy), func(ctx context.Context, in cronIn) (plan, error) {
+	return asking(m, shown(m.spec("pb_run_cron", "Run a scheduled job now.", mcpsec.Destroy), `"id"`, idProperty), func(ctx context.Context, in cronIn) (plan, error) {
 		jobs, err := m.crons(ctx)
 		if err != nil {
 			return plan{}, err

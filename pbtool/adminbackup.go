@@ -96,9 +96,11 @@ func (m *admin) newBackup(ctx context.Context, name string) error {
 // as all data.
 const maxBackups = 50
 
+const backupProperty = `"name":{"type":"string"}`
+
 // slowly is spec for what takes as long as a backup does.
 func (m *admin) slowly(name, description string, effect mcpsec.Effect) mcpsec.ToolSpec {
-	spec := m.spec(name, description, effect)
+	spec := shown(m.spec(name, description, effect), `"name"`, backupProperty)
 	spec.Timeout = m.a.Timeout + 2*m.o.Timeout
 	return spec
 }
@@ -302,7 +304,7 @@ func (m *admin) planBackup(text string) func(context.Context, backupIn) (plan, e
 }
 
 func (m *admin) deleteBackupTool() *mcpsec.Tool {
-	return asking(m, m.spec("pb_backup_delete", "Delete a backup from the server.", mcpsec.Destroy), m.planBackup("deletes the backup %s of %d bytes and %s"), func(ctx context.Context, in backupIn) (string, error) {
+	return asking(m, shown(m.spec("pb_backup_delete", "Delete a backup from the server.", mcpsec.Destroy), `"name"`, backupProperty), m.planBackup("deletes the backup %s of %d bytes and %s"), func(ctx context.Context, in backupIn) (string, error) {
 		_, err := m.asSuperuser(ctx, request{method: http.MethodDelete, path: []string{"backups", in.Name}})
 		return "deleted " + in.Name, err
 	})

@@ -37,7 +37,7 @@ func (in logsIn) query() (url.Values, error) {
 
 func (m *admin) logsTool() *mcpsec.Tool {
 	spec := m.spec("pb_logs", "Show PocketBase's log, newest first: time, level (-4 debug, 0 info, 4 warning, 8 error), message; of requests method, path, status, milliseconds.", mcpsec.Read)
-	spec.InputSchema = schemaOf(``, `"min_level":{"type":"integer"}`, `"since":{"type":"string","maxLength":24}`, `"limit":{"type":"integer","maximum":200}`, `"page":{"type":"integer","maximum":1000}`)
+	spec.InputSchema = schemaOf(``, `"min_level":{"type":"integer"}`, `"since":{"type":"string"}`, `"limit":{"type":"integer","maximum":200}`, pageProperty)
 	return mcpsec.NewTool(spec, func(ctx context.Context, in logsIn) (mcpsec.Content, error) {
 		v, err := in.query()
 		if err != nil {
@@ -103,7 +103,7 @@ const maxHours = 200
 
 func (m *admin) logStatsTool() *mcpsec.Tool {
 	spec := m.spec("pb_log_stats", "Count PocketBase's log entries by the hour, newest first. min_level and since are as in pb_logs.", mcpsec.Read)
-	spec.InputSchema = schemaOf(``, `"min_level":{"type":"integer"}`, `"since":{"type":"string","maxLength":24}`)
+	spec.InputSchema = schemaOf(``, `"min_level":{"type":"integer"}`, `"since":{"type":"string"}`)
 	return mcpsec.NewTool(spec, func(ctx context.Context, in logsIn) (mcpsec.Content, error) {
 		v, err := in.query()
 		if err != nil {

@@ -191,6 +191,7 @@ type testMailIn struct {
 
 func (m *admin) testMailTool() *mcpsec.Tool {
 	spec := m.spec("pb_test_email", "Send a test mail to one of: "+strings.Join(m.a.Mail, ", "), mcpsec.Write)
+	spec.InputSchema = schemaOf(`"to","template"`, `"to":{"type":"string"}`, `"template":{"enum":["verification","password-reset","email-change","otp","login-alert"]}`, collectionProperty)
 	spec.Labels |= mcpsec.Egress
 	return mcpsec.NewTool(spec, func(ctx context.Context, in testMailIn) (mcpsec.Content, error) {
 		if !slices.Contains(m.a.Mail, in.To) {
@@ -224,7 +225,7 @@ type testS3In struct {
 }
 
 func (m *admin) testS3Tool() *mcpsec.Tool {
-	return mcpsec.NewTool(m.spec("pb_test_s3", "Test the S3 storage of files or backups: a file is written and deleted.", mcpsec.Write), func(ctx context.Context, in testS3In) (mcpsec.Content, error) {
+	return mcpsec.NewTool(shown(m.spec("pb_test_s3", "Test the S3 storage of files or backups: a file is written and deleted.", mcpsec.Write), `"filesystem"`, `"filesystem":{"enum":["storage","backups"]}`), func(ctx context.Context, in testS3In) (mcpsec.Content, error) {
 		body, err := json.Marshal(map[string]string{"filesystem": in.Filesystem})
 		if err != nil {
 			return mcpsec.Content{}, err

@@ -34,8 +34,8 @@ type aggregateOut struct {
 func aggregateTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_aggregate_records", fmt.Sprintf("Count records, or group them and compute distinct values, sum, avg, min and max. "+
 		"Goes through %d records at most; a count alone has no such limit. Values that are null or of another kind do not count.", c.o.MaxScan), mcpsec.Read)
-	spec.InputSchema = schemaOf(`"collection"`, collectionProperty, whereProperty, `"group_by":{"type":"array","maxItems":3,"items":{"type":"string","maxLength":100}}`,
-		`"aggregates":{"type":"array","maxItems":10,"description":"default count","items":{"type":"object","required":["fn"],"properties":{"fn":{"enum":["count","distinct","sum","avg","min","max"]},"field":{"type":"string"}}}}`)
+	spec.InputSchema = schemaOf(`"collection"`, collectionProperty, whereProperty, `"group_by":{"type":"array","maxItems":3,"items":{"type":"string"}}`,
+		`"aggregates":{"type":"array","description":"default count","items":{"type":"object","required":["fn"],"properties":{"fn":{"enum":["count","distinct","sum","avg","min","max"]},"field":{"type":"string"}}}}`)
 	spec.Timeout, spec.MaxConcurrent, spec.Narrow = 12*c.o.Timeout, maxScans, "narrow where, or group by a field with fewer values"
 	return mcpsec.NewTool(spec, func(ctx context.Context, in aggregateIn) (aggregateOut, error) { return c.aggregate(ctx, in) })
 }

@@ -294,7 +294,7 @@ const maxFindings = 200
 
 func auditTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_audit_rules", "Security review of collections: what guests and each auth collection's accounts may do, and findings with severity, evidence and remedy. some: depends on the record or request.", mcpsec.Read)
-	spec.Narrow = "name a collection"
+	spec.InputSchema, spec.Narrow = schemaOf(``, collectionProperty), "name a collection"
 	return mcpsec.NewTool(spec, func(ctx context.Context, in auditIn) (mcpsec.Content, error) {
 		if in.Collection != "" {
 			if _, err := c.collection(in.Collection); err != nil {

@@ -37,7 +37,7 @@ func AuthTools(c *Client) []*mcpsec.Tool {
 	return append(tools, passwordTool(c), otpTool(c), sessionTool(c))
 }
 
-const authCollection = `"collection":{"type":"string","maxLength":100,"description":"default users"}`
+const authCollection = `"collection":{"type":"string","description":"default users"}`
 
 // authIn is the collection, which Options.SignIn must list.
 type authIn struct {
@@ -58,16 +58,6 @@ func authTool[In interface{ of() string }, Out any](c *Client, spec mcpsec.ToolS
 }
 
 func (in authIn) of() string { return in.Collection }
-
-// asText gives an answer as JSON without a schema, which every tool would cost the
-// model's context anew.
-func asText(v any, err error) (mcpsec.Content, error) {
-	if err != nil {
-		return mcpsec.Content{}, err
-	}
-	b, err := json.Marshal(v)
-	return mcpsec.Content{Text: string(b)}, err
-}
 
 type methodsOut struct {
 	Password     []string `json:"password_identities,omitempty"`
@@ -126,11 +116,11 @@ type passwordIn struct {
 	Password string `json:"password" validate:"required,max=255"`
 }
 
-const identityProperty = `"identity":{"type":"string","maxLength":255}`
+const identityProperty = `"identity":{"type":"string"}`
 
 func passwordTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_auth_password", "Sign in with a password; later calls act as the account. If a second_factor is needed, go on with another way.", mcpsec.Write)
-	spec.InputSchema = schemaOf(`"identity","password"`, collectionProperty, identityProperty, `"password":{"type":"string","maxLength":255}`)
+	spec.InputSchema = schemaOf(`"identity","password"`, collectionProperty, identityProperty, `"password":{"type":"string"}`)
 	return authTool(c, spec, func(ctx context.Context, collection string, in passwordIn) (mcpsec.Content, error) {
 		if err := c.attempt(ctx, collection+" "+in.Identity); err != nil {
 			return mcpsec.Content{}, err
@@ -146,7 +136,7 @@ type otpIn struct {
 
 func otpTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_auth_otp", "Sign in with the one-time code that pb_auth_request has sent.", mcpsec.Write)
-	spec.InputSchema = schemaOf(`"passcode"`, collectionProperty, `"passcode":{"type":"string","maxLength":100}`)
+	spec.InputSchema = schemaOf(`"passcode"`, collectionProperty, `"passcode":{"type":"string"}`)
 	return authTool(c, spec, func(ctx context.Context, collection string, in otpIn) (mcpsec.Content, error) {
 		id := ""
 		c.visit(ctx, func(v *visitor) { id = v.otp.good(collection, c.now()) })
@@ -175,15 +165,15 @@ var sent = sentOut{"if there is such an account, a mail is on its way"}
 
 func requestTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_auth_request", "Have a mail sent: a one-time code to sign in, a verification, or a password reset. Says the same whether the account exists or not.", mcpsec.Write)
-	spec.InputSchema = schemaOf(`"what","email"`, authCollection, `"what":{"enum":["otp","verification","password_reset"]}`, `"email":{"type":"string","maxLength":255}`)
-	return authTool(c, spec, func(ctx context.Context, collection string, in requestIn) (sentOut, error) {
+	spec.InputSchema = schemaOf(`"what","email"`, authCollection, `"what":{"enum":["otp","verification","password_reset"]}`, `"email":{"type":"string"}`)
+	return authTool(c, spec, func(ctx context.Context, collection string, in requestIn) (mcpsec.Content, error) {
 		if err := c.attempt(ctx, collection+" "+in.Email); err != nil {
-			return sentOut{}, err
+			return mcpsec.Content{}, err
 		}
 		route := map[string]string{"otp": "request-otp", "verification": "request-verification", "password_reset": "request-password-reset"}[in.What]
 		answer, _, err := c.authRequest(ctx, collection, route, map[string]any{"email": in.Email})
 		if err != nil {
-			return sentOut{}, err
+			return mcpsec.Content{}, err
 		}
 		var said struct {
 			ID string `json:"otpId"` // the same again after some requests, if the account exists: it does not leave
@@ -191,7 +181,7 @@ func requestTool(c *Client) *mcpsec.Tool {
 		if in.What == "otp" && json.Unmarshal(answer, &said) == nil && recordID.MatchString(said.ID) {
 			c.visit(ctx, func(v *visitor) { v.otp = pending{said.ID, collection, c.now().Add(pendingTime)} })
 		}
-		return sent, nil
+		return asText(sent, nil)
 	})
 }
 
@@ -208,20 +198,20 @@ type doneOut struct {
 
 func confirmTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_auth_confirm", "Confirm with the token of a mail: a verification, a password_reset (password is the new one), an email_change (password is the account's).", mcpsec.Write)
-	spec.InputSchema = schemaOf(`"what","token"`, authCollection, `"what":{"enum":["verification","password_reset","email_change"]}`, `"token":{"type":"string","maxLength":4096}`, `"password":{"type":"string","maxLength":255}`)
-	return authTool(c, spec, func(ctx context.Context, collection string, in confirmIn) (doneOut, error) {
+	spec.InputSchema = schemaOf(`"what","token"`, authCollection, `"what":{"enum":["verification","password_reset","email_change"]}`, `"token":{"type":"string"}`, `"password":{"type":"string"}`)
+	return authTool(c, spec, func(ctx context.Context, collection string, in confirmIn) (mcpsec.Content, error) {
 		body := map[string]any{"token": in.Token}
 		route := "confirm-verification"
 		switch {
 		case in.What != "verification" && in.Password == "":
-			return doneOut{}, badArgument(errors.New("password is needed"))
+			return mcpsec.Content{}, badArgument(errors.New("password is needed"))
 		case in.What == "password_reset":
 			route, body["password"], body["passwordConfirm"] = "confirm-password-reset", in.Password, in.Password
 		case in.What == "email_change":
 			route, body["password"] = "confirm-email-change", in.Password
 		}
 		if err := c.attempt(ctx, ""); err != nil {
-			return doneOut{}, err
+			return mcpsec.Content{}, err
 		}
 		_, status, err := c.authRequest(ctx, collection, route, body)
 		if err == nil && status != http.StatusNoContent {
@@ -232,7 +222,7 @@ func confirmTool(c *Client) *mcpsec.Tool {
 				v.session.source.stale()
 			}
 		})
-		return doneOut{err == nil}, err
+		return asText(doneOut{err == nil}, err)
 	})
 }
 
@@ -244,7 +234,7 @@ type sessionIn struct {
 
 func sessionTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_auth_session", "Make your sign-in last another hour (12 at most), sign out, or have a mail sent to another address for the account, with a token for pb_auth_confirm.", mcpsec.Write)
-	spec.InputSchema = schemaOf(`"sign_in","do"`, `"sign_in":{"type":"string","maxLength":100}`, `"do":{"enum":["refresh","logout","email_change"]}`, `"email":{"type":"string","maxLength":255}`)
+	spec.InputSchema = schemaOf(`"sign_in","do"`, `"sign_in":{"type":"string"}`, `"do":{"enum":["refresh","logout","email_change"]}`, `"email":{"type":"string"}`)
 	spec.Labels = mcpsec.Private
 	return mcpsec.NewTool(spec, func(ctx context.Context, in sessionIn) (mcpsec.Content, error) {
 		s, err := c.mySession(ctx, in.SignIn)

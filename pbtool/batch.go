@@ -32,9 +32,9 @@ func batchTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_batch", fmt.Sprintf("Create, update, upsert and delete records in one transaction, all or nothing. At most %d requests.", c.o.MaxAffected), mcpsec.Destroy)
 	spec.InputSchema = schemaOf(`"requests"`, `"requests":{"type":"array","items":{"type":"object","required":["op","collection"],"properties":{"op":{"enum":["create","update","upsert","delete"]},`+
 		collectionProperty+`,"id":{"type":"string","description":"unless create"},"data":{"type":"object"}}}}`)
-	return changeTool(c, spec, c.planBatch, func(ctx context.Context, _ batchIn, p plan) (batchOut, error) {
+	return changeTool(c, spec, c.planBatch, func(ctx context.Context, _ batchIn, p plan) (mcpsec.Content, error) {
 		ids, err := c.all(ctx, p.ops)
-		return batchOut{ids}, err
+		return asText(batchOut{ids}, err)
 	})
 }
 

@@ -23,12 +23,12 @@ type deleteManyIn struct {
 func deleteManyTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_delete_records", fmt.Sprintf("Delete the records that a where chooses, %d at most, all or none. They are counted first.", c.o.MaxAffected), mcpsec.Destroy)
 	spec.InputSchema = schemaOf(`"collection","where"`, collectionProperty, whereProperty)
-	return changeTool(c, spec, c.planDeleteMany, func(ctx context.Context, _ deleteManyIn, p plan) (deletedOut, error) {
+	return changeTool(c, spec, c.planDeleteMany, func(ctx context.Context, _ deleteManyIn, p plan) (mcpsec.Content, error) {
 		if len(p.ops) == 0 {
-			return deletedOut{}, nil
+			return asText(deletedOut{}, nil)
 		}
 		ids, err := c.all(ctx, p.ops)
-		return deletedOut{len(ids)}, err
+		return asText(deletedOut{len(ids)}, err)
 	})
 }
 
@@ -105,23 +105,23 @@ type importOut struct {
 func importTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_import_records", fmt.Sprintf("Create records from CSV with a header, a JSON array of objects, or NDJSON: %d at most, all or none. Empty cells are left out.%s", c.o.MaxAffected, c.collections(mayWrite)), mcpsec.Write)
 	spec.InputSchema = schemaOf(`"collection","format","text"`, collectionProperty, `"format":{"enum":["csv","json","ndjson"]}`, `"text":{"type":"string","maxLength":262144}`)
-	return mcpsec.NewTool(spec, func(ctx context.Context, in importIn) (importOut, error) {
+	return mcpsec.NewTool(spec, func(ctx context.Context, in importIn) (mcpsec.Content, error) {
 		k, err := c.writable(in.Collection)
 		if err != nil {
-			return importOut{}, err
+			return mcpsec.Content{}, err
 		}
 		rows, err := parseRows(in.Format, in.Text, c.o.MaxAffected)
 		if err != nil {
-			return importOut{}, badArgument(err)
+			return mcpsec.Content{}, badArgument(err)
 		}
 		ops := make([]op, len(rows))
 		for i, r := range rows {
 			if ops[i], err = createOp(k, r); err != nil {
-				return importOut{}, err
+				return mcpsec.Content{}, err
 			}
 		}
 		ids, err := c.all(ctx, ops)
-		return importOut{len(ids), ids}, err
+		return asText(importOut{len(ids), ids}, err)
 	})
 }
 

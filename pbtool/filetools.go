@@ -37,9 +37,9 @@ func FileTools(c *Client) []*mcpsec.Tool {
 }
 
 const (
-	fieldProperty = `"field":{"type":"string","maxLength":100}`
-	fileProperty  = `"file":{"type":"string","maxLength":255}`
-	thumbProperty = `"thumb":{"type":"string","maxLength":12,"description":"of an image: 100x100 or a size of the field's"}`
+	fieldProperty = `"field":{"type":"string"}`
+	fileProperty  = `"file":{"type":"string"}`
+	thumbProperty = `"thumb":{"type":"string","description":"of an image: 100x100 or a size of the field's"}`
 )
 
 type getFileIn struct {
@@ -86,7 +86,7 @@ type fileURLOut struct {
 
 func fileURLTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_file_url", "Tell the URL of a record's file, for a person. It opens no protected file; pb_get_file does.", mcpsec.Read)
-	spec.InputSchema = schemaOf(`"collection","id","field"`, collectionProperty, idProperty, fieldProperty, fileProperty, `"thumb":{"type":"string","maxLength":12}`)
+	spec.InputSchema = schemaOf(`"collection","id","field"`, collectionProperty, idProperty, fieldProperty, fileProperty, `"thumb":{"type":"string"}`)
 	return mcpsec.NewTool(spec, func(ctx context.Context, in getFileIn) (fileURLOut, error) {
 		if err := in.check(); err != nil {
 			return fileURLOut{}, err
@@ -124,8 +124,8 @@ type uploadOut struct {
 
 func uploadTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_upload_file", fmt.Sprintf("Add a file to a field of a record, or without id to a new record with data. At most %d bytes. It replaces no file: delete that first.%s", c.o.MaxFile, c.collections(mayWrite)), mcpsec.Write)
-	spec.InputSchema = schemaOf(`"collection","field","name","content"`, collectionProperty, idProperty, fieldProperty, `"name":{"type":"string","maxLength":255}`,
-		`"content":{"type":"string","maxLength":6000000,"description":"base64"}`, `"data":{`+dataDescription+`}`)
+	spec.InputSchema = schemaOf(`"collection","field","name","content"`, collectionProperty, idProperty, fieldProperty, `"name":{"type":"string"}`,
+		`"content":{"type":"string","description":"base64"}`, `"data":{`+dataDescription+`}`)
 	return mcpsec.NewTool(spec, c.upload)
 }
 
@@ -220,9 +220,9 @@ func (c *Client) uploaded(ctx context.Context, rq request, field string) (upload
 func deleteFileTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_delete_file", "Delete a file of a record; the record stays.", mcpsec.Destroy)
 	spec.InputSchema = schemaOf(`"collection","id","field"`, collectionProperty, idProperty, fieldProperty, fileProperty)
-	return changeTool(c, spec, c.planDeleteFile, func(ctx context.Context, _ fileRef, p plan) (deletedOut, error) {
+	return changeTool(c, spec, c.planDeleteFile, func(ctx context.Context, _ fileRef, p plan) (mcpsec.Content, error) {
 		_, err := c.one(ctx, p.ops[0])
-		return deletedOut{1}, err
+		return asText(deletedOut{1}, err)
 	})
 }
 

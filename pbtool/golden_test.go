@@ -33,9 +33,9 @@ func offline(t *testing.T, cs ...Collection) *Client {
 	return c
 }
 
-// listed returns the tools that a client is shown, and how many bytes the
-// server's answer to tools/list has.
-func listed(t *testing.T, tools []*mcpsec.Tool) ([]*mcp.Tool, int) {
+// asks returns a function that sends a request to a server of tools and returns the
+// line that it answers.
+func asks(t *testing.T, tools []*mcpsec.Tool) func(method, params string) []byte {
 	t.Helper()
 	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "test", Version: "1"}, mcpsec.Options{Audit: mcpsec.NewAuditLog(io.Discard), Log: slog.DiscardHandler, Mode: mcpsec.Destroy})
 	if err != nil {
@@ -43,7 +43,7 @@ func listed(t *testing.T, tools []*mcpsec.Tool) ([]*mcp.Tool, int) {
 	}
 	srv.Add(tools...)
 	ours, theirs := net.Pipe()
-	defer ours.Close()
+	t.Cleanup(func() { _ = ours.Close() })
 	go srv.ServeStream(context.WithoutCancel(t.Context()), theirs, theirs)
 	in := bufio.NewReader(ours)
 	send := func(line string) {
@@ -51,16 +51,24 @@ func listed(t *testing.T, tools []*mcpsec.Tool) ([]*mcp.Tool, int) {
 			t.Fatal(err)
 		}
 	}
-	send(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`)
-	if _, err := in.ReadBytes('\n'); err != nil {
-		t.Fatal(err)
+	ask := func(method, params string) []byte {
+		send(`{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":` + params + `}`)
+		line, err := in.ReadBytes('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		return line
 	}
+	ask("initialize", `{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}`)
 	send(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
-	send(`{"jsonrpc":"2.0","id":2,"method":"tools/list"}`)
-	line, err := in.ReadBytes('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
+	return ask
+}
+
+// listed returns the tools that a client is shown, and how many bytes the
+// server's answer to tools/list has.
+func listed(t *testing.T, tools []*mcpsec.Tool) ([]*mcp.Tool, int) {
+	t.Helper()
+	line := asks(t, tools)("tools/list", `{}`)
 	var answer struct{ Result mcp.ListToolsResult }
 	if err := json.Unmarshal(line, &answer); err != nil || len(answer.Result.Tools) == 0 {
 		t.Fatalf("%v: %s", err, line)
@@ -73,13 +81,19 @@ func listed(t *testing.T, tools []*mcpsec.Tool) ([]*mcp.Tool, int) {
 func TestToolsGolden(t *testing.T) {
 	t.Parallel()
 	c := offline(t, Collection{Name: "posts", Write: []string{"title"}, Delete: true}, Collection{Name: "comments", Write: []string{"text"}})
-	goldenTools(t, "read.json", RecordReadTools(c), 6<<10)
-	goldenTools(t, "write.json", RecordWriteTools(c), 6<<10)
-	goldenTools(t, "schema.json", SchemaReadTools(c), 2100)
-	goldenTools(t, "schemawrite.json", SchemaWriteTools(c), 2500)
-	goldenTools(t, "admin.json", AdminTools(c, everythingAllowed(t)), 6250)
-	goldenTools(t, "files.json", FileTools(c), 3<<10)
-	goldenTools(t, "auth.json", AuthTools(withOAuth(t)), 4<<10)
+	goldenTools(t, "read.json", RecordReadTools(c), 5<<10)
+	goldenTools(t, "write.json", RecordWriteTools(c), 4500)
+	goldenTools(t, "schema.json", SchemaReadTools(c), 1600)
+	goldenTools(t, "schemawrite.json", SchemaWriteTools(c), 2400)
+	goldenTools(t, "admin.json", AdminTools(c, everythingAllowed(t)), 6000)
+	goldenTools(t, "files.json", FileTools(c), 2600)
+	goldenTools(t, "auth.json", AuthTools(withOAuth(t)), 3600)
+	all := slices.Concat(RecordReadTools(c), RecordWriteTools(c), SchemaReadTools(c), SchemaWriteTools(c), AdminTools(c, everythingAllowed(t)), FileTools(c), AuthTools(withOAuth(t)))
+	list, n := listed(t, all)
+	t.Logf("tools/list of all %d tools has %d bytes", len(list), n)
+	if len(list) != len(all) || n >= 24<<10 {
+		t.Errorf("tools/list of %d of %d tools takes %d bytes, want all in less than 24 KiB", len(list), len(all), n)
+	}
 }
 
 // withOAuth is a client whose callers sign in.

@@ -43,7 +43,7 @@ type oauthIn struct {
 
 func oauthTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_auth_oauth2", "Sign in with the code and state that a person has brought from the provider.", mcpsec.Write)
-	spec.InputSchema = schemaOf(`"provider","code","state"`, collectionProperty, `"provider":{"type":"string","maxLength":100}`, `"code":{"type":"string","maxLength":2000}`, `"state":{"type":"string","maxLength":500}`)
+	spec.InputSchema = schemaOf(`"provider","code","state"`, collectionProperty, `"provider":{"type":"string"}`, `"code":{"type":"string"}`, `"state":{"type":"string"}`)
 	return authTool(c, spec, func(ctx context.Context, collection string, in oauthIn) (mcpsec.Content, error) {
 		if err := c.attempt(ctx, ""); err != nil {
 			return mcpsec.Content{}, err

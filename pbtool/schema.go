@@ -48,18 +48,18 @@ type collectionsOut struct {
 const collectionsPage = 200
 
 func collectionsTool(c *Client) *mcpsec.Tool {
-	return mcpsec.NewTool(c.spec("pb_list_collections", "List PocketBase's collections: name and type (base, auth, view). PocketBase's own are left out.", mcpsec.Read),
-		func(ctx context.Context, in collectionsIn) (collectionsOut, error) {
+	return mcpsec.NewTool(shown(c.spec("pb_list_collections", "List PocketBase's collections: name and type (base, auth, view). PocketBase's own are left out.", mcpsec.Read), ``, pageProperty),
+		func(ctx context.Context, in collectionsIn) (mcpsec.Content, error) {
 			v := url.Values{"perPage": {strconv.Itoa(collectionsPage)}, "page": {strconv.Itoa(max(in.Page, 1))}, "sort": {"name"}, "fields": {"name,type,system"}, "skipTotal": {"1"}}
 			body, err := c.asSuperuser(ctx, request{method: http.MethodGet, path: []string{"collections"}, query: v})
 			if err != nil {
-				return collectionsOut{}, err
+				return mcpsec.Content{}, err
 			}
 			var said struct {
 				Items []schema `json:"items"`
 			}
 			if json.Unmarshal(body, &said) != nil {
-				return collectionsOut{}, errAnswer
+				return mcpsec.Content{}, errAnswer
 			}
 			out := collectionsOut{Collections: []string{}, More: len(said.Items) == collectionsPage}
 			for _, k := range said.Items {
@@ -67,7 +67,7 @@ func collectionsTool(c *Client) *mcpsec.Tool {
 					out.Collections = append(out.Collections, k.Name+": "+k.Type)
 				}
 			}
-			return out, nil
+			return asText(out, nil)
 		})
 }
 
@@ -90,7 +90,7 @@ type description struct {
 }
 
 func describeTool(c *Client) *mcpsec.Tool {
-	return mcpsec.NewTool(c.spec("pb_describe_collection", "Describe a PocketBase collection: fields, what its API rules allow whom, indexes, a view's query.", mcpsec.Read),
+	return mcpsec.NewTool(shown(c.spec("pb_describe_collection", "Describe a PocketBase collection: fields, what its API rules allow whom, indexes, a view's query.", mcpsec.Read), `"collection"`, collectionProperty),
 		func(ctx context.Context, in describeIn) (describeOut, error) {
 			d, err := c.describe(ctx, in.Collection)
 			if err != nil {

@@ -211,7 +211,7 @@ type planOut struct {
 // shortPlan is the name by which a plan is applied.
 func (p plan) short() string { return p.digest[:32] }
 
-var planSchemaSchema = schemaOf(`"ops"`, `"ops":{"type":"array","minItems":1,"maxItems":50,"items":{"type":"object","required":["op","collection"],"properties":{`+
+var planSchemaSchema = schemaOf(`"ops"`, `"ops":{"type":"array","maxItems":50,"items":{"type":"object","required":["op","collection"],"properties":{`+
 	`"op":{"enum":["create_collection","delete_collection","truncate","rename_collection","add_field","alter_field","rename_field","remove_field","set_rules","add_index","remove_index"]},`+
 	collectionProperty+`,"type":{"enum":["base","auth"]},"field":{"type":"object","description":"{name, type, required, hidden, max, values, maxSelect, collection, ...}; to alter: what changes"},`+
 	`"fields":{"type":"array","items":{"type":"object"},"description":"to create"},"name":{"type":"string","description":"of the field or index"},"to":{"type":"string","description":"new name"},`+
@@ -258,7 +258,7 @@ func (c *Client) planned(ctx context.Context, in applyIn) (schemaPlan, error) {
 
 func applySchemaTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_apply_schema", "Do what pb_plan_schema has planned, all or nothing, after a person's yes. If the schema has changed since, nothing is done.", mcpsec.Destroy)
-	spec.InputSchema = schemaOf(`"plan","ops"`, `"plan":{"type":"string","maxLength":64}`, `"ops":{"type":"array","minItems":1,"maxItems":50,"items":{"type":"object"},"description":"the same"}`)
+	spec.InputSchema = schemaOf(`"plan","ops"`, `"plan":{"type":"string"}`, `"ops":{"type":"array","items":{"type":"object"},"description":"the same"}`)
 	spec.Guards = []mcpsec.Guard{preview(c, func(ctx context.Context, in applyIn) (plan, error) {
 		p, err := c.planned(ctx, in)
 		return p.plan, err

@@ -57,18 +57,43 @@ func (c *Client) collections(may func(*Collection) bool) string {
 func readable(*Collection) bool { return true }
 
 // schemaOf makes an InputSchema that says less than the type's own: the tool that
-// is named in a description has said it already, and every tool costs the model's
-// context.
+// is named in a description has said it already, a bound that nobody comes near
+// helps nobody, and every tool costs the model's context. The type's own rules are
+// enforced, whatever is shown.
 func schemaOf(required string, properties ...string) json.RawMessage {
-	return json.RawMessage(`{"type":"object","additionalProperties":false,"required":[` + required + `],"properties":{` + strings.Join(properties, ",") + `}}`)
+	if required != "" {
+		required = `"required":[` + required + `],`
+	}
+	return json.RawMessage(`{"type":"object","additionalProperties":false,` + required + `"properties":{` + strings.Join(properties, ",") + `}}`)
+}
+
+// shown is spec with an InputSchema of schemaOf.
+func shown(spec mcpsec.ToolSpec, required string, properties ...string) mcpsec.ToolSpec {
+	spec.InputSchema = schemaOf(required, properties...)
+	return spec
+}
+
+// asText gives an answer as JSON without a schema, which every tool would cost the
+// model's context anew. It is for what is short and ours: hidden characters and
+// secrets are looked for in the text, where those of a record could hide in escapes.
+func asText(v any, err error) (mcpsec.Content, error) {
+	if err != nil {
+		return mcpsec.Content{}, err
+	}
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // a person opens URLs
+	err = e.Encode(v)
+	return mcpsec.Content{Text: strings.TrimSuffix(b.String(), "\n")}, err
 }
 
 const (
-	collectionProperty = `"collection":{"type":"string","maxLength":100}`
-	idProperty         = `"id":{"type":"string","maxLength":100}`
-	whereProperty      = `"where":{"type":"array","maxItems":20,"items":{"type":"object"},"description":"as in pb_list_records"}`
-	fieldsProperty     = `"fields":{"type":"array","maxItems":50,"items":{"type":"string","maxLength":130}}`
-	dataDescription    = `"type":"object","maxProperties":100`
+	collectionProperty = `"collection":{"type":"string"}`
+	idProperty         = `"id":{"type":"string"}`
+	pageProperty       = `"page":{"type":"integer"}`
+	whereProperty      = `"where":{"type":"array","items":{"type":"object"},"description":"as in pb_list_records"}`
+	fieldsProperty     = `"fields":{"type":"array","items":{"type":"string"}}`
+	dataDescription    = `"type":"object"`
 )
 
 type healthOut struct {
@@ -125,12 +150,12 @@ var listSchema = schemaOf(`"collection"`, collectionProperty,
 		`"op":{"enum":["eq","ne","lt","le","gt","ge","in","contains","starts","ends","empty"]},`+
 		`"value":{"description":"string, number, boolean or null; in: an array. Dates: 2026-01-31 23:59:59.000Z"},`+
 		`"any":{"type":"boolean","description":"one of several values fits, not each"},`+
-		`"not":{"type":"boolean"},"or":{"type":"array","maxItems":20,"items":{"type":"object"},"description":"more {field, op, value}"}}}}`,
-	`"sort":{"type":"array","maxItems":8,"items":{"type":"string","maxLength":255},"description":"-created is descending; default id"}`,
-	`"fields":{"type":"array","maxItems":50,"items":{"type":"string","maxLength":130},"description":"body:excerpt(200) shortens"}`,
-	`"expand":{"type":"array","maxItems":20,"items":{"type":"string","maxLength":404},"description":"relations, as author.company"}`,
-	`"limit":{"type":"integer","minimum":1}`, `"page":{"type":"integer","minimum":0,"maximum":10000}`,
-	`"after":{"type":"string","maxLength":2000,"description":"next of the answer before; for long lists, in place of page"}`, `"total":{"type":"boolean","description":"count all, or all behind after"}`)
+		`"not":{"type":"boolean"},"or":{"type":"array","items":{"type":"object"},"description":"more {field, op, value}"}}}}`,
+	`"sort":{"type":"array","items":{"type":"string"},"description":"-created is descending; default id"}`,
+	`"fields":{"type":"array","items":{"type":"string"},"description":"body:excerpt(200) shortens"}`,
+	`"expand":{"type":"array","items":{"type":"string"},"description":"relations, as author.company"}`,
+	`"limit":{"type":"integer","minimum":1}`, pageProperty,
+	`"after":{"type":"string","description":"next of the answer before; for long lists, in place of page"}`, `"total":{"type":"boolean","description":"count all, or all behind after"}`)
 
 type listOut struct {
 	Items []json.RawMessage `json:"items"`
@@ -208,7 +233,7 @@ type recordOut struct {
 
 func getTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_get_record", "Get one record of a PocketBase collection by its id. fields and expand are as in pb_list_records.", mcpsec.Read)
-	spec.InputSchema = schemaOf(`"collection","id"`, collectionProperty, idProperty, fieldsProperty, `"expand":{"type":"array","maxItems":20,"items":{"type":"string","maxLength":404}}`)
+	spec.InputSchema = schemaOf(`"collection","id"`, collectionProperty, idProperty, fieldsProperty, `"expand":{"type":"array","items":{"type":"string"}}`)
 	return mcpsec.NewTool(spec, func(ctx context.Context, in getIn) (recordOut, error) {
 		r, err := c.Get(ctx, in.Collection, in.ID, in.Fields, in.Expand)
 		return recordOut{r}, err

@@ -65,7 +65,7 @@ type createIn struct {
 
 func createTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_create_record", "Create a record, or a duplicate of another with some fields changed; files are not duplicated."+c.collections(mayWrite), mcpsec.Write)
-	spec.InputSchema = schemaOf(`"collection","data"`, collectionProperty, `"data":{`+dataDescription+`,"description":"fields and values"}`, `"copy_of":{"type":"string","maxLength":100,"description":"id to duplicate"}`)
+	spec.InputSchema = schemaOf(`"collection","data"`, collectionProperty, `"data":{`+dataDescription+`,"description":"fields and values"}`, `"copy_of":{"type":"string","description":"id to duplicate"}`)
 	return mcpsec.NewTool(spec, func(ctx context.Context, in createIn) (recordOut, error) {
 		k, err := c.writable(in.Collection)
 		if err != nil {
@@ -120,7 +120,7 @@ type updateIn struct {
 func updateTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_update_record", "Change fields of a record. add and remove are for relations and other fields of several values; add on a number is added."+c.collections(mayWrite), c.o.Overwrite)
 	spec.InputSchema = schemaOf(`"collection","id"`, collectionProperty, idProperty, `"set":{`+dataDescription+`}`, `"add":{`+dataDescription+`,"description":"as {tags: [id]}"}`, `"remove":{`+dataDescription+`}`,
-		`"if_updated":{"type":"string","maxLength":40,"description":"the updated value as it was read; if it is another now, nothing is changed"}`)
+		`"if_updated":{"type":"string","description":"the updated value as it was read; if it is another now, nothing is changed"}`)
 	return changeTool(c, spec, c.planUpdate, func(ctx context.Context, _ updateIn, p plan) (recordOut, error) {
 		r, err := c.one(ctx, p.ops[0])
 		return recordOut{r}, err
@@ -190,10 +190,10 @@ type deletedOut struct {
 
 func deleteTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_delete_record", "Delete a record, and what cascades from it."+c.collections(mayDelete), mcpsec.Destroy)
-	spec.InputSchema = schemaOf(`"collection","id"`, collectionProperty, idProperty, `"if_updated":{"type":"string","maxLength":40}`)
-	return changeTool(c, spec, c.planDelete, func(ctx context.Context, _ deleteIn, p plan) (deletedOut, error) {
+	spec.InputSchema = schemaOf(`"collection","id"`, collectionProperty, idProperty, `"if_updated":{"type":"string"}`)
+	return changeTool(c, spec, c.planDelete, func(ctx context.Context, _ deleteIn, p plan) (mcpsec.Content, error) {
 		_, err := c.one(ctx, p.ops[0])
-		return deletedOut{1}, err
+		return asText(deletedOut{1}, err)
 	})
 }
 
