@@ -102,16 +102,25 @@ func (c *Client) look(ctx context.Context, key string) ([]byte, bool, error) {
 }
 
 // planned is what a call would do: what an equal one has done, or has tried, or what
-// build says.
+// build says. Where build refuses, an equal call may just have left nothing to do: it
+// is looked for once more.
 func (c *Client) planned(ctx context.Context, n names, build func(context.Context) (plan, error)) (plan, error) {
-	if _, done, err := c.look(ctx, n.once); err != nil || done {
-		return plan{Done: true, Text: "does nothing more: an equal call was carried out already, and its answer is returned"}, err
+	var refused error
+	for {
+		if _, done, err := c.look(ctx, n.once); err != nil || done {
+			return plan{Done: true, Text: "does nothing more: an equal call was carried out already, and its answer is returned"}, err
+		}
+		p, lost, err := c.lost(ctx, n)
+		if err != nil || lost {
+			return p, err
+		}
+		if refused != nil {
+			return plan{}, refused
+		}
+		if p, refused = build(ctx); refused == nil {
+			return p, nil
+		}
 	}
-	p, lost, err := c.lost(ctx, n)
-	if err != nil || lost {
-		return p, err
-	}
-	return build(ctx)
 }
 
 // lost is the plan of an equal call that has had no answer.
