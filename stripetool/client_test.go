@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -52,7 +53,7 @@ func (f *fake) asked() []*http.Request {
 
 func (f *fake) client(t *testing.T, change func(*Options)) *Client {
 	t.Helper()
-	o := Options{Key: restricted(), URL: f.URL, Resources: ResourceNames(), Caps: eur(10_000, 100_000), Timeout: 5 * time.Second}
+	o := Options{Key: restricted(), URL: f.URL, Resources: ResourceNames(), Caps: eur(10_000, 100_000), Timeout: 5 * time.Second, Log: slog.New(slog.DiscardHandler)}
 	if change != nil {
 		change(&o)
 	}

@@ -122,7 +122,7 @@ type getIn struct {
 
 func getTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("stripe_get", "Get one object by its id. Amounts are in the currency's smallest unit.", mcpsec.Read)
-	spec.InputSchema = schemaOf(`"resource","id"`, resourceProperty(c.o.Resources), `"id":{"type":"string","maxLength":220}`)
+	spec.InputSchema = schemaOf(`"resource","id"`, `"resource":{"type":"string","maxLength":40,"description":"as in stripe_list"}`, `"id":{"type":"string","maxLength":220}`)
 	return mcpsec.NewTool(spec, func(ctx context.Context, in getIn) (objectOut, error) {
 		r, err := c.resource(in.Resource)
 		if err != nil {

@@ -58,7 +58,7 @@ func TestReadsRefuse(t *testing.T) {
 	o.Resources = []string{"charges", "products"}
 	s := serve(t, o)
 	for _, tc := range [][3]string{
-		{"the tool's schema", "stripe_get", `{"resource":"customers","id":"cus_1"}`},
+		{"has not listed this resource", "stripe_get", `{"resource":"customers","id":"cus_1"}`},
 		{"the tool's schema", "stripe_list", `{"resource":"../account"}`},
 		{"no such filter", "stripe_list", `{"resource":"charges","filter":{"expand[]":"data.customer"}}`},
 		{"a filter's value", "stripe_list", `{"resource":"charges","filter":{"customer":"cus_1&expand[]=x"}}`},
