@@ -29,7 +29,7 @@ func (c *Client) today() string { return c.now().UTC().Format(time.DateOnly) }
 // allowance is a currency's, and its key: of the account and not of its API key, so
 // that a new one brings no new day.
 func (c *Client) allowance(k Cap) (string, state.Allowance) {
-	return fmt.Sprintf("stripetool cap %t %s %s", c.o.live(), c.o.Account, k.PerDay.Currency), state.Allowance{Limit: k.PerDay.Amount, Per: day, Calendar: true}
+	return fmt.Sprintf("stripetool cap %t %s %s", c.live, c.o.Account, k.PerDay.Currency), state.Allowance{Limit: k.PerDay.Amount, Per: day, Calendar: true}
 }
 
 // take takes from the day's cap what a plan moves, before it is moved. What a lost

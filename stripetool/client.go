@@ -23,6 +23,7 @@ import (
 // A Client is an account at Stripe. It is safe for concurrent use.
 type Client struct {
 	o       Options
+	live    bool // it moves real money
 	backend *stripe.BackendImplementation
 	now     func() time.Time
 
@@ -37,7 +38,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stripetool: %w", err)
 	}
-	c := &Client{o: o, now: time.Now, plans: map[string]plan{}}
+	c := &Client{o: o, live: o.live(), now: time.Now, plans: map[string]plan{}}
 	if c.backend, err = newBackend(o); err != nil {
 		return nil, fmt.Errorf("stripetool: %w", err)
 	}
@@ -92,7 +93,8 @@ var segment = regexp.MustCompile(`^[A-Za-z0-9_-]{1,220}$`)
 // newRequest makes the HTTP request. The library's own way adds an Idempotency-Key
 // of its own, or none, and runs uname to tell Stripe what this machine is.
 func (c *Client) newRequest(ctx context.Context, rq request) (*http.Request, *bytes.Buffer, error) {
-	if (rq.method == http.MethodGet) != (rq.key == "") || len(rq.path) == 0 {
+	key := c.o.Key.Reveal()
+	if (rq.method == http.MethodGet) != (rq.key == "") || len(rq.path) == 0 || key == "" {
 		return nil, nil, errors.New("a request that must not be made")
 	}
 	to := c.o.URL + "/v1"
@@ -113,7 +115,7 @@ func (c *Client) newRequest(ctx context.Context, rq request) (*http.Request, *by
 		return nil, nil, errors.New("making a request") // the error would quote the URL
 	}
 	req.Header = http.Header{
-		"Authorization": {"Bearer " + c.o.Key.Reveal()}, "Stripe-Version": {stripe.APIVersion}, "User-Agent": {"mcpsec-go"},
+		"Authorization": {"Bearer " + key}, "Stripe-Version": {stripe.APIVersion}, "User-Agent": {"mcpsec-go"},
 	}
 	if c.o.Account != "" {
 		req.Header.Set("Stripe-Account", c.o.Account)

@@ -36,7 +36,7 @@ func TestMoney(t *testing.T) {
 	allow("HUF 10.50", 1050, "HUF")
 	allow("MGA 5", 5, "MGA")
 	for _, s := range []string{
-		"", "EUR", "EUR ", " EUR 1.00", "EUR 1.00 ", "EUR  1.00", "EUR\t1.00", "eur 19.00", "Eur 19.00", "XXX 1.00", "BTC 1.00", "19.00 EUR", "EUR19.00", "€19.00",
+		"", "EUR", "EUR ", " EUR 1.00", "EUR 1.00 ", "EUR  1.00", "EUR\t1.00", "eur 19.00", "Eur 19.00", "ZZZ 1.00", "BTC 1.00", "19.00 EUR", "EUR19.00", "€19.00",
 		"EUR 1900", "EUR 19", "EUR 19.0", "EUR 19.000", "EUR .19", "EUR 19.", "EUR 019.00", "EUR 00.00", "EUR -1.00", "EUR +1.00", "EUR 1,900.00", "EUR 19,00", "EUR 1e3.00", "EUR 0x1.00", "EUR 1_0.00", "EUR ١٩.٠٠",
 		"JPY 500.00", "JPY 5.0", "JPY 500.", "KWD 1.25", "KWD 1.251", "ISK 500", "ISK 500.50", "UGX 0.01",
 		"EUR 90071992547409.93", "EUR 99999999999999999999.00", "EUR NaN", "EUR 1.0\x00", "EUR 1.00\n",

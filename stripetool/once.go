@@ -17,8 +17,11 @@ import (
 	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 )
 
-// keep is how long a result is kept: as long as Stripe knows its keys at least.
-const keep = 24 * time.Hour
+// Stripe knows its keys for 24 hours at least, from the first request on.
+const (
+	keep     = 24 * time.Hour // a result
+	keepSent = 23 * time.Hour // a request without an answer, so that it is never sent when Stripe has forgotten the key
+)
 
 // A plan is what a call would do, for a person, and the request that does it.
 type plan struct {
@@ -169,9 +172,9 @@ func (c *Client) effect(ctx context.Context, n names, p plan, may tree) (json.Ra
 	switch before, lost, err := c.lost(ctx, n); {
 	case err != nil:
 		return nil, err
-	case lost:
-		p = before // the very request, or Stripe takes it for another
-	case p.Done || p.Lost:
+	case lost && before.digest() != p.digest(): // it is the very request that must be sent again, or Stripe takes it for another
+		return nil, &mcpsec.Error{Message: "an equal call has had no answer meanwhile: call again, and it is done once in all", Rule: "once"}
+	case !lost && (p.Done || p.Lost):
 		return nil, &mcpsec.Error{Message: "what this call repeats is forgotten by now: call again to have it done", Rule: "once"}
 	}
 	if err := c.take(ctx, &p); err != nil {
@@ -187,6 +190,7 @@ func (c *Client) effect(ctx context.Context, n names, p plan, may tree) (json.Ra
 	switch {
 	case err == nil:
 		if out, ok := may.trim(raw); ok {
+			mcpsec.Logger(ctx).InfoContext(ctx, "stripe: done", "what", p.Text, "idempotency_key", n.key)
 			return out, nil
 		}
 		return nil, c.keepLost(after, n, p, errAnswer)
@@ -207,7 +211,7 @@ func (c *Client) keepLost(ctx context.Context, n names, p plan, cause error) err
 	}
 	claim, err := c.o.State.Claim(ctx, n.lost, 10*time.Second)
 	if err == nil && claim.Status == state.Taken {
-		err = c.o.State.Complete(ctx, claim, raw, keep)
+		err = c.o.State.Complete(ctx, claim, raw, keepSent)
 	}
 	return errors.Join(cause, err)
 }

@@ -47,7 +47,11 @@ func (c *Client) try(t *testing.T, key string, p plan) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := c.carryOut(t.Context(), n, p, fields("id"), time.Minute)
+	planned, err := c.planned(t.Context(), n, func(context.Context) (plan, error) { return p, nil })
+	if err != nil {
+		return "", err
+	}
+	raw, err := c.carryOut(t.Context(), n, planned, fields("id"), time.Minute)
 	return string(raw), err
 }
 
@@ -229,6 +233,9 @@ func TestCallerLeaves(t *testing.T) {
 	if err != nil || !lost || p.Moves.Amount != 40 || c.left(t) != 60 {
 		t.Errorf("got %v, lost %t, error %v, %d left", p, lost, err, c.left(t))
 	}
+	if _, err := c.carryOut(t.Context(), names, aPlan(40), fields("id"), time.Minute); rule(err) != "once" || n.Load() != 1 {
+		t.Errorf("a plan that is not the one which was sent: got error %v after %d requests", err, n.Load())
+	}
 	if got, err := c.try(t, "a", aPlan(40)); err != nil || got != `{"id":"re_1"}` || c.left(t) != 60 {
 		t.Errorf("got %s and error %v, %d left", got, err, c.left(t))
 	}
@@ -250,7 +257,7 @@ func TestUnderWay(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := c.carryOut(ctx, n, aPlan(1), fields("id"), time.Minute); err != errUnderWay {
+	if _, err := c.carryOut(ctx, n, aPlan(1), fields("id"), time.Minute); rule(err) != "once" {
 		t.Errorf("got error %v", err)
 	}
 	if err := c.o.State.Complete(t.Context(), claim, json.RawMessage(`{"id":"re_9"}`), time.Minute); err != nil {
@@ -259,8 +266,10 @@ func TestUnderWay(t *testing.T) {
 	if got, err := c.try(t, "a", aPlan(1)); err != nil || got != `{"id":"re_9"}` {
 		t.Errorf("got %s and error %v", got, err)
 	}
-	if _, err := c.try(t, "b", plan{Done: true}); rule(err) != "once" || len(f.asked()) != 0 {
-		t.Errorf("got error %v and %d requests", err, len(f.asked()))
+	for _, p := range []plan{{Done: true}, {Lost: true}} {
+		if _, err := c.try(t, "b", p); rule(err) != "once" || len(f.asked()) != 0 {
+			t.Errorf("got error %v and %d requests", err, len(f.asked()))
+		}
 	}
 }
 

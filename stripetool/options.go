@@ -121,7 +121,10 @@ func (o *Options) checkKey() error {
 	return nil
 }
 
-func (o *Options) live() bool { return strings.HasPrefix(o.Key.Reveal()[2:], "_live_") }
+func (o *Options) live() bool {
+	key := o.Key.Reveal()
+	return strings.HasPrefix(key, "sk_live_") || strings.HasPrefix(key, "rk_live_")
+}
 
 // checkURL never quotes the URL: a password could stand in it.
 func (o *Options) checkURL() error {

@@ -106,3 +106,20 @@ func TestLiveModeIsRecorded(t *testing.T) {
 		}
 	}
 }
+
+// A key that was closed makes requests fail, and nothing else.
+func TestClosedKey(t *testing.T) {
+	t.Parallel()
+	k := restricted()
+	c, err := New(Options{Key: k})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Close()
+	if c.o.live() || c.live {
+		t.Error("a test key has become a live one")
+	}
+	if _, _, err := c.newRequest(t.Context(), read); err == nil {
+		t.Error("a request without a key is made")
+	}
+}

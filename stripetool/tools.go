@@ -37,7 +37,7 @@ func (c *Client) spec(name, description string, effect mcpsec.Effect) mcpsec.Too
 		Narrow:      "lower limit",
 	}
 	for _, w := range c.o.Waive {
-		if w.Kind != waive.LiveMode || c.o.live() { // a waiver that waives nothing is none
+		if w.Kind != waive.LiveMode || c.live { // a waiver that waives nothing is none
 			s.Waive = append(s.Waive, w)
 		}
 	}
@@ -65,19 +65,15 @@ type accountOut struct {
 func accountTool(c *Client) *mcpsec.Tool {
 	return mcpsec.NewTool(c.spec("stripe_account", "Tell which Stripe account this is, what it may do, and whether money is real (live).", mcpsec.Read),
 		func(ctx context.Context, _ struct{}) (accountOut, error) {
-			path := []string{"account"}
-			if c.o.Account != "" {
-				path = []string{"accounts", c.o.Account}
-			}
 			var raw json.RawMessage
-			if err := c.get(ctx, &raw, nil, path...); err != nil {
+			if err := c.get(ctx, &raw, nil, "account"); err != nil { // of the header's account
 				return accountOut{}, err
 			}
 			out, ok := accountFields.trim(raw)
 			if !ok {
 				return accountOut{}, errAnswer
 			}
-			return accountOut{out, c.o.live()}, nil
+			return accountOut{out, c.live}, nil
 		})
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/insecure"
 	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 	"github.com/mcpsec/mcpsec-go/stripetool"
 )
@@ -44,6 +45,22 @@ func TestRefundIsConfirmed(t *testing.T) {
 	}
 	if len(s.questions()) != 4 || b.made() != 3 {
 		t.Errorf("got %d questions and %d refunds", len(s.questions()), b.made())
+	}
+}
+
+// The operator can do without a person, and still not without caps, once.
+func TestRefundUnconfirmed(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	o := options(b.URL)
+	o.Waive = []mcpsec.Waiver{insecure.Unconfirmed("a test")}
+	s := serve(t, o)
+	for range 2 {
+		s.ok(tool, refund("ch_one", "EUR 19.00"), `"id":"re_1"`)
+	}
+	s.deny("at most EUR 50.00", tool, refund("ch_big", "EUR 50.01"))
+	if len(s.questions()) != 0 || b.made() != 1 {
+		t.Errorf("got questions %q and %d refunds", s.questions(), b.made())
 	}
 }
 
