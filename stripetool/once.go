@@ -209,7 +209,7 @@ func (c *Client) keepLost(ctx context.Context, n names, p plan, cause error) err
 	if err != nil {
 		return errors.Join(cause, err)
 	}
-	claim, err := c.o.State.Claim(ctx, n.lost, 10*time.Second)
+	claim, err := c.claim(ctx, n.lost, 10*time.Second) // another may be looking
 	if err == nil && claim.Status == state.Taken {
 		err = c.o.State.Complete(ctx, claim, raw, keepSent)
 	}

@@ -241,6 +241,30 @@ func TestCallerLeaves(t *testing.T) {
 	}
 }
 
+// A request without an answer is remembered, also while another call looks for it.
+func TestLostIsRemembered(t *testing.T) {
+	t.Parallel()
+	var c *Client
+	var n names
+	f := newFake(t, func(w http.ResponseWriter, r *http.Request) {
+		if claim, err := c.o.State.Claim(r.Context(), n.lost, 50*time.Millisecond); err != nil || claim.Status != state.Taken {
+			t.Errorf("got %v and error %v", claim, err)
+		}
+		w.WriteHeader(http.StatusInternalServerError)
+	})
+	c = f.client(t, nil)
+	var err error
+	if n, err = c.names("ann", "t", "a", ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.carryOut(t.Context(), n, aPlan(40), fields("id"), time.Minute); rule(err) != "unavailable" {
+		t.Errorf("got error %v", err)
+	}
+	if _, lost, err := c.lost(t.Context(), n); !lost || err != nil {
+		t.Errorf("it is forgotten, error %v", err)
+	}
+}
+
 // Who repeats a call that is under way waits for its answer, and what it forgot by
 // then is not done anew without a person.
 func TestUnderWay(t *testing.T) {
