@@ -109,12 +109,12 @@ func cardIn(digits []byte) bool {
 
 // lengths are those of a card number that begins so (ISO/IEC 7812), or none.
 func lengths(d []byte) []int {
-	if len(d) < 13 {
+	if len(d) < 14 {
 		return nil
 	}
 	switch n := int(d[0])*1000 + int(d[1])*100 + int(d[2])*10 + int(d[3]); {
 	case d[0] == 4: // Visa
-		return []int{13, 16, 19}
+		return []int{16, 19}
 	case n/100 >= 51 && n/100 <= 55, n >= 2221 && n <= 2720: // Mastercard
 		return []int{16}
 	case n/100 == 34, n/100 == 37: // American Express

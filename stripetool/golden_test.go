@@ -20,17 +20,16 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// listed returns the tools that a client is shown, and how many bytes the
-// server's answer to tools/list has.
-func listed(t *testing.T, tools []*mcpsec.Tool) ([]*mcp.Tool, int) {
+// connect serves tools, and returns how to send a request and read the answer.
+func connect(t *testing.T, audit io.Writer, tools []*mcpsec.Tool) func(method, params string) []byte {
 	t.Helper()
-	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "test", Version: "1"}, mcpsec.Options{Audit: mcpsec.NewAuditLog(io.Discard), Log: slog.DiscardHandler, Mode: mcpsec.Destroy})
+	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "test", Version: "1"}, mcpsec.Options{Audit: mcpsec.NewAuditLog(audit), Log: slog.DiscardHandler, Mode: mcpsec.Destroy})
 	if err != nil {
 		t.Fatal(err)
 	}
 	srv.Add(tools...)
 	ours, theirs := net.Pipe()
-	defer ours.Close()
+	t.Cleanup(func() { _ = ours.Close() })
 	go srv.ServeStream(context.WithoutCancel(t.Context()), theirs, theirs)
 	in := bufio.NewReader(ours)
 	send := func(line string) {
@@ -38,16 +37,25 @@ func listed(t *testing.T, tools []*mcpsec.Tool) ([]*mcp.Tool, int) {
 			t.Fatal(err)
 		}
 	}
-	send(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`)
-	if _, err := in.ReadBytes('\n'); err != nil {
-		t.Fatal(err)
+	request := func(method, params string) []byte {
+		t.Helper()
+		send(`{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":` + params + `}`)
+		line, err := in.ReadBytes('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		return line
 	}
+	request("initialize", `{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}`)
 	send(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
-	send(`{"jsonrpc":"2.0","id":2,"method":"tools/list"}`)
-	line, err := in.ReadBytes('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
+	return request
+}
+
+// listed returns the tools that a client is shown, and how many bytes the
+// server's answer to tools/list has.
+func listed(t *testing.T, tools []*mcpsec.Tool) ([]*mcp.Tool, int) {
+	t.Helper()
+	line := connect(t, io.Discard, tools)("tools/list", `{}`)
 	var answer struct{ Result mcp.ListToolsResult }
 	if err := json.Unmarshal(line, &answer); err != nil || len(answer.Result.Tools) == 0 {
 		t.Fatalf("%v: %s", err, line)

@@ -96,13 +96,17 @@ func TestNewWarns(t *testing.T) {
 // other's.
 func TestLiveModeIsRecorded(t *testing.T) {
 	t.Parallel()
-	for prefix, want := range map[string]int{"rk_" + "live_": 1, "rk_" + "test_": 0} {
-		c, err := New(Options{Key: key(prefix), Log: slog.New(slog.DiscardHandler), Waive: []mcpsec.Waiver{insecure.LiveMode("a test")}})
+	for prefix, want := range map[string]bool{"rk_" + "live_": true, "rk_" + "test_": false} {
+		c, err := New(Options{Key: key(prefix), Resources: []string{"charges"}, Caps: eur(1, 2), Log: slog.New(slog.DiscardHandler), Waive: []mcpsec.Waiver{insecure.LiveMode("the shop is open")}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := len(c.spec("x", "y", mcpsec.Read).Waive); got != want {
-			t.Errorf("%s: got %d waivers, want %d", prefix, got, want)
+		var audit bytes.Buffer
+		request := connect(t, &audit, append(ReadTools(c), RefundTools(c)...))
+		request("tools/call", `{"name":"stripe_get","arguments":{"resource":"charges","id":"x"}}`) // nobody is asked
+		request("tools/call", `{"name":"stripe_create_refund","arguments":{"payment":"x","amount":"EUR 0.01"}}`)
+		if got := strings.Count(audit.String(), "the shop is open"); (got >= 2) != want || !want && got > 0 {
+			t.Errorf("%s: the waiver is in the records %d times: %s", prefix, got, audit.String())
 		}
 	}
 }
