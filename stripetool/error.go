@@ -12,7 +12,7 @@ import (
 	"github.com/mcpsec/mcpsec-go/mcpsec/outbound"
 )
 
-var errAnswer = errors.New("Stripe's answer is not what it should be")
+var errAnswer = errors.New("an answer of Stripe's is not what it should be")
 
 // A refusal is an error of Stripe's. It holds words of Stripe's lists and an id,
 // and no message, which may quote values, nor the object that the error is about,

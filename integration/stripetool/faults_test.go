@@ -74,7 +74,7 @@ func TestLostAnswer(t *testing.T) {
 	b := newBank(t)
 	n := newNetwork(t, b)
 	o := options(n.url())
-	o.State, o.Timeout = new(state.Memory), time.Second
+	o.State, o.Timeout = new(state.Memory), 5*time.Second
 	o.Caps = []stripetool.Cap{{PerCall: cents(4_400), PerDay: cents(4_400)}}
 	s := serve(t, o)
 	b.effect = func() { n.toxic("reset_peer", `"timeout": 0`) }
@@ -130,7 +130,7 @@ func TestCutAnswer(t *testing.T) {
 	b := newBank(t)
 	n := newNetwork(t, b)
 	o := options(n.url())
-	o.Timeout = time.Second
+	o.Timeout = 2 * time.Second
 	s := serve(t, o)
 	s.ok("stripe_balance", `{}`)
 	n.toxic("limit_data", `"bytes": 150`)
