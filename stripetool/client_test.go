@@ -400,7 +400,7 @@ func TestNames(t *testing.T) {
 	for what, n := range map[string]func() (names, error){
 		"principal":  func() (names, error) { return c.names("bob", "t", in, "") },
 		"tool":       func() (names, error) { return c.names("ann", "u", in, "") },
-		"both":       func() (names, error) { return c.names("annt", "", in, "") },
+		"both":       func() (names, error) { return c.names("nn", "ta", in, "") },
 		"arguments":  func() (names, error) { return c.names("ann", "t", refundIn{Payment: "ch_1", Amount: "EUR 1.01"}, "") },
 		"caller key": func() (names, error) { return c.names("ann", "t", in, "2") },
 		"account":    func() (names, error) { return other.names("ann", "t", in, "") },
