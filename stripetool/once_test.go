@@ -51,7 +51,9 @@ func (c *Client) try(t *testing.T, key string, p plan) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	raw, err := c.carryOut(t.Context(), n, planned, fields("id"), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // a claim that was not given back lasts longer
+	defer cancel()
+	raw, err := c.carryOut(ctx, n, planned, fields("id"), time.Minute)
 	return string(raw), err
 }
 
