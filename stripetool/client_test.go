@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -112,6 +113,9 @@ func TestBackend(t *testing.T) {
 	c := offline(t)
 	if b := c.backend; b.MaxNetworkRetries != 0 || b.URL != stripeURL || b.Type != stripe.APIBackend || stripe.Key != "" {
 		t.Errorf("the backend has %d retries and is %s at %s", b.MaxNetworkRetries, b.Type, b.URL)
+	}
+	if reflect.ValueOf(c.backend).Elem().FieldByName("enableTelemetry").Bool() {
+		t.Error("the backend sends telemetry")
 	}
 	if l, ok := c.backend.LeveledLogger.(*stripe.LeveledLogger); !ok || l.Level != stripe.LevelNull {
 		t.Errorf("the backend logs: %#v", c.backend.LeveledLogger)

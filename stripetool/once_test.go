@@ -303,11 +303,11 @@ func TestUnderWay(t *testing.T) {
 func TestUnasked(t *testing.T) {
 	t.Parallel()
 	c := offline(t)
-	if _, ok := c.remembered("x"); ok {
+	if _, err := c.remembered("x"); err != errUnasked {
 		t.Error("a call that nobody was asked about has a plan")
 	}
 	c.remember("x", aPlan(1))
-	if p, ok := c.remembered("x"); !ok || p.Moves.Amount != 1 {
+	if p, err := c.remembered("x"); err != nil || p.Moves.Amount != 1 {
 		t.Error("the plan is not the one that was asked about")
 	}
 	c.forget("x")

@@ -179,9 +179,9 @@ func changeTool[In any](c *Client, spec mcpsec.ToolSpec, may tree, key func(In) 
 		return err
 	})
 	return mcpsec.NewTool(spec, func(ctx context.Context, in In) (objectOut, error) {
-		p, ok := c.remembered(mcpsec.CallID(ctx))
-		if !ok {
-			return objectOut{}, errUnasked
+		p, err := c.remembered(mcpsec.CallID(ctx))
+		if err != nil {
+			return objectOut{}, err
 		}
 		n, err := c.names(mcpsec.PrincipalFrom(ctx).ID, name, in, key(in))
 		if err != nil {
@@ -204,9 +204,13 @@ func (c *Client) forget(call string) {
 	delete(c.plans, call)
 }
 
-func (c *Client) remembered(call string) (plan, bool) {
+// remembered is the plan that a person was asked about in a call.
+func (c *Client) remembered(call string) (plan, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p, ok := c.plans[call]
-	return p, ok
+	if !ok {
+		return plan{}, errUnasked
+	}
+	return p, nil
 }

@@ -59,6 +59,7 @@ func newBank(t *testing.T) *bank {
 		"ch_one":   {Amount: 4900, Captured: 4900, Refunded: 500, Currency: "eur", Customer: "cus_Ann", Refunds: 2},
 		"ch_guest": {Amount: 500, Captured: 500, Currency: "jpy"},
 		"ch_big":   {Amount: 1_000_000, Captured: 1_000_000, Currency: "eur", Customer: "cus_Bob"},
+		"ch_held":  {Amount: 4900, Currency: "eur"},
 		"ch_dinar": {Amount: 12500, Captured: 12500, Currency: "kwd"},
 	}}
 	b.Server = httptest.NewServer(b)
