@@ -26,6 +26,7 @@ type Client struct {
 	live    bool // it moves real money
 	backend *stripe.BackendImplementation
 	now     func() time.Time
+	pause   time.Duration // after the first conflict
 
 	mu    sync.Mutex
 	plans map[string]plan // by the id of the call that a person is asked about
@@ -38,7 +39,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stripetool: %w", err)
 	}
-	c := &Client{o: o, live: o.live(), now: time.Now, plans: map[string]plan{}}
+	c := &Client{o: o, live: o.live(), now: time.Now, pause: 200 * time.Millisecond, plans: map[string]plan{}}
 	if c.backend, err = newBackend(o); err != nil {
 		return nil, fmt.Errorf("stripetool: %w", err)
 	}
@@ -148,10 +149,7 @@ func (a *answer) UnmarshalJSON(b []byte) error {
 
 func (a *answer) SetLastResponse(r *stripe.APIResponse) { a.status = r.StatusCode }
 
-const (
-	maxConflicts  = 4
-	conflictPause = 200 * time.Millisecond
-)
+const maxConflicts = 4
 
 // call makes a request and returns the object that Stripe answers with. Its errors
 // are those of clean. Of a 409 Stripe says that the same request is under way, or
@@ -162,7 +160,7 @@ func (c *Client) call(ctx context.Context, rq request) (json.RawMessage, error) 
 		if e := refusalOf(err); e == nil || e.status != http.StatusConflict || try == maxConflicts {
 			return raw, err
 		}
-		pause := conflictPause << (try - 1)
+		pause := c.pause << (try - 1)
 		if !sleep(ctx, pause/2+rand.N(pause)) {
 			return nil, err
 		}

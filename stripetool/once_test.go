@@ -47,12 +47,12 @@ func (c *Client) try(t *testing.T, key string, p plan) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	planned, err := c.planned(t.Context(), n, func(context.Context) (plan, error) { return p, nil })
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // a claim that was not given back lasts longer
+	defer cancel()
+	planned, err := c.planned(ctx, n, func(context.Context) (plan, error) { return p, nil })
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // a claim that was not given back lasts longer
-	defer cancel()
 	raw, err := c.carryOut(ctx, n, planned, fields("id"), time.Minute)
 	return string(raw), err
 }
