@@ -247,7 +247,10 @@ func (c *conn) reset() bool {
 // sendBegin writes the start of a transaction. Where the session is shared, what
 // others may have left in it does not count.
 func (c *conn) sendBegin(mode, prologue string) {
-	c.sendStatement("BEGIN ISOLATION LEVEL READ COMMITTED, "+mode, nil)
+	if c.shared {
+		mode += ", ISOLATION LEVEL READ COMMITTED" // else a start value
+	}
+	c.sendStatement("BEGIN "+mode, nil)
 	c.sendExecute(0)
 	if c.shared {
 		c.sendStatement("RESET ALL", nil)

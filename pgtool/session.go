@@ -53,6 +53,7 @@ var formats = []setting{
 	{"client_encoding", "UTF8", 0},
 	{"standard_conforming_strings", "on", 0},
 	{"default_transaction_read_only", "on", 0},
+	{"default_transaction_isolation", "read committed", 0},
 }
 
 const (

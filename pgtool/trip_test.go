@@ -99,7 +99,7 @@ func TestTrip(t *testing.T) {
 	if err != nil || r.rows != 1 || r.more {
 		t.Errorf("got %+v, %v", r, err)
 	}
-	want := strings.Split(`Parse "" BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY
+	want := strings.Split(`Parse "" BEGIN READ ONLY
 Bind "" "" [] []
 Execute "" 0
 Parse "" SELECT limits
@@ -264,7 +264,7 @@ func TestTripOfSharedSession(t *testing.T) {
 	c, sent := fake(t)
 	c.shared = true
 	go c.run(&query{sql: "caller's text", maxRows: 5, maxBytes: 100})
-	start := `Parse "" BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY
+	start := `Parse "" BEGIN READ ONLY, ISOLATION LEVEL READ COMMITTED
 Bind "" "" [] []
 Execute "" 0
 Parse "" RESET ALL

@@ -19,6 +19,7 @@ const (
 	PlaintextHTTP      Kind = "plaintext-http"
 	Unconfirmed        Kind = "unconfirmed"
 	AnySQL             Kind = "any-sql"
+	LiveMode           Kind = "live-mode"
 )
 
 // Has reports whether one of the waivers is of kind k.

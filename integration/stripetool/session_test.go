@@ -1,0 +1,187 @@
+package stripetool
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
+	"github.com/mcpsec/mcpsec-go/stripetool"
+)
+
+const keyBody = "51NcanaryCanaryCanary0123"
+
+// sets are all sets of tools. The tests of canaries call whatever is in them.
+var sets = []func(*stripetool.Client) []*mcpsec.Tool{stripetool.ReadTools, stripetool.RefundTools}
+
+func cents(amount int64) stripetool.Money { return stripetool.Money{Amount: amount, Currency: "EUR"} }
+
+func options(url string) stripetool.Options {
+	return stripetool.Options{
+		Key: redact.NewSecret("rk_" + "test_" + keyBody), URL: url, Resources: stripetool.ResourceNames(), Timeout: 10 * time.Second,
+		Caps: []stripetool.Cap{
+			{PerCall: cents(5_000), PerDay: cents(100_000)},
+			{PerCall: stripetool.Money{Amount: 500, Currency: "JPY"}, PerDay: stripetool.Money{Amount: 1000, Currency: "JPY"}},
+			{PerCall: stripetool.Money{Amount: 5000, Currency: "KWD"}, PerDay: stripetool.Money{Amount: 5000, Currency: "KWD"}},
+		},
+	}
+}
+
+// A session is a client of an MCP server that has all sets.
+type session struct {
+	t    *testing.T
+	mu   sync.Mutex
+	conn net.Conn
+	in   *bufio.Reader
+
+	asks    sync.Mutex
+	asked   []string                     // what a person was asked
+	approve func(q mcpsec.Question) bool // what they say; nil is yes
+	log     safeBuffer                   // what the server has logged and recorded
+	said    safeBuffer                   // what has left the server
+}
+
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func serve(t *testing.T, o stripetool.Options) *session {
+	t.Helper()
+	s := &session{t: t}
+	o.Log = slog.New(slog.NewJSONHandler(&s.log, nil))
+	c, err := stripetool.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "test", Version: "1"}, mcpsec.Options{
+		Audit: mcpsec.NewAuditLog(&s.log), Log: slog.NewJSONHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}), Mode: mcpsec.Destroy,
+		Limits: mcpsec.Limits{CallsPerSecond: 100_000},
+		Approver: func(_ context.Context, q mcpsec.Question) (string, bool, error) {
+			s.asks.Lock()
+			defer s.asks.Unlock()
+			s.asked = append(s.asked, q.Text)
+			_, _ = s.said.Write([]byte(q.Text + "\n"))
+			return "tester", s.approve == nil || s.approve(q), nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, set := range sets {
+		srv.Add(set(c)...)
+	}
+	ours, theirs := net.Pipe()
+	s.conn, s.in = ours, bufio.NewReaderSize(io.TeeReader(ours, &s.said), 1<<20)
+	t.Cleanup(func() { _ = ours.Close() })
+	go func() { _ = srv.ServeStream(context.WithoutCancel(t.Context()), theirs, theirs) }()
+	s.request("initialize", `{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}`)
+	if _, err := io.WriteString(ours, `{"jsonrpc":"2.0","method":"notifications/initialized"}`+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *session) request(method, params string) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := io.WriteString(s.conn, `{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":`+params+"}\n"); err != nil {
+		s.t.Error(err)
+		return nil
+	}
+	line, err := s.in.ReadBytes('\n')
+	if err != nil {
+		s.t.Error(err)
+	}
+	return line
+}
+
+type answer struct {
+	text    string
+	refused bool
+}
+
+// call calls a tool with arguments that are JSON.
+func (s *session) call(tool, arguments string) answer {
+	line := s.request("tools/call", `{"name":"`+tool+`","arguments":`+arguments+`}`)
+	var m struct {
+		Error  *struct{ Message string }
+		Result struct {
+			IsError bool
+			Content []struct{ Text string }
+		}
+	}
+	if err := json.Unmarshal(line, &m); err != nil {
+		s.t.Errorf("%v: %s", err, line)
+		return answer{"", true}
+	}
+	if m.Error != nil {
+		return answer{m.Error.Message, true}
+	}
+	var b strings.Builder
+	for _, c := range m.Result.Content {
+		b.WriteString(c.Text)
+	}
+	return answer{b.String(), m.Result.IsError}
+}
+
+// ok calls a tool that must answer, with a text that has each of the parts in it.
+func (s *session) ok(tool, arguments string, parts ...string) string {
+	s.t.Helper()
+	a := s.call(tool, arguments)
+	for _, p := range parts {
+		if !strings.Contains(a.text, p) {
+			s.t.Errorf("%s %s: got %s, want %s in it", tool, arguments, a.text, p)
+		}
+	}
+	if a.refused {
+		s.t.Errorf("%s %s: refused: %s", tool, arguments, a.text)
+	}
+	return a.text
+}
+
+// deny calls a tool that must refuse, with a text that has why in it.
+func (s *session) deny(why, tool, arguments string) {
+	s.t.Helper()
+	if a := s.call(tool, arguments); !a.refused || !strings.Contains(a.text, why) {
+		s.t.Errorf("%s %s: got %q, want a refusal with %q", tool, arguments, a.text, why)
+	}
+}
+
+func (s *session) tools() []*mcp.Tool {
+	s.t.Helper()
+	var m struct{ Result mcp.ListToolsResult }
+	if err := json.Unmarshal(s.request("tools/list", `{}`), &m); err != nil {
+		s.t.Fatal(err)
+	}
+	return m.Result.Tools
+}
+
+func (s *session) questions() []string {
+	s.asks.Lock()
+	defer s.asks.Unlock()
+	return append([]string(nil), s.asked...)
+}

@@ -1,0 +1,68 @@
+// Package stripetool gives a model an account at Stripe: objects to read, and refunds
+// to make that a person confirms.
+//
+//	sc, err := stripetool.New(stripetool.Options{
+//		Key:       key, // rk_test_…
+//		Resources: []string{"customers", "charges", "invoices"},
+//		Caps: []stripetool.Cap{{
+//			PerCall: stripetool.Money{Amount: 100_00, Currency: "EUR"},
+//			PerDay:  stripetool.Money{Amount: 1_000_00, Currency: "EUR"},
+//		}},
+//	})
+//	if err != nil {
+//		return err
+//	}
+//	srv.Add(stripetool.ReadTools(sc)...)
+//	srv.Add(stripetool.RefundTools(sc)...) // served with Options.Mode: mcpsec.Destroy
+//
+// There are two sets: [ReadTools] and [RefundTools]. Events that Stripe sends are
+// received with webhook.Stripe, of package mcpsec/webhook.
+//
+// # What it protects, and from whom
+//
+// It protects an account's money, and the data of those who pay, from a caller who
+// chooses ids, amounts and queries: a model that was talked into something, or whoever
+// talks through it.
+//
+// Which account, which resources and how much money is the operator's choice: the key
+// and a connected account are options and never arguments. A live key is refused
+// without a waiver. An amount is text with its currency, as in "EUR 19.00", that is
+// read in one way. What a call and a day may move is capped by currency, to the
+// smallest unit, on all replicas that share Options.State together; what is not capped
+// is not moved.
+//
+// A refund is made once, however often and wherever an equal call is made within 24
+// hours: its key is made of tool, principal, arguments and the caller's
+// idempotency_key, and is one at Stripe, too. When no answer has come, the call that
+// repeats it sends the very same request, and Stripe does it once in all. A person is
+// asked with amounts that were read just before.
+//
+// Ids have the form of the resource's before they get into a path. Card numbers and
+// their security codes are refused in any argument: they belong on Stripe's own pages.
+// What comes back holds the fields that are listed for its resource, which are none
+// that let a reader act: no client_secret, no page of a customer's. Of an error a
+// model reads type, code, decline code, status and request id, and no message, which
+// may quote values.
+//
+// The library beneath, stripe-go v76, is kept inside: no retries and no logger of its
+// own, no telemetry, nothing that is sent without a context, nothing of its errors.
+//
+// # For those who add tools
+//
+// A request is made by Client.call, of segments. What may be read of an object, a tree
+// says. What has an effect is a plan, and changeTool makes the tool of it: with a
+// person's yes, caps, and once. Client.spec has the guard that all tools need.
+//
+// # What it does not protect
+//
+// Whoever has the key can use it elsewhere: give it the fewest permissions. A card
+// number that is spread over several arguments is not seen.
+//
+// Caps count what was sent from here, not what others do with the account. What had no
+// answer counts as moved. Stripe forgets its keys after 24 hours at the earliest; an
+// equal call after that is another one. With the state in this process's memory, a
+// restart forgets what was used of the caps.
+//
+// Between the question and the refund others can refund the same charge; Stripe
+// refuses what goes beyond what was paid.
+package stripetool
