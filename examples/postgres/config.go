@@ -113,13 +113,16 @@ func (c Config) together() error {
 
 // path defaults to a file of this process alone: every window of a client starts a
 // server of its own, and a log has one writer.
-func (a auditing) path() string {
+func (a auditing) path() (string, error) {
 	if a.File != "" {
-		return a.File
+		return a.File, nil
 	}
 	dir, err := os.UserCacheDir()
 	if err != nil {
 		dir = os.TempDir()
 	}
-	return filepath.Join(dir, fmt.Sprintf("mcp-postgres-%s-%d.jsonl", time.Now().UTC().Format("20060102T150405"), os.Getpid()))
+	if err := os.MkdirAll(dir, 0o700); err != nil { // an account may be new
+		return "", err
+	}
+	return filepath.Join(dir, fmt.Sprintf("mcp-postgres-%s-%d.jsonl", time.Now().UTC().Format("20060102T150405"), os.Getpid())), nil
 }

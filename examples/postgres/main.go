@@ -66,7 +66,11 @@ func serve(ctx context.Context, cfg Config) error {
 	if err := errors.Join(cfg.together(), err1, err2); err != nil {
 		return err
 	}
-	audit, err := mcpsec.OpenAuditLog(cfg.Audit.path(), cfg.Audit.Key)
+	path, err := cfg.Audit.path()
+	if err != nil {
+		return err
+	}
+	audit, err := mcpsec.OpenAuditLog(path, cfg.Audit.Key)
 	if err != nil {
 		return err
 	}

@@ -409,3 +409,18 @@ func TestDocsNameSettings(t *testing.T) {
 		}
 	}
 }
+
+// TestAuditPathOfNewAccount makes the directory of an account that has none yet.
+func TestAuditPathOfNewAccount(t *testing.T) {
+	home := filepath.Join(t.TempDir(), "new")
+	for _, name := range []string{"HOME", "XDG_CACHE_HOME", "LocalAppData"} {
+		t.Setenv(name, home)
+	}
+	path, err := auditing{}.path()
+	if err != nil || !strings.HasPrefix(path, home) {
+		t.Fatalf("got %q, %v", path, err)
+	}
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Error(err)
+	}
+}
