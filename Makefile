@@ -13,7 +13,8 @@ test: ## all tests
 	go test ./... ./examples/... ./examples/pocketbase/... ./integration/...
 
 race: ## all tests but those with PocketBase, with the race detector, which needs a C compiler, in random order
-	go test -race -shuffle=on ./... ./examples/... ./integration/...
+	go test -race -shuffle=on $$(go list ./... ./examples/... ./integration/... | grep -v integration/pgattack)
+	go test -race -run TestSoak ./integration/pgattack # the rest asks one thing at a time
 
 fuzz: ## every fuzz test for FUZZTIME each
 	@for f in $$(grep -rlE '^func Fuzz' --include=*_test.go .); do \

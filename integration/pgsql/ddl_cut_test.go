@@ -89,7 +89,7 @@ func TestDDLEnded(t *testing.T) {
 	got := make(chan string, 1)
 	go func() { got <- tell(t, cs, "pg_apply_ddl", args{"sql": "ALTER TABLE s.orders ADD x int; " + forever}) }()
 	until(t, conn, running, "CREATE MATERIALIZED%")
-	exec(t, conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE MAT%' AND pid <> pg_backend_pid()")
+	until(t, conn, "SELECT coalesce(bool_or(pg_terminate_backend(pid)), false) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE MAT%' AND pid <> pg_backend_pid()")
 	if text := <-got; !strings.Contains(text, "nothing was changed") {
 		t.Errorf("ended: %s", text)
 	}
@@ -210,7 +210,7 @@ func TestDDLConcurrently(t *testing.T) {
 	other := admin(t, name)
 	until(t, other, running, "CREATE INDEX CONC%ended%")
 	until(t, other, "SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'ended')")
-	exec(t, other, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONC%' AND state = 'active' AND pid <> pg_backend_pid()")
+	until(t, other, "SELECT coalesce(bool_or(pg_terminate_backend(pid)), false) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONC%' AND state = 'active' AND pid <> pg_backend_pid()")
 	if text := <-got; !strings.Contains(text, "index s.ended is there and INVALID") {
 		t.Errorf("ended: %s", text)
 	}

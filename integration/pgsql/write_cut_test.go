@@ -239,7 +239,7 @@ func TestWriteTerminated(t *testing.T) {
 			got <- tell(t, cs, "pg_insert", args{"table": "w.orders", "rows": []args{{"status": status}}})
 		}()
 		until(t, conn, running, inState(status))
-		exec(t, conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '"+inState(status)+"' AND state = 'active' AND pid <> pg_backend_pid()")
+		until(t, conn, "SELECT coalesce(bool_or(pg_terminate_backend(pid)), false) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '"+inState(status)+"' AND state = 'active' AND pid <> pg_backend_pid()")
 		if text := <-got; !strings.Contains(text, "nothing was changed") {
 			t.Errorf("%s: got %s", status, text)
 		}
