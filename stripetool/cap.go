@@ -35,6 +35,9 @@ func (c *Client) allowance(k Cap) (string, state.Allowance) {
 // take takes from the day's cap what a plan moves, before it is moved. What a lost
 // call has taken today is not taken again.
 func (c *Client) take(ctx context.Context, p *plan) error {
+	if p.Moves == (Money{}) {
+		return nil
+	}
 	k, err := c.cap(p.Moves)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@
 //	sc, err := stripetool.New(stripetool.Options{
 //		Key:       key, // rk_test_…
 //		Resources: []string{"customers", "charges", "invoices"},
+//		Permissions: map[string][]string{"refunds": {"create"}},
 //		Caps: []stripetool.Cap{{
 //			PerCall: stripetool.Money{Amount: 100_00, Currency: "EUR"},
 //			PerDay:  stripetool.Money{Amount: 1_000_00, Currency: "EUR"},
@@ -13,9 +14,9 @@
 //		return err
 //	}
 //	srv.Add(stripetool.ReadTools(sc)...)
-//	srv.Add(stripetool.RefundTools(sc)...) // served with Options.Mode: mcpsec.Destroy
+//	srv.Add(stripetool.WriteTools(sc)...) // served with Options.Mode: mcpsec.Destroy
 //
-// There are two sets: [ReadTools] and [RefundTools]. Events that Stripe sends are
+// There are two sets: [ReadTools] and [WriteTools]. Events that Stripe sends are
 // received with webhook.Stripe, of package mcpsec/webhook.
 //
 // # What it protects, and from whom
@@ -50,8 +51,8 @@
 // # For those who add tools
 //
 // A request is made by Client.call, of segments. What may be read of an object, a tree
-// says. What has an effect is a plan, and changeTool makes the tool of it: with a
-// person's yes, caps, and once. Client.spec has the guard that all tools need.
+// says. What has an effect is a plan, and a change says of which
+// action: changeTool makes the tool of it, with a person's yes, caps, and once. Client.spec has the guard that all tools need.
 //
 // # What it does not protect
 //

@@ -13,8 +13,9 @@ import (
 func Example() {
 	key := redact.NewSecret("rk_" + "test_" + "0123456789") // redact.SecretFromEnv("STRIPE_KEY")
 	sc, err := stripetool.New(stripetool.Options{
-		Key:       key,
-		Resources: []string{"customers", "charges"},
+		Key:         key,
+		Resources:   []string{"customers", "charges"},
+		Permissions: map[string][]string{"refunds": {"create"}},
 		Caps: []stripetool.Cap{{
 			PerCall: stripetool.Money{Amount: 100_00, Currency: "EUR"},
 			PerDay:  stripetool.Money{Amount: 1_000_00, Currency: "EUR"},
@@ -23,7 +24,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, tool := range append(stripetool.ReadTools(sc), stripetool.RefundTools(sc)...) {
+	for _, tool := range append(stripetool.ReadTools(sc), stripetool.WriteTools(sc)...) {
 		fmt.Println(tool.Name(), tool.Effect())
 	}
 	// Output:

@@ -68,7 +68,7 @@ func listed(t *testing.T, tools []*mcpsec.Tool) ([]*mcp.Tool, int) {
 func TestToolsGolden(t *testing.T) {
 	t.Parallel()
 	goldenTools(t, "read.json", ReadTools(offline(t)), 5<<10)
-	goldenTools(t, "refund.json", RefundTools(offline(t)), 2<<10)
+	goldenTools(t, "write.json", WriteTools(offline(t)), 18<<10)
 }
 
 func goldenTools(t *testing.T, name string, tools []*mcpsec.Tool, most int) {
@@ -98,6 +98,50 @@ func goldenTools(t *testing.T, name string, tools []*mcpsec.Tool, most int) {
 	}
 }
 
+// everything is every permission that there is.
+func everything() map[string][]string {
+	all := map[string][]string{}
+	for _, ch := range changes() {
+		all[ch.resource] = append(all[ch.resource], ch.action)
+	}
+	return all
+}
+
+// Together the tools take no more of a model's context than this.
+func TestAllToolsFit(t *testing.T) {
+	t.Parallel()
+	c := offline(t)
+	if list, n := listed(t, append(ReadTools(c), WriteTools(c)...)); n >= 24<<10 {
+		t.Errorf("tools/list of all %d tools has %d bytes", len(list), n)
+	}
+}
+
+// What is not listed has no tool, and a word that is none is an error.
+func TestPermissions(t *testing.T) {
+	t.Parallel()
+	c, err := New(Options{Key: restricted()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := WriteTools(c); len(got) != 0 {
+		t.Errorf("got %d tools without permissions", len(got))
+	}
+	type pairs = map[string][]string
+	deny := []Options{
+		{Permissions: pairs{"refunds": {"creat"}}},
+		{Permissions: pairs{"refund": {"create"}}},
+		{Permissions: pairs{"refunds": {"*"}}},
+		{Unasked: pairs{"refunds": {"create"}}},
+		{Permissions: pairs{"refunds": {"create"}}, Unasked: pairs{"refunds": {"create"}}},
+	}
+	for _, o := range deny {
+		o.Key, o.Caps = restricted(), eur(1, 2)
+		if _, err := New(o); err == nil {
+			t.Errorf("%v, unasked %v: no error", o.Permissions, o.Unasked)
+		}
+	}
+}
+
 // A set is not to be had without what it needs, and tools that would have nothing to
 // read are not served.
 func TestSets(t *testing.T) {
@@ -115,8 +159,9 @@ func TestSets(t *testing.T) {
 	}
 	defer func() {
 		if recover() == nil {
-			t.Error("RefundTools without caps: no panic")
+			t.Error("a refund without caps: no panic")
 		}
 	}()
-	RefundTools(c)
+	c.o.Permissions = map[string][]string{"refunds": {"create"}}
+	WriteTools(c)
 }

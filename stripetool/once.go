@@ -1,6 +1,7 @@
 package stripetool
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -25,13 +26,14 @@ const (
 
 // A plan is what a call would do, for a person, and the request that does it.
 type plan struct {
-	Text  string
-	Path  []string
-	Form  [][2]string
-	Moves Money  // what it takes of the caps
-	Day   string // on which that was taken
-	Lost  bool   // it was sent already, and no answer has come
-	Done  bool   // an equal call has had its effect
+	Text   string
+	Method string // of the request; "" is POST
+	Path   []string
+	Form   [][2]string
+	Moves  Money  // what it takes of the caps
+	Day    string // on which that was taken
+	Lost   bool   // it was sent already, and no answer has come
+	Done   bool   // an equal call has had its effect
 }
 
 // digest names a plan.
@@ -184,7 +186,7 @@ func (c *Client) effect(ctx context.Context, n names, p plan, may tree) (json.Ra
 	for _, kv := range p.Form {
 		f.Add(kv[0], kv[1])
 	}
-	raw, err := c.call(ctx, request{method: http.MethodPost, path: p.Path, form: f, key: n.key})
+	raw, err := c.call(ctx, request{method: cmp.Or(p.Method, http.MethodPost), path: p.Path, form: f, key: n.key})
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	switch {

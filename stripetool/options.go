@@ -29,8 +29,17 @@ type Options struct {
 	// Resources are what stripe_list, stripe_get and stripe_search may read, of
 	// [ResourceNames]. Defaults to none: then there are no such tools.
 	Resources []string
-	// Caps bound what a call, and all calls of a day, may refund. A currency
-	// without a Cap cannot be refunded. Defaults to none.
+	// Permissions are the actions that there are tools for, by resource, as in
+	// {"refunds": {"create"}, "customers": {"create", "update"}}: see [WriteTools].
+	// Defaults to none: nothing can be changed.
+	Permissions map[string][]string
+	// Unasked are those of Permissions that no person is asked about. Only what
+	// can be undone, moves no money and reaches nobody outside can be among them.
+	// Defaults to none.
+	Unasked map[string][]string
+	// Caps bound what a call, and all calls of a day, may move: refunds, charges
+	// and what is billed. Of a currency without a Cap nothing can be moved.
+	// Defaults to none.
 	Caps []Cap
 	// State is what replicas share: what was done already, and what of the caps
 	// was used. Defaults to this process's memory, which is forgotten with it.
@@ -70,6 +79,7 @@ const stripeURL = "https://api.stripe.com"
 func (o Options) withDefaults() (Options, error) {
 	o.MaxItems, o.MaxBytes, o.Timeout = or(o.MaxItems, 50), or(o.MaxBytes, 128<<10), or(o.Timeout, 20*time.Second)
 	o.Networks, o.Waive, o.Caps, o.Resources = slices.Clone(o.Networks), slices.Clone(o.Waive), slices.Clone(o.Caps), slices.Clone(o.Resources)
+	o.Permissions, o.Unasked = cloned(o.Permissions), cloned(o.Unasked)
 	if o.URL == "" {
 		o.URL = stripeURL
 	}
@@ -96,7 +106,16 @@ func (o Options) withDefaults() (Options, error) {
 			return o, fmt.Errorf("Options.Resources has %q, which is none of ResourceNames", r)
 		}
 	}
-	return o, errors.Join(o.checkKey(), o.checkURL(), o.checkCaps())
+	return o, errors.Join(o.checkKey(), o.checkURL(), o.checkCaps(), o.checkPermissions())
+}
+
+// cloned copies m and its lists, so that nobody widens them afterwards.
+func cloned(m map[string][]string) map[string][]string {
+	out := make(map[string][]string, len(m))
+	for k, v := range m {
+		out[k] = slices.Clone(v)
+	}
+	return out
 }
 
 func or[T int | time.Duration](v, d T) T {

@@ -24,7 +24,7 @@ func eur(perCall, perDay int64) []Cap {
 // offline is a client of all resources that is never asked.
 func offline(t *testing.T) *Client {
 	t.Helper()
-	c, err := New(Options{Key: restricted(), Resources: ResourceNames(), Caps: eur(10_000, 100_000)})
+	c, err := New(Options{Key: restricted(), Resources: ResourceNames(), Permissions: everything(), Caps: eur(10_000, 100_000)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,12 +97,12 @@ func TestNewWarns(t *testing.T) {
 func TestLiveModeIsRecorded(t *testing.T) {
 	t.Parallel()
 	for prefix, want := range map[string]bool{"rk_" + "live_": true, "rk_" + "test_": false} {
-		c, err := New(Options{Key: key(prefix), Resources: []string{"charges"}, Caps: eur(1, 2), Log: slog.New(slog.DiscardHandler), Waive: []mcpsec.Waiver{insecure.LiveMode("the shop is open")}})
+		c, err := New(Options{Key: key(prefix), Resources: []string{"charges"}, Caps: eur(1, 2), Permissions: everything(), Log: slog.New(slog.DiscardHandler), Waive: []mcpsec.Waiver{insecure.LiveMode("the shop is open")}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		var audit bytes.Buffer
-		request := connect(t, &audit, append(ReadTools(c), RefundTools(c)...))
+		request := connect(t, &audit, append(ReadTools(c), WriteTools(c)...))
 		request("tools/call", `{"name":"stripe_get","arguments":{"resource":"charges","id":"x"}}`) // nobody is asked
 		request("tools/call", `{"name":"stripe_create_refund","arguments":{"payment":"x","amount":"EUR 0.01"}}`)
 		if got := strings.Count(audit.String(), "the shop is open"); (got >= 2) != want || !want && got > 0 {

@@ -2,38 +2,30 @@ package stripetool
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/stripe/stripe-go/v76/form"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
-// RefundTools returns stripe_create_refund. It asks a person, with the amounts that
-// Stripe tells: what was paid by whom, and what of it was refunded before. An equal
-// call within 24 hours returns what the first one has; another idempotency_key makes
-// it another refund. It panics without Options.Caps.
-func RefundTools(c *Client) []*mcpsec.Tool {
-	if len(c.o.Caps) == 0 {
-		panic("stripetool: RefundTools: Options.Caps says of no currency how much may be refunded")
-	}
-	spec := c.spec("stripe_create_refund", "Refund a charge in part or in full. A person confirms it. An equal call returns the first one's refund: "+
-		"for another of the same amount give another idempotency_key.", mcpsec.Destroy)
-	spec.Idempotent = true
-	spec.InputSchema = schemaOf(`"payment","amount"`, `"payment":{"type":"string","maxLength":220,"description":"charge or payment intent: ch_…, py_…, pi_…"}`,
+var refundChanges = []change{{
+	resource: "refunds", action: "create", effect: mcpsec.Destroy, moves: true,
+	name: "stripe_create_refund", description: "Refund a charge in part or in full. A person confirms it. An equal call returns the first one's refund: " +
+		"for another of the same amount give another idempotency_key.",
+	required: `"payment","amount"`,
+	properties: []string{`"payment":{"type":"string","maxLength":220,"description":"charge or payment intent: ch_…, py_…, pi_…"}`,
 		`"amount":{"type":"string","maxLength":40,"description":"as EUR 19.00, JPY 500, KWD 1.250"}`,
-		`"reason":{"enum":["requested_by_customer","duplicate","fraudulent"]}`, `"idempotency_key":{"type":"string","maxLength":64}`)
-	return []*mcpsec.Tool{changeTool(c, spec, fields(refundFields), func(in refundIn) string { return in.IdempotencyKey }, c.planRefund)}
-}
+		`"reason":{"enum":["requested_by_customer","duplicate","fraudulent"]}`},
+	tool: changeTool(refundFields, (*Client).planRefund),
+}}
 
 type refundIn struct {
-	Payment        string `json:"payment" validate:"required,max=220"`
-	Amount         string `json:"amount" validate:"required,max=40"`
-	Reason         string `json:"reason" validate:"omitempty,oneof=requested_by_customer duplicate fraudulent"`
-	IdempotencyKey string `json:"idempotency_key" validate:"max=64"`
+	Payment string `json:"payment" validate:"required,max=220"`
+	Amount  string `json:"amount" validate:"required,max=40"`
+	Reason  string `json:"reason" validate:"omitempty,oneof=requested_by_customer duplicate fraudulent"`
+	keyed
 }
 
 type charge struct {
@@ -151,66 +143,4 @@ func stripeCurrency(ch charge) string {
 		return ""
 	}
 	return m.Currency
-}
-
-type objectOut struct {
-	Object json.RawMessage `json:"object" mcpsec:"any"`
-}
-
-// changeTool makes a tool of a plan. A person is asked with its text, and what they
-// have said yes to is what is carried out, once for all equal calls.
-func changeTool[In any](c *Client, spec mcpsec.ToolSpec, may tree, key func(In) string, build func(context.Context, In) (plan, error)) *mcpsec.Tool {
-	name, lease := spec.Name, spec.Timeout+time.Minute
-	spec.Guards = append(spec.Guards, func(ctx context.Context, call *mcpsec.Call) error {
-		var p plan
-		ask := mcpsec.Preview(func(ctx context.Context, in In) (string, error) {
-			n, err := c.names(call.Principal.ID, name, in, key(in))
-			if err != nil {
-				return "", err
-			}
-			p, err = c.planned(ctx, n, func(ctx context.Context) (plan, error) { return build(ctx, in) })
-			return p.text() + " [state " + p.digest() + "]", err
-		})
-		err := ask(ctx, call)
-		if p.Text != "" {
-			c.remember(call.ID, p)
-			call.After(func(context.Context, time.Duration) { c.forget(call.ID) })
-		}
-		return err
-	})
-	return mcpsec.NewTool(spec, func(ctx context.Context, in In) (objectOut, error) {
-		p, err := c.remembered(mcpsec.CallID(ctx))
-		if err != nil {
-			return objectOut{}, err
-		}
-		n, err := c.names(mcpsec.PrincipalFrom(ctx).ID, name, in, key(in))
-		if err != nil {
-			return objectOut{}, err
-		}
-		raw, err := c.carryOut(ctx, n, p, may, lease)
-		return objectOut{raw}, err
-	})
-}
-
-func (c *Client) remember(call string, p plan) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.plans[call] = p
-}
-
-func (c *Client) forget(call string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.plans, call)
-}
-
-// remembered is the plan that a person was asked about in a call.
-func (c *Client) remembered(call string) (plan, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	p, ok := c.plans[call]
-	if !ok {
-		return plan{}, errUnasked
-	}
-	return p, nil
 }

@@ -240,8 +240,8 @@ func TestEffects(t *testing.T) {
 			t.Errorf("%s is %s", tl.Name(), tl.Effect())
 		}
 	}
-	for _, tl := range stripetool.RefundTools(c) {
-		if tl.Effect() != mcpsec.Destroy {
+	for _, tl := range stripetool.WriteTools(c) {
+		if tl.Effect() == mcpsec.Read {
 			t.Errorf("%s is %s", tl.Name(), tl.Effect())
 		}
 	}

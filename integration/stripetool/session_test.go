@@ -23,13 +23,14 @@ import (
 const keyBody = "51NcanaryCanaryCanary0123"
 
 // sets are all sets of tools. The tests of canaries call whatever is in them.
-var sets = []func(*stripetool.Client) []*mcpsec.Tool{stripetool.ReadTools, stripetool.RefundTools}
+var sets = []func(*stripetool.Client) []*mcpsec.Tool{stripetool.ReadTools, stripetool.WriteTools}
 
 func cents(amount int64) stripetool.Money { return stripetool.Money{Amount: amount, Currency: "EUR"} }
 
 func options(url string) stripetool.Options {
 	return stripetool.Options{
 		Key: redact.NewSecret("rk_" + "test_" + keyBody), URL: url, Resources: stripetool.ResourceNames(), Timeout: 10 * time.Second,
+		Permissions: map[string][]string{"refunds": {"create"}},
 		Caps: []stripetool.Cap{
 			{PerCall: cents(5_000), PerDay: cents(100_000)},
 			{PerCall: stripetool.Money{Amount: 500, Currency: "JPY"}, PerDay: stripetool.Money{Amount: 1000, Currency: "JPY"}},

@@ -1,0 +1,158 @@
+package stripetool
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/mcpsec/mcpsec-go/mcpsec"
+)
+
+// A change is one action on a resource, and the tool of it.
+type change struct {
+	resource, action  string        // as Options.Permissions names it
+	effect            mcpsec.Effect // Destroy of what cannot be undone, and of what somebody outside sees: a person is always asked
+	moves             bool          // money, which takes of the caps
+	name, description string
+	required          string   // of the properties: "id","amount"
+	properties        []string // of the input's schema, without idempotency_key
+	tool              func(*Client, change) *mcpsec.Tool
+}
+
+// changes are all that there are.
+func changes() []change { return slices.Concat(refundChanges) }
+
+// WriteTools returns the tools for the pairs of resource and action that
+// Options.Permissions lists, and no others. A person is asked first, with what was
+// computed from what Stripe tells, but for the pairs in Options.Unasked. An equal call
+// within 24 hours returns what the first one has; another idempotency_key makes it
+// another. It panics if there are pairs that move money and no Options.Caps.
+func WriteTools(c *Client) []*mcpsec.Tool {
+	var tools []*mcpsec.Tool
+	for _, ch := range changes() {
+		if !slices.Contains(c.o.Permissions[ch.resource], ch.action) {
+			continue
+		}
+		if ch.moves && len(c.o.Caps) == 0 {
+			panic("stripetool: WriteTools: Options.Permissions has " + ch.resource + " " + ch.action + ", which moves money, and Options.Caps says of no currency how much")
+		}
+		tools = append(tools, ch.tool(c, ch))
+	}
+	return tools
+}
+
+// checkPermissions refuses what is no pair: a word that was written wrong must not be
+// a tool that is missing, or a question that is not asked.
+func (o *Options) checkPermissions() error {
+	pairs, known := map[[2]string]change{}, map[string][]string{}
+	for _, ch := range changes() {
+		pairs[[2]string{ch.resource, ch.action}] = ch
+		known[ch.resource] = append(known[ch.resource], ch.action)
+	}
+	for resource, actions := range o.Permissions {
+		for _, action := range actions {
+			if _, ok := pairs[[2]string{resource, action}]; !ok {
+				return fmt.Errorf("Options.Permissions has %q of %q: of that there is %q", action, resource, known[resource])
+			}
+		}
+	}
+	for resource, actions := range o.Unasked {
+		for _, action := range actions {
+			switch ch := pairs[[2]string{resource, action}]; {
+			case !slices.Contains(o.Permissions[resource], action):
+				return fmt.Errorf("Options.Unasked has %q of %q, which Options.Permissions does not list", action, resource)
+			case ch.effect != mcpsec.Write:
+				return fmt.Errorf("Options.Unasked has %q of %q, which a person must be asked about", action, resource)
+			}
+		}
+	}
+	return nil
+}
+
+// keyed is what the input of every change has.
+type keyed struct {
+	IdempotencyKey string `json:"idempotency_key" validate:"max=64"`
+}
+
+func (k keyed) callerKey() string { return k.IdempotencyKey }
+
+const keyProperty = `"idempotency_key":{"type":"string","maxLength":64}`
+
+type objectOut struct {
+	Object json.RawMessage `json:"object" mcpsec:"any"`
+}
+
+// changeTool makes the tool of a change. What build plans, of what Stripe tells, a
+// person is asked about, and what they have said yes to is what is carried out, once
+// for all equal calls. What comes back holds the fields.
+func changeTool[In interface{ callerKey() string }](may string, build func(*Client, context.Context, In) (plan, error)) func(*Client, change) *mcpsec.Tool {
+	return func(c *Client, ch change) *mcpsec.Tool {
+		spec := c.spec(ch.name, ch.description, ch.effect)
+		spec.Idempotent = true
+		spec.InputSchema = schemaOf(ch.required, append(slices.Clone(ch.properties), keyProperty)...)
+		lease, readable := spec.Timeout+time.Minute, fields(may)
+		look := func(ctx context.Context, call *mcpsec.Call, in In) (plan, error) {
+			n, err := c.names(call.Principal.ID, ch.name, in, in.callerKey())
+			if err != nil {
+				return plan{}, err
+			}
+			p, err := c.planned(ctx, n, func(ctx context.Context) (plan, error) { return build(c, ctx, in) })
+			if err == nil && !p.Done && ch.moves != (p.Moves.Currency != "") {
+				err = errors.New("a plan that does not say what it moves")
+			}
+			if err == nil {
+				c.remember(call.ID, p)
+				call.After(func(context.Context, time.Duration) { c.forget(call.ID) })
+			}
+			return p, err
+		}
+		spec.Guards = append(spec.Guards, func(ctx context.Context, call *mcpsec.Call) error {
+			if in, ok := call.Args.(In); ok && slices.Contains(c.o.Unasked[ch.resource], ch.action) {
+				_, err := look(ctx, call, in)
+				return err
+			}
+			return mcpsec.Preview(func(ctx context.Context, in In) (string, error) {
+				p, err := look(ctx, call, in)
+				return p.text() + " [state " + p.digest() + "]", err
+			})(ctx, call)
+		})
+		return mcpsec.NewTool(spec, func(ctx context.Context, in In) (objectOut, error) {
+			p, err := c.remembered(mcpsec.CallID(ctx))
+			if err != nil {
+				return objectOut{}, err
+			}
+			n, err := c.names(mcpsec.PrincipalFrom(ctx).ID, ch.name, in, in.callerKey())
+			if err != nil {
+				return objectOut{}, err
+			}
+			raw, err := c.carryOut(ctx, n, p, readable, lease)
+			return objectOut{raw}, err
+		})
+	}
+}
+
+func (c *Client) remember(call string, p plan) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.plans[call] = p
+}
+
+func (c *Client) forget(call string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.plans, call)
+}
+
+// remembered is the plan that a person was asked about in a call.
+func (c *Client) remembered(call string) (plan, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, ok := c.plans[call]
+	if !ok {
+		return plan{}, errUnasked
+	}
+	return p, nil
+}
