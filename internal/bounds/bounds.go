@@ -11,10 +11,13 @@ import (
 
 // The bounds of keys, results, allowances and times.
 const (
-	MaxKey    = 512                  // bytes of a key
-	MaxResult = 64 << 10             // bytes of a result
-	MaxLimit  = 1 << 53              // of an allowance
-	MaxTime   = 366 * 24 * time.Hour // of a lease, for which a result is kept, in which an allowance fills up
+	MaxKey      = 512                  // bytes of a key
+	MaxResult   = 64 << 10             // bytes of a result
+	MaxLimit    = 1 << 53              // of an allowance
+	MaxDocument = 1 << 20              // bytes of a document
+	MaxListed   = 100                  // documents of one list
+	MaxValues   = 4 << 20              // bytes of their values
+	MaxTime     = 366 * 24 * time.Hour // of a lease, for which a result is kept, in which an allowance fills up
 )
 
 // Unknown is the wait that goes with an error: whoever drops the error and looks at
@@ -51,6 +54,33 @@ func Take(key string, n, limit int64, per time.Duration) error {
 		return errors.New("at most 1<<53 can be given back")
 	}
 	return checkKey(key)
+}
+
+// Key refuses a key that no store takes.
+func Key(key string) error { return checkKey(key) }
+
+// Put refuses a document that no store keeps.
+func Put(key string, value []byte, keep time.Duration) error {
+	switch {
+	case len(value) > MaxDocument:
+		return fmt.Errorf("a document of %d bytes: at most %d are kept", len(value), MaxDocument)
+	case keep < 0 || keep > MaxTime:
+		return errors.New("the time to keep must be at most 366 days, or zero for always")
+	}
+	return checkKey(key)
+}
+
+// List refuses what no store lists.
+func List(prefix, after string, limit int) error {
+	for _, s := range []string{prefix, after} {
+		if s != "" && checkKey(s) != nil {
+			return checkKey(s)
+		}
+	}
+	if limit < 1 || limit > MaxListed {
+		return fmt.Errorf("the limit must be 1 to %d", MaxListed)
+	}
+	return nil
 }
 
 func checkKey(key string) error {

@@ -18,10 +18,11 @@ import (
 // A Fixture is a store under test, with a clock that only Pass moves: a conformant
 // store asks no other.
 type Fixture struct {
-	Once    state.Once
-	Limiter state.Limiter
-	Now     func() time.Time
-	Pass    func(time.Duration)
+	Once      state.Once
+	Limiter   state.Limiter
+	Documents state.Documents
+	Now       func() time.Time
+	Pass      func(time.Duration)
 }
 
 // A Harness runs one test with a store that holds none of the test's keys. It may

@@ -1,6 +1,6 @@
 // Package pgstate keeps in PostgreSQL what replicas of a server share: rates, work
-// budgets and caps on money ([state.Limiter]), and keys that are used once
-// ([state.Once]).
+// budgets and caps on money ([state.Limiter]), keys that are used once
+// ([state.Once]), and documents, as of a queue ([state.Documents]).
 //
 //	pool, err := pgxpool.New(ctx, url)
 //	if err != nil {
@@ -24,18 +24,18 @@
 // Each call is one statement in one round trip; two if others claim the same key at
 // that moment. What the database does not confirm is an error, which means that
 // nothing is known: whoever asked must do nothing. Errors hold no key, no address
-// and none of the server's words but its code. Keys are stored as SHA-256 digests,
-// so that a key's text and length are not told by the database, its log or its
+// and none of the server's words but its code. Keys but those of
+// documents are stored as SHA-256 digests, so that a key's text and length are not told by the database, its log or its
 // backups, but to those who can guess it.
 //
 // # Setting it up
 //
 // An operator runs [Migrate], or what [SetupSQL] returns, as a role that may create
 // a schema. The server connects as another role, which may read and change the rows
-// of three tables and nothing else. [New] checks that it finds all as it should be.
+// of four tables and nothing else. [New] checks that it finds all as it should be.
 // It needs PostgreSQL 14 or later, and a primary.
 //
-// Claims are in a table that survives a crash. Allowances are in an unlogged one,
+// Claims and documents are in tables that survive a crash. Allowances are in an unlogged one,
 // which is several times faster and which PostgreSQL empties after a crash: that
 // forgives each key at most one limit. A cap on money that must survive a crash of
 // the database needs a logged table: ALTER TABLE mcpsec.allowances SET LOGGED.

@@ -33,7 +33,11 @@ func failing(t *testing.T, ctx context.Context, s *pgstate.Store, want string) {
 	}
 	claim := state.Claim{Key: secretKey, Status: state.Taken, Fence: 1}
 	_, err5 := s.Clean(ctx)
-	for i, err := range []error{err, err2, s.Complete(ctx, claim, []byte("result-4711"), time.Hour), s.Fail(ctx, claim), err5} {
+	d := state.Document{Key: secretKey, Value: []byte("value-4711"), Version: 1}
+	_, err6 := s.Get(ctx, secretKey)
+	_, err7 := s.Put(ctx, d, time.Hour)
+	_, err8 := s.List(ctx, secretKey, "", 1)
+	for i, err := range []error{err, err2, s.Complete(ctx, claim, []byte("result-4711"), time.Hour), s.Fail(ctx, claim), err5, err6, err7, err8, s.Delete(ctx, d)} {
 		switch {
 		case err == nil || errors.Is(err, state.ErrLost) || errors.Is(err, state.ErrFull):
 			t.Errorf("call %d: got %v, want that nothing is known", i, err)
@@ -51,10 +55,10 @@ func TestFailuresAreTold(t *testing.T) {
 		breaks string
 		want   string
 	}{
-		"no tables":     {`DROP TABLE mcpsec.claims, mcpsec.allowances`, "run pgstate.Migrate"},
+		"no tables":     {`DROP TABLE mcpsec.claims, mcpsec.allowances, mcpsec.documents`, "run pgstate.Migrate"},
 		"no schema":     {`DROP SCHEMA mcpsec CASCADE`, "run pgstate.Migrate"},
-		"other columns": {`ALTER TABLE mcpsec.claims RENAME leaves TO goes; ALTER TABLE mcpsec.allowances RENAME leaves TO goes; ALTER TABLE mcpsec.claims RENAME fence TO f`, "run pgstate.Migrate"},
-		"no rights":     {`REVOKE ALL ON mcpsec.claims, mcpsec.allowances FROM "` + role + `"`, "GRANT"},
+		"other columns": {`ALTER TABLE mcpsec.claims RENAME leaves TO goes; ALTER TABLE mcpsec.allowances RENAME leaves TO goes; ALTER TABLE mcpsec.claims RENAME fence TO f; ALTER TABLE mcpsec.documents RENAME leaves TO goes`, "run pgstate.Migrate"},
+		"no rights":     {`REVOKE ALL ON mcpsec.claims, mcpsec.allowances, mcpsec.documents FROM "` + role + `"`, "GRANT"},
 		"no schema use": {`REVOKE ALL ON SCHEMA mcpsec FROM "` + role + `"`, "GRANT"},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
@@ -102,7 +106,7 @@ func TestTimeouts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tx.Rollback(context.Background())
-	if _, err := tx.Exec(t.Context(), `LOCK TABLE mcpsec.claims, mcpsec.allowances IN ACCESS EXCLUSIVE MODE`); err != nil {
+	if _, err := tx.Exec(t.Context(), `LOCK TABLE mcpsec.claims, mcpsec.allowances, mcpsec.documents IN ACCESS EXCLUSIVE MODE`); err != nil {
 		t.Fatal(err)
 	}
 	failing(t, t.Context(), s, "did not answer in time")
@@ -164,7 +168,7 @@ func TestKilledSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tx.Exec(t.Context(), `LOCK TABLE mcpsec.claims, mcpsec.allowances IN EXCLUSIVE MODE`); err != nil {
+	if _, err := tx.Exec(t.Context(), `LOCK TABLE mcpsec.claims, mcpsec.allowances, mcpsec.documents IN EXCLUSIVE MODE`); err != nil {
 		t.Fatal(err)
 	}
 	killer := admin(t, w.database)
@@ -234,13 +238,17 @@ func TestNewRefuses(t *testing.T) {
 			t.Errorf("%s = %s: got %v", setting, value, err)
 		}
 	}
-	exec(t, w.admin, `UPDATE mcpsec.version SET version = 2`)
-	if _, err := pgstate.New(t.Context(), pool, pgstate.Options{}); err == nil || !strings.Contains(err.Error(), "version 2") {
+	exec(t, w.admin, `UPDATE mcpsec.version SET version = 1`)
+	if _, err := pgstate.New(t.Context(), pool, pgstate.Options{}); err == nil || !strings.Contains(err.Error(), "version 1") {
 		t.Errorf("another version: got %v", err)
 	}
-	exec(t, w.admin, `UPDATE mcpsec.version SET version = 1; ALTER TABLE mcpsec.claims SET UNLOGGED`)
-	if _, err := pgstate.New(t.Context(), pool, pgstate.Options{}); err == nil || !strings.Contains(err.Error(), "must be logged") {
-		t.Errorf("unlogged claims: got %v", err)
+	exec(t, w.admin, `UPDATE mcpsec.version SET version = 2`)
+	for _, table := range []string{"claims", "documents"} {
+		exec(t, w.admin, `ALTER TABLE mcpsec.`+table+` SET UNLOGGED`)
+		if _, err := pgstate.New(t.Context(), pool, pgstate.Options{}); err == nil || !strings.Contains(err.Error(), "must be logged") {
+			t.Errorf("unlogged %s: got %v", table, err)
+		}
+		exec(t, w.admin, `ALTER TABLE mcpsec.`+table+` SET LOGGED`)
 	}
 }
 

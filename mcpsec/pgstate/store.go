@@ -30,7 +30,7 @@ type Options struct {
 	Log slog.Handler
 }
 
-// A Store is the [state.Store] of all replicas that use one database. It is safe
+// A Store is the [state.Store] and the [state.Documents] of all replicas that use one database. It is safe
 // for concurrent use.
 type Store struct {
 	pool    *pgxpool.Pool
@@ -39,13 +39,17 @@ type Store struct {
 	slots   chan struct{} // one for each connection
 
 	takeSQL, claimSQL, completeSQL, failSQL string
+	getSQL, putSQL, deleteSQL, listSQL      string
 	cleanSQL                                []string
 
 	stop    context.CancelFunc
 	cleaner sync.WaitGroup
 }
 
-var _ state.Store = (*Store)(nil)
+var (
+	_ state.Store     = (*Store)(nil)
+	_ state.Documents = (*Store)(nil)
+)
 
 // New returns a Store on the pool, which stays the caller's and must outlive it. It
 // asks the database whether all is as it should be, and says what to do if not. The
@@ -99,8 +103,9 @@ const longest = 100 * 366 * 24 * time.Hour
 func (s *Store) prepare(schema, clock string) {
 	fill := strings.NewReplacer("{schema}", schema, "{clock}", clock, "{longest}", fmt.Sprint(longest.Microseconds())).Replace
 	s.takeSQL, s.claimSQL, s.completeSQL, s.failSQL = fill(takeSQL), fill(claimSQL), fill(completeSQL), fill(failSQL)
+	s.getSQL, s.putSQL, s.deleteSQL, s.listSQL = fill(getSQL), fill(putSQL), fill(deleteSQL), fill(listSQL)
 	s.cleanSQL = nil
-	for _, table := range []string{"claims", "allowances"} {
+	for _, table := range []string{"claims", "allowances", "documents"} {
 		s.cleanSQL = append(s.cleanSQL, fill(strings.ReplaceAll(cleanSQL, "{table}", table)))
 	}
 }
@@ -141,18 +146,18 @@ func checkTables(ctx context.Context, q querier, schema string) error {
 	err := q.QueryRow(ctx, `SELECT pg_catalog.count(*),
 		COALESCE(pg_catalog.bool_and(pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_table_privilege(c.oid, 'INSERT')
 			AND pg_catalog.has_table_privilege(c.oid, 'UPDATE') AND pg_catalog.has_table_privilege(c.oid, 'DELETE')), false),
-		COALESCE(pg_catalog.bool_or(c.relname = 'claims' AND c.relpersistence = 'p'), false)
+		COALESCE(pg_catalog.bool_and(c.relname = 'allowances' OR c.relpersistence = 'p'), false)
 		FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-		WHERE n.nspname::text = $1::text AND c.relname IN ('claims', 'allowances')`, schema).Scan(&tables, &rights, &logged)
+		WHERE n.nspname::text = $1::text AND c.relname IN ('claims', 'allowances', 'documents')`, schema).Scan(&tables, &rights, &logged)
 	switch {
 	case err != nil:
 		return err
-	case tables != 2:
+	case tables != 3:
 		return plain(byCode("42P01"))
 	case !rights:
 		return plain(byCode("42501"))
 	case !logged:
-		return plain("the table claims must be logged: a crash would forget keys that were used")
+		return plain("the tables claims and documents must be logged: a crash would forget keys that were used, and what was kept")
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ func conformance(t *testing.T, run func(*testing.T, statetest.Harness)) {
 	conn, pool := admin(t, database), newPool(t, database, nil)
 	run(t, func(t *testing.T, test func(*testing.T, statetest.Fixture)) {
 		s, c := stillStore(t, database, conn, pool)
-		test(t, statetest.Fixture{Once: s, Limiter: s, Now: c.now, Pass: func(d time.Duration) { c.pass(t, d) }})
+		test(t, statetest.Fixture{Once: s, Limiter: s, Documents: s, Now: c.now, Pass: func(d time.Duration) { c.pass(t, d) }})
 	})
 }
 
@@ -31,6 +31,11 @@ func TestStoreIsOnce(t *testing.T) {
 func TestStoreIsLimiter(t *testing.T) {
 	t.Parallel()
 	conformance(t, statetest.RunLimiter)
+}
+
+func TestStoreIsDocuments(t *testing.T) {
+	t.Parallel()
+	conformance(t, statetest.RunDocuments)
 }
 
 // Three replicas, each with a pool of its own, take of one allowance and claim one

@@ -39,6 +39,9 @@
 //		return errNotNow // an error means that nothing is known
 //	}
 //
+// [Documents] protects what replicas change together, as a queue, from being lost or
+// written over: a change of a document counts only if it is still what was read.
+//
 // [Memory] is the [Store] of one process. It is bounded, and refuses a new key
 // rather than forget one that still counts ([ErrFull]). Package pgstate has the
 // one that replicas share.

@@ -11,26 +11,27 @@ import (
 	"github.com/mcpsec/mcpsec-go/internal/bounds"
 )
 
-// Memory is the [Store] of one process. The zero value is ready for use. It must
+// Memory is the [Store] and the [Documents] of one process. The zero value is ready for use. It must
 // not be copied, and its fields must not change, once it is in use.
 //
 // A result leaves when its time to keep has ended, a claim that was not settled an
 // hour after its lease, and an allowance that has filled up when room is needed. A
 // Claim or Take of a new key over the bounds is [ErrFull], and so is a Complete whose
 // result has no room: its claim stays, until its lease ends. Keys that are kept go on
-// as before, and allowances take no room from keys of Once, nor these from them.
+// as before, and allowances, keys of Once and documents take no room from each other. A
+// document leaves when its time to keep has ended, and one over the bounds is ErrFull.
 //
 // So whoever can make up keys of allowances can keep new keys out, for as long as
 // theirs need to fill up: one of 200 in 2 seconds is gone 10 ms after 1 was taken
 // of it, one of a day that ends at midnight stays until then. Make keys of what
 // callers cannot make up.
 type Memory struct {
-	// MaxKeys is how many keys of Once are kept at once, and how many
-	// allowances. Defaults to 500,000.
+	// MaxKeys is how many keys of Once are kept at once, how many allowances, and
+	// how many documents. Defaults to 500,000.
 	MaxKeys int
-	// MaxBytes is how much memory keys and results of Once may take, and how
-	// much allowances may, counting 256 bytes of housekeeping for each.
-	// Defaults to 256 MiB.
+	// MaxBytes is how much memory keys and results of Once may take, how much
+	// allowances may, and how much documents may, counting 256 bytes of
+	// housekeeping for each. Defaults to 256 MiB.
 	MaxBytes int
 
 	mu     sync.Mutex // guards claims and fence
@@ -40,6 +41,11 @@ type Memory struct {
 	muLimits sync.Mutex // guards limits and wall
 	limits   shelf[tally]
 	wall     int64 // the latest time that the calendar has shown
+
+	muDocs  sync.Mutex // guards docs, order and written
+	docs    shelf[kept]
+	order   []string // the keys of docs, sorted
+	written uint64   // the latest version
 
 	now func() time.Time // in tests; nil is time.Now
 }

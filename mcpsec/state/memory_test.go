@@ -15,7 +15,7 @@ func inBubble(t *testing.T, test func(*testing.T, statetest.Fixture)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := new(state.Memory)
-		test(t, statetest.Fixture{Once: m, Limiter: m, Now: time.Now, Pass: time.Sleep})
+		test(t, statetest.Fixture{Once: m, Limiter: m, Documents: m, Now: time.Now, Pass: time.Sleep})
 	})
 }
 
@@ -27,6 +27,50 @@ func TestMemoryIsOnce(t *testing.T) {
 func TestMemoryIsLimiter(t *testing.T) {
 	t.Parallel()
 	statetest.RunLimiter(t, inBubble)
+}
+
+func TestMemoryIsDocuments(t *testing.T) {
+	t.Parallel()
+	statetest.RunDocuments(t, inBubble)
+}
+
+// A document over the bounds is refused, and those that are kept stay.
+func TestMemoryDocumentsAreBounded(t *testing.T) {
+	t.Parallel()
+	m := &state.Memory{MaxKeys: 3, MaxBytes: 2000}
+	put := func(key string, size int, version uint64) (state.Document, error) {
+		return m.Put(t.Context(), state.Document{Key: key, Value: make([]byte, size), Version: version}, 0)
+	}
+	a, err := put("a", 1000, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := put("b", 1000, 0); !errors.Is(err, state.ErrFull) {
+		t.Errorf("a second large one: got %v, want ErrFull", err)
+	}
+	if _, err := put("a", 2000, a.Version); !errors.Is(err, state.ErrFull) {
+		t.Errorf("one that grows: got %v, want ErrFull", err)
+	}
+	if a, err = put("a", 10, a.Version); err != nil {
+		t.Error(err)
+	}
+	for _, key := range []string{"b", "c"} {
+		if _, err := put(key, 10, 0); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := put("d", 10, 0); !errors.Is(err, state.ErrFull) {
+		t.Errorf("a fourth: got %v, want ErrFull", err)
+	}
+	if err := m.Delete(t.Context(), a); err != nil {
+		t.Error(err)
+	}
+	if _, err := put("d", 10, 0); err != nil {
+		t.Error(err)
+	}
+	if list, err := m.List(t.Context(), "", "", 10); err != nil || len(list) != 3 || list[2].Key != "d" {
+		t.Errorf("got %v, %v", list, err)
+	}
 }
 
 // take claims key-0 to key-(n-1), and completes each second of them.
