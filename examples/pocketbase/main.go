@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -51,7 +52,8 @@ func start(ctx context.Context, url string, guided bool) error {
 	case flag.NArg() > 0 || guided && url != "":
 		return errors.New("there are no arguments but -url with an address, or -tour: see -help")
 	case guided:
-		return showTour(ctx, tour.NewPrinter(os.Stdout))
+		g := guide{p: tour.NewPrinter(os.Stdout), patience: 10 * time.Second}
+		return g.show(ctx)
 	case url != "":
 		return serve(ctx, prefix+"URL="+url)
 	case os.Getenv(prefix+"URL") != "":
