@@ -240,9 +240,6 @@ func (g *guide) audit(ctx context.Context, asked, why string) ([]finding, error)
 	return said.Findings, nil
 }
 
-// quiet is how long nothing may come that should not.
-const quiet = 400 * time.Millisecond
-
 // news has Ann subscribe to orders, and both place one.
 func (g *guide) news(ctx context.Context) error {
 	const uri = "pb://collection/orders"
@@ -260,7 +257,7 @@ func (g *guide) news(ctx context.Context) error {
 	if _, err := g.ben.Do(ctx, g.p, tour.Step{Asked: "An order of Ben's", Tool: "pb_create_record", Args: order(1, 13), Want: "Linen apron", Why: "as Ben, by his sign-in"}); err != nil {
 		return err
 	}
-	if g.ann.Told(ctx, uri, quiet) {
+	if g.ann.Told(ctx, uri, g.quiet) {
 		return errors.New("Ann was told of an order of Ben's")
 	}
 	g.p.Good("Ann was told nothing: PocketBase asks the list rule for each event, with her rights.")

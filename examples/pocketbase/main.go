@@ -52,7 +52,7 @@ func start(ctx context.Context, url string, guided bool) error {
 	case flag.NArg() > 0 || guided && url != "":
 		return errors.New("there are no arguments but -url with an address, or -tour: see -help")
 	case guided:
-		g := guide{p: tour.NewPrinter(os.Stdout), patience: 10 * time.Second}
+		g := guide{p: tour.NewPrinter(os.Stdout), quiet: 400 * time.Millisecond, patience: 10 * time.Second}
 		return g.show(ctx)
 	case url != "":
 		return serve(ctx, prefix+"URL="+url)

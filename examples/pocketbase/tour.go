@@ -21,7 +21,8 @@ import (
 type guide struct {
 	p        *tour.Printer
 	spoil    func(core.App) error
-	patience time.Duration // how long to wait for a notification
+	quiet    time.Duration // how long nothing may come that should not
+	patience time.Duration // how long to wait for what should
 	dir      string
 	shop     *shop
 	ann, ben *tour.Session

@@ -78,7 +78,7 @@ func setList(collection, list string) func(core.App) error {
 
 // spoiledTour runs the tour of a shop without a protection.
 func spoiledTour(name string) {
-	g := guide{p: tour.NewPrinter(os.Stdout), spoil: spoils[name].spoil, patience: 2 * time.Second}
+	g := guide{p: tour.NewPrinter(os.Stdout), spoil: spoils[name].spoil, quiet: 2 * time.Second, patience: 5 * time.Second}
 	if err := g.show(context.Background()); err != nil {
 		log.Fatal(err)
 	}
