@@ -52,7 +52,7 @@ func (s *shop) accounts() []string {
 // serveDemo serves the sample shop, in a PocketBase that ends with it. What the
 // environment sets beside these settings counts.
 func serveDemo(ctx context.Context) error {
-	ctx, done := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM) // what was started is stopped
+	ctx, done := untilStopped(ctx)
 	defer done()
 	s, err := startShop()
 	if err != nil {
@@ -65,6 +65,12 @@ func serveDemo(ctx context.Context) error {
 		return err
 	}
 	return serve(ctx, settings...)
+}
+
+// untilStopped ends when the program is to end, or nobody reads what it writes: then
+// what it has started is stopped, and what it has stored removed.
+func untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
 }
 
 // standardError has PocketBase print there, because standard output is the

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/pocketbase/pocketbase/core"
@@ -47,7 +45,7 @@ var chapters = []chapter{
 
 // show ends with an error if an honest call failed or a protection did.
 func (g *guide) show(ctx context.Context) (err error) {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilStopped(ctx)
 	defer stop()
 	if g.dir, err = os.MkdirTemp("", "mcp-pocketbase-tour-"); err != nil {
 		return err
@@ -125,8 +123,8 @@ func (g *guide) records(context.Context) error {
 	return nil
 }
 
-// tokenPrefix is how PocketBase's tokens begin, as all JSON in base64 does.
-const tokenPrefix = "eyJ"
+// tokenPrefix is how PocketBase's tokens begin: {"alg in base64.
+const tokenPrefix = "eyJhbGci"
 
 const advice = `The same shop, in a client of yours: build the program, and name it to the client.
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"log"
 	"os"
@@ -30,6 +31,32 @@ func TestPocketBaseTour(t *testing.T) {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v: left is %s", err, left)
+	}
+}
+
+// Nobody reads to the end: nothing is left behind all the same.
+func TestPocketBaseTourUnread(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cmd := command(dir, []string{"-tour"})
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('1'); err != nil {
+		t.Fatalf("%v: got %q", err, line)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Error("it ends well")
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("%v: left is %s", err, left)

@@ -35,7 +35,7 @@ func main() {
 	if flag.NArg() > 0 {
 		exit(errors.New("there are no arguments but -pocketbase"))
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
 	p := tour.NewPrinter(os.Stdout)
 	var err error
 	if *chapter {
