@@ -88,7 +88,7 @@ func (g *guide) compare(ctx context.Context) error {
 	both := slices.DeleteFunc(slices.Clone(anns), func(id string) bool { return !slices.Contains(bens, id) })
 	switch note := first.GetString("staff_note"); {
 	case len(both) > 0:
-		return fmt.Errorf("Ann and Ben both see the orders %s", both)
+		return fmt.Errorf("both Ann and Ben see the orders %s", both)
 	case note == "":
 		return errors.New("there is no staff's note to hide")
 	default:
@@ -258,7 +258,7 @@ func (g *guide) news(ctx context.Context) error {
 		return err
 	}
 	if g.ann.Told(ctx, uri, g.quiet) {
-		return errors.New("Ann was told of an order of Ben's")
+		return errors.New("an order of Ben's was told to Ann")
 	}
 	g.p.Good("Ann was told nothing: PocketBase asks the list rule for each event, with her rights.")
 	began := time.Now()
@@ -266,7 +266,7 @@ func (g *guide) news(ctx context.Context) error {
 		return err
 	}
 	if !g.ann.Told(ctx, uri, g.patience) {
-		return errors.New("Ann was not told of an order of hers")
+		return errors.New("an order of hers was not told to Ann")
 	}
 	g.p.Good("Ann was told that %s has changed, %d ms after she asked; what, her client reads with her rights.", uri, time.Since(began).Milliseconds())
 	return nil

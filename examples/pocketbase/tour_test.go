@@ -68,14 +68,14 @@ var spoils = map[string]struct {
 	spoil func(core.App) error
 	want  string
 }{
-	"Ben sees all orders":             {setList("orders", `@request.auth.id != "" && (customer = @request.auth.id || @request.auth.name = "Ben Okafor")`), "Ann and Ben both see the orders"},
+	"Ben sees all orders":             {setList("orders", `@request.auth.id != "" && (customer = @request.auth.id || @request.auth.name = "Ben Okafor")`), "both Ann and Ben see the orders"},
 	"everyone sees all orders":        {setList("orders", ""), "All orders: the server answered"},
 	"the window is shut":              {setList("goods", `@request.auth.id != ""`), "Goods, for a guest: the server answered"},
 	"the staff's notes are shown":     {change("orders", func(c *core.Collection) { c.Fields.GetByName("staff_note").SetHidden(false) }), "All orders, for Ben: the server answered"},
 	"files are given to anyone":       {change("files", func(c *core.Collection) { c.Fields.GetByName("file").(*core.FileField).Protected = false }), "The address of her invoice: the server answered"},
 	"files may be of any type":        {change("files", func(c *core.Collection) { c.Fields.GetByName("file").(*core.FileField).MimeTypes = nil }), "a picture, called invoice.txt: the server answered"},
 	"there is no mistake to be found": {change("reviews", func(c *core.Collection) { c.DeleteRule = is("author") }), "the shop's mistake was not found"},
-	"Ann is told of others' orders":   {setList("orders", `@request.auth.id != "" && (customer = @request.auth.id || quantity = 13)`), "Ann was told of an order of Ben's"},
+	"Ann is told of others' orders":   {setList("orders", `@request.auth.id != "" && (customer = @request.auth.id || quantity = 13)`), "an order of Ben's was told to Ann"},
 	"nobody is told of anything": {func(app core.App) error {
 		app.OnRealtimeMessageSend().BindFunc(func(e *core.RealtimeMessageEvent) error {
 			if strings.HasPrefix(e.Message.Name, "orders") {
@@ -84,7 +84,7 @@ var spoils = map[string]struct {
 			return e.Next()
 		})
 		return nil
-	}, "Ann was not told of an order of hers"},
+	}, "an order of hers was not told to Ann"},
 }
 
 // change changes a collection of the shop.
