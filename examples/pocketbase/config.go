@@ -22,10 +22,12 @@ const prefix = "PBTOOL_"
 // NAME_FILE names.
 type Config struct {
 	URL         string      `env:"URL" validate:"required"` // what -url says
-	User        login       `env:"USER_"`                   // whose rights all requests for records have; a guest's without
+	User        login       `env:"USER_"`                   // whose rights all requests for records have; a guest's without, or theirs who sign in with the set auth
 	Superuser   login       `env:"SUPERUSER_"`              // is for the sets of tools that need one
 	Collections collections `env:"COLLECTIONS"`             // all that are not PocketBase's own, to be read, without
-	Tools       []string    `env:"TOOLS" default:"read" validate:"min=1,dive,oneof=read write schema"`
+	Tools       []string    `env:"TOOLS" default:"read" validate:"min=1,unique,dive,oneof=read write files auth schema schema-write admin resources prompts"`
+	SignIn      []string    `env:"SIGN_IN" default:"users"` // auth collections for the set auth
+	Public      []string    `env:"PUBLIC"`                  // collections that the set schema-write may open to everyone
 	Audit       auditing    `env:"AUDIT_"`
 }
 
@@ -49,21 +51,41 @@ func (c Config) add(srv *mcpsec.Server, pb *pbtool.Client) {
 			srv.Add(pbtool.RecordReadTools(pb)...)
 		case "write":
 			srv.Add(pbtool.RecordWriteTools(pb)...)
+		case "files":
+			srv.Add(pbtool.FileTools(pb)...)
+		case "auth":
+			srv.Add(pbtool.AuthTools(pb)...)
 		case "schema":
 			srv.Add(pbtool.SchemaReadTools(pb)...)
+		case "schema-write":
+			srv.Add(pbtool.SchemaWriteTools(pb)...)
+		case "admin":
+			srv.Add(pbtool.AdminTools(pb, pbtool.AdminOptions{})...) // which are for a program of one's own
+		case "resources":
+			srv.AddResource(pbtool.Resources(pb)...)
+		case "prompts":
+			srv.AddPrompt(pbtool.Prompts(pb)...)
 		}
 	}
 }
 
 // mode is the worst effect that the tools may have.
 func (c Config) mode() mcpsec.Effect {
+	worst := mcpsec.Read
 	for _, set := range c.Tools {
-		switch set {
-		case "write":
-			return mcpsec.Destroy // as far as a person says yes to it
+		switch {
+		case set == "auth":
+			worst = max(worst, mcpsec.Write)
+		case set == "write", set == "schema-write", set == "admin", set == "files" && c.writes():
+			worst = mcpsec.Destroy // as far as a person says yes to it
 		}
 	}
-	return mcpsec.Read
+	return worst
+}
+
+// writes says whether there is a collection to write to.
+func (c Config) writes() bool {
+	return slices.ContainsFunc(c.Collections.list, func(k pbtool.Collection) bool { return len(k.Write) > 0 || k.Delete })
 }
 
 // check says what sets of tools lack.
@@ -72,10 +94,10 @@ func (c Config) check() error {
 	for _, set := range c.Tools {
 		switch set {
 		case "write":
-			if !slices.ContainsFunc(c.Collections.list, func(k pbtool.Collection) bool { return len(k.Write) > 0 || k.Delete }) {
+			if !c.writes() {
 				faults = append(faults, fmt.Errorf("%[1]sTOOLS has %s: give a collection of %[1]sCOLLECTIONS Write or Delete", prefix, set))
 			}
-		case "schema":
+		case "schema", "schema-write", "admin":
 			if c.Superuser.Identity == "" && c.Superuser.Token.IsZero() {
 				faults = append(faults, fmt.Errorf("%[1]sTOOLS has %s: set %[1]sSUPERUSER_IDENTITY and %[1]sSUPERUSER_PASSWORD", prefix, set))
 			}
@@ -90,7 +112,7 @@ func (l login) account() pbtool.Login {
 
 // client is how PocketBase is asked.
 func (c Config) client() pbtool.Options {
-	return pbtool.Options{URL: c.URL, User: c.User.account(), Superuser: c.Superuser.account(), Collections: c.Collections.list}
+	return pbtool.Options{URL: c.URL, User: c.User.account(), Superuser: c.Superuser.account(), Collections: c.Collections.list, SignIn: c.SignIn, Public: c.Public}
 }
 
 // server is how all tools are served.

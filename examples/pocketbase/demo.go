@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,29 +25,52 @@ import (
 // demoCollections are what the demo lets a model use, and how.
 var demoCollections = []pbtool.Collection{
 	{Name: "users", Fields: []string{"name"}},
+	{Name: "goods"},
 	{Name: "posts", Fields: []string{"title", "body", "status", "tags", "author", "author.name", "updated"}, Write: []string{"title", "body", "status", "tags", "author"}, Delete: true},
 	{Name: "orders", Fields: []string{"customer", "item", "quantity", "total", "status", "placed", "updated"}, Write: []string{"customer", "item", "quantity", "status"}},
-	{Name: "files", Fields: []string{"name", "owner", "file", "created"}},
+	{Name: "files", Fields: []string{"name", "owner", "file", "created"}, Write: []string{"name", "owner", "file"}},
+	{Name: "reviews", Write: []string{"author", "item", "words"}},
+}
+
+// demo are the settings for the shop: its customer ann, all sets of tools, and posts
+// that the operator may open to everyone.
+func (s *shop) demo() ([]string, error) {
+	list, err := json.Marshal(demoCollections)
+	return append(s.accounts(),
+		prefix+"URL="+s.url, prefix+"TOOLS=read,write,files,auth,schema,schema-write,admin,resources,prompts",
+		prefix+"COLLECTIONS="+string(list), prefix+"PUBLIC=posts"), err
+}
+
+// accounts are the settings for whom the server logs in as.
+func (s *shop) accounts() []string {
+	return []string{
+		prefix + "USER_IDENTITY=" + ann, prefix + "USER_PASSWORD=" + s.user,
+		prefix + "SUPERUSER_IDENTITY=" + root, prefix + "SUPERUSER_PASSWORD=" + s.superuser,
+	}
 }
 
 // serveDemo serves the sample shop, in a PocketBase that ends with it. What the
-// environment sets beside the server's address and accounts counts.
+// environment sets beside these settings counts.
 func serveDemo(ctx context.Context) error {
-	ctx, done := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM) // what was started is stopped
+	ctx, done := untilStopped(ctx)
 	defer done()
-	restore := standardError()
-	url, accounts, stop, err := startShop()
-	restore()
-	if err != nil {
-		return fmt.Errorf("starting PocketBase: %w", err)
-	}
-	defer stop()
-	fmt.Fprintf(os.Stderr, "PocketBase runs at %s, with a shop that ends with it; the model is %s.\n", url, ann)
-	list, err := json.Marshal(demoCollections)
+	s, err := startShop()
 	if err != nil {
 		return err
 	}
-	return serve(ctx, append(accounts, prefix+"URL="+url, prefix+"TOOLS=read,write,schema", prefix+"COLLECTIONS="+string(list))...)
+	defer s.stop()
+	fmt.Fprintf(os.Stderr, "PocketBase runs at %s, with a shop that ends with it; the model is %s.\n", s.url, ann)
+	settings, err := s.demo()
+	if err != nil {
+		return err
+	}
+	return serve(ctx, settings...)
+}
+
+// untilStopped ends when the program is to end, or nobody reads what it writes: then
+// what it has started is stopped, and what it has stored removed.
+func untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
 }
 
 // standardError has PocketBase print there, because standard output is the
@@ -60,66 +84,88 @@ func standardError() (restore func()) {
 // passwordPrefix makes passwords easy to look for where they must not be.
 const passwordPrefix = "demo-"
 
-// startShop starts PocketBase with the sample shop on a port of this machine that
-// is free, and returns the settings for its accounts, whose passwords nobody is
-// told.
-func startShop() (url string, accounts []string, stop func(), err error) {
-	dir, err := os.MkdirTemp("", "mcp-pocketbase-")
-	if err != nil {
-		return "", nil, nil, err
+// A shop is the sample shop, in a PocketBase on a free port of this machine. Nobody
+// is told its passwords.
+type shop struct {
+	app             core.App
+	web             http.Server
+	dir, url        string
+	user, superuser string      // passwords: of ann and ben, and of root
+	down            atomic.Bool // while PocketBase restarts
+}
+
+// startShop starts a shop, to be stopped.
+func startShop() (s *shop, err error) {
+	defer standardError()()
+	s = &shop{user: passwordPrefix + rand.Text(), superuser: passwordPrefix + rand.Text()}
+	if s.dir, err = os.MkdirTemp("", "mcp-pocketbase-"); err != nil {
+		return nil, err
 	}
-	app := core.NewBaseApp(core.BaseAppConfig{DataDir: dir})
-	app.OnMailerSend().BindFunc(func(e *core.MailerEvent) error { // which would be real, by this machine's sendmail
+	s.app, s.web.ReadHeaderTimeout = core.NewBaseApp(core.BaseAppConfig{DataDir: s.dir}), 10*time.Second
+	s.app.OnTerminate().BindFunc(s.restart)
+	s.app.OnMailerSend().BindFunc(func(e *core.MailerEvent) error { // which would be real, by this machine's sendmail
 		fmt.Fprintf(os.Stderr, "PocketBase sends no mail here: %q\n", e.Message.Subject)
 		return nil
 	})
-	web := &http.Server{ReadHeaderTimeout: 10 * time.Second}
-	stop = func() {
-		err := errors.Join(web.Close(), app.ResetBootstrapState(), os.RemoveAll(dir))
-		if err != nil {
-			fmt.Fprintln(os.Stderr, "stopping PocketBase:", err)
-		}
-	}
-	defer func() {
-		if err != nil {
-			stop()
-		}
-	}()
-	user, superuser := passwordPrefix+rand.Text(), passwordPrefix+rand.Text()
 	for _, step := range []func() error{
-		app.Bootstrap, app.RunAllMigrations, app.ReloadCachedCollections,
+		s.app.Bootstrap, s.app.RunAllMigrations, s.app.ReloadCachedCollections,
 		func() error {
-			return app.RunInTransaction(func(tx core.App) error { return fill(tx, user, superuser) })
+			return s.app.RunInTransaction(func(tx core.App) error { return fill(tx, s.user, s.superuser) })
 		},
+		s.listen,
 	} {
 		if err := step(); err != nil {
-			return "", nil, nil, err
+			s.stop()
+			return nil, fmt.Errorf("starting PocketBase: %w", err)
 		}
 	}
-	url, err = listen(app, web)
-	return url, []string{
-		prefix + "USER_IDENTITY=" + ann, prefix + "USER_PASSWORD=" + user,
-		prefix + "SUPERUSER_IDENTITY=" + root, prefix + "SUPERUSER_PASSWORD=" + superuser,
-	}, stop, err
+	return s, nil
+}
+
+func (s *shop) stop() {
+	if err := errors.Join(s.web.Close(), s.app.ResetBootstrapState(), os.RemoveAll(s.dir)); err != nil {
+		fmt.Fprintln(os.Stderr, "stopping PocketBase:", err)
+	}
+}
+
+// restart is what PocketBase does after a backup was restored. It would begin this
+// program anew, which is more than PocketBase here: so it is away for a moment, and
+// reads everything again.
+func (s *shop) restart(e *core.TerminateEvent) error {
+	if !e.IsRestart {
+		return e.Next()
+	}
+	s.down.Store(true)
+	defer s.down.Store(false)
+	time.Sleep(200 * time.Millisecond) // so that whoever waits for it sees it
+	return errors.Join(e.App.ResetBootstrapState(), e.App.Bootstrap())
 }
 
 // listen serves PocketBase's API, without its dashboard.
-func listen(app core.App, web *http.Server) (url string, err error) {
-	router, err := apis.NewRouter(app)
+func (s *shop) listen() error {
+	router, err := apis.NewRouter(s.app)
 	if err != nil {
-		return "", err
+		return err
 	}
-	if web.Handler, err = router.BuildMux(); err != nil {
-		return "", err
+	mux, err := router.BuildMux()
+	if err != nil {
+		return err
 	}
+	s.web.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.down.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		mux.ServeHTTP(w, r)
+	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return "", err
+		return err
 	}
+	s.url = "http://" + l.Addr().String()
 	go func() {
-		if err := web.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.web.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			fmt.Fprintln(os.Stderr, "PocketBase:", err)
 		}
 	}()
-	return "http://" + l.Addr().String(), nil
+	return nil
 }

@@ -2,18 +2,17 @@
 // where collections are listed for it, write. See it work, without a PocketBase or
 // any configuration:
 //
-//	go run ./examples/pocketbase
+//	go run ./examples/pocketbase -tour
 //
-// That starts one in this process, with a small shop in it, and serves the shop as
-// its customer ann sees it. -tour drives it with a client, honestly and not.
+// That starts one in this process, with a small shop in it, and drives servers over
+// it with clients, honestly and not. Without -tour it serves the shop, as its
+// customer ann sees it, over standard input and output.
 //
 // For a PocketBase of yours -url has its address, and the rest are environment
-// variables; -help lists them. The least is
+// variables; -help lists them, and README.md explains them. The least is
 //
 //	PBTOOL_USER_IDENTITY=ann@example.com PBTOOL_USER_PASSWORD_FILE=/run/secrets/ann \
 //		go run ./examples/pocketbase -url https://pb.example.com
-//
-// It speaks over standard input and output.
 package main
 
 import (
@@ -23,6 +22,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -51,7 +51,8 @@ func start(ctx context.Context, url string, guided bool) error {
 	case flag.NArg() > 0 || guided && url != "":
 		return errors.New("there are no arguments but -url with an address, or -tour: see -help")
 	case guided:
-		return showTour(ctx, tour.NewPrinter(os.Stdout))
+		g := guide{p: tour.NewPrinter(os.Stdout), quiet: 400 * time.Millisecond, patience: 10 * time.Second}
+		return g.show(ctx)
 	case url != "":
 		return serve(ctx, prefix+"URL="+url)
 	case os.Getenv(prefix+"URL") != "":

@@ -36,6 +36,10 @@ func TestMain(m *testing.M) {
 	case "":
 		os.Exit(m.Run())
 	}
+	if name, ok := strings.CutPrefix(os.Getenv(asProgram), "spoiled "); ok {
+		os.Setenv(asProgram, "1")
+		spoiledTour(name)
+	}
 	main()
 }
 
@@ -117,6 +121,16 @@ func (s *session) deny(tool, args, why string) {
 	}
 }
 
+func started(t *testing.T) *shop {
+	t.Helper()
+	s, err := startShop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.stop)
+	return s
+}
+
 // One command and no configuration.
 func TestPocketBaseDemo(t *testing.T) {
 	t.Parallel()
@@ -130,7 +144,7 @@ func TestPocketBaseDemo(t *testing.T) {
 	for _, tool := range list.Tools {
 		names = append(names, tool.Name)
 	}
-	for _, want := range []string{"pb_health", "pb_list_records", "pb_delete_record", "pb_describe_collection"} {
+	for _, want := range []string{"pb_health", "pb_list_records", "pb_delete_record", "pb_describe_collection", "pb_upload_file", "pb_auth_methods", "pb_apply_schema", "pb_backup_restore"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("no %s in %s", want, names)
 		}
@@ -141,13 +155,13 @@ func TestPocketBaseDemo(t *testing.T) {
 	s.allow("pb_get_record", `{"collection":"posts","id":"`+id("post", 1)+`","expand":["author"]}`, "Ben Okafor")
 	s.deny("pb_get_record", `{"collection":"posts","id":"`+id("post", 7)+`"}`, "no such") // Ben's draft
 	// She has eight orders, and those of others are not there.
-	orders := s.allow("pb_list_records", `{"collection":"orders","total":true}`, `"total":8`)
+	orders := s.allow("pb_list_records", `{"collection":"orders","total":true}`, `"total":8,"more":false`)
 	for _, word := range []string{id("user", 1), "bought at"} {
 		if strings.Contains(orders, word) {
 			t.Errorf("%s is in %s", word, orders)
 		}
 	}
-	s.allow("pb_list_records", `{"collection":"orders","where":[{"field":"customer","op":"eq","value":"`+id("user", 1)+`"}],"total":true}`, `"total":0`)
+	s.allow("pb_list_records", `{"collection":"orders","where":[{"field":"customer","op":"eq","value":"`+id("user", 1)+`"}],"total":true}`, `"items":[],"total":0`)
 	s.allow("pb_aggregate_records", `{"collection":"orders","aggregates":[{"fn":"sum","field":"quantity"}]}`, `"records":8`)
 	s.deny("pb_get_record", `{"collection":"orders","id":"`+id("order", 1)+`"}`, "no such")
 	s.allow("pb_get_record", `{"collection":"files","id":"`+id("file", 0)+`"}`, "invoice_000")
@@ -260,13 +274,10 @@ func TestPocketBaseStops(t *testing.T) {
 // A PocketBase of one's own, with accounts from the environment.
 func TestPocketBaseOwn(t *testing.T) {
 	t.Parallel()
-	url, accounts, stop, err := startShop()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stop()
+	shop := started(t)
+	url, accounts := shop.url, shop.accounts()
 	s := connect(t, command(t.TempDir(), []string{"-url", url}, accounts...))
-	s.allow("pb_list_records", `{"collection":"orders","total":true}`, `"total":8`)
+	s.allow("pb_list_records", `{"collection":"orders","total":true}`, `"total":8,"more":false`)
 	if list, err := s.ListTools(t.Context(), nil); err != nil || slices.ContainsFunc(list.Tools, func(t *mcp.Tool) bool { return !t.Annotations.ReadOnlyHint }) {
 		t.Errorf("%v: a tool that writes is served", err)
 	}
@@ -318,17 +329,12 @@ func TestPocketBaseMail(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir)
-	url, accounts, stop, err := startShop()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stop()
-	_, password, _ := strings.Cut(accounts[len(accounts)-1], "=")
+	shop := started(t)
 	var login struct{ Token string }
-	if err := json.Unmarshal([]byte(post(t, url+"/api/collections/_superusers/auth-with-password", "", map[string]string{"identity": root, "password": password})), &login); err != nil {
+	if err := json.Unmarshal([]byte(post(t, shop.url+"/api/collections/_superusers/auth-with-password", "", map[string]string{"identity": root, "password": shop.superuser})), &login); err != nil {
 		t.Fatal(err)
 	}
-	post(t, url+"/api/settings/test/email", login.Token, map[string]string{"template": "verification", "email": ann})
+	post(t, shop.url+"/api/settings/test/email", login.Token, map[string]string{"template": "verification", "email": ann})
 	if _, err := os.Stat(sent); err == nil {
 		t.Error("a mail was sent")
 	}
@@ -354,28 +360,6 @@ func post(t *testing.T, url, token string, body any) string {
 	return string(answer)
 }
 
-// The tour shows every step, and ends with an error if one went wrong.
-func TestPocketBaseTour(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	cmd := command(dir, []string{"-tour"}, prefix+"URL=https://pb.example.com") // which is not toured
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if got, want := strings.Count(string(out), "✓"), len(honest)+len(attacks)+3; got != want || strings.Contains(string(out), "✗") {
-		t.Errorf("%d steps went well, want %d:\n%s", got, want, out)
-	}
-	for _, want := range []string{"the person: ", "records verify", "refused by", "Connect a real client"} {
-		if !strings.Contains(string(out), want) {
-			t.Errorf("no %q in\n%s", want, out)
-		}
-	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-		t.Errorf("%v: left is %s", err, left)
-	}
-}
-
 // A wrong configuration is told at once and in full, and nothing of its values.
 func TestPocketBaseRefuses(t *testing.T) {
 	t.Parallel()
@@ -392,13 +376,13 @@ func TestPocketBaseRefuses(t *testing.T) {
 			},
 			[]string{
 				"the environment has 6 problems:", "PBTOOL_USER_IDENTITY is required", "PBTOOL_SUPERUSER_PASSWORD is required", "PBTOOL_COLLECTIONS must be a JSON list of collections such as",
-				"PBTOOL_TOOLS, element 2, must be one of: read write schema", "PBTOOL_AUDIT_KEY is guessable", "PBTOOL_TOOL is not known: did you mean PBTOOL_TOOLS?",
+				"PBTOOL_TOOLS, element 2, must be one of: read write files auth schema schema-write admin resources prompts", "PBTOOL_AUDIT_KEY is guessable", "PBTOOL_TOOL is not known: did you mean PBTOOL_TOOLS?",
 			},
 		},
 		"sets without what they need": {
 			[]string{"-url", "http://127.0.0.1:1"},
-			[]string{"PBTOOL_TOOLS=read,write,schema", `PBTOOL_COLLECTIONS=[{"Name":"posts"}]`},
-			[]string{"PBTOOL_TOOLS has write: give a collection", "PBTOOL_TOOLS has schema: set PBTOOL_SUPERUSER_IDENTITY"},
+			[]string{"PBTOOL_TOOLS=read,write,schema,schema-write,admin", `PBTOOL_COLLECTIONS=[{"Name":"posts"}]`},
+			[]string{"PBTOOL_TOOLS has write: give a collection", "PBTOOL_TOOLS has schema: set PBTOOL_SUPERUSER_IDENTITY", "PBTOOL_TOOLS has schema-write: set", "PBTOOL_TOOLS has admin: set"},
 		},
 		"no collections":         {[]string{"-url", "http://127.0.0.1:1"}, []string{"PBTOOL_COLLECTIONS=[]"}, []string{"PBTOOL_COLLECTIONS must be"}},
 		"plain text":             {[]string{"-url", "http://pb.example.com"}, []string{"PBTOOL_USER_IDENTITY=ann@example.com", "PBTOOL_USER_PASSWORD=" + password}, []string{"must be https"}},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/pocketbase/pocketbase/core"
@@ -9,9 +10,10 @@ import (
 	"github.com/pocketbase/pocketbase/tools/types"
 )
 
-// The accounts that the server logs in with.
+// The accounts that somebody logs in with.
 const (
 	ann  = "ann@example.com"
+	ben  = "ben@example.com"
 	root = "mcp@example.com"
 )
 
@@ -21,11 +23,11 @@ func id(kind string, n int) string { return fmt.Sprintf("%s%0*d", kind, 15-len(k
 
 // fill makes the sample shop: its collections with their API rules, which are what
 // decides who sees what, and its records.
-func fill(app core.App, annPassword, rootPassword string) error {
+func fill(app core.App, userPassword, rootPassword string) error {
 	for _, step := range []func(core.App) error{
 		allowBatches, addCollections,
-		func(app core.App) error { return addAccounts(app, annPassword, rootPassword) },
-		addPosts, addOrders, addFiles,
+		func(app core.App) error { return addAccounts(app, userPassword, rootPassword) },
+		addGoods, addPosts, addOrders, addFiles, addReviews,
 	} {
 		if err := step(app); err != nil {
 			return err
@@ -43,10 +45,23 @@ func allowBatches(app core.App) error {
 }
 
 // rules are what a collection's lists and single records need, and what its
-// changes need. nil is for superusers only.
+// changes need. nil is for superusers only, "" for everyone.
 func rules(c *core.Collection, read, create, update, del *string) *core.Collection {
 	c.ListRule, c.ViewRule, c.CreateRule, c.UpdateRule, c.DeleteRule = read, read, create, update, del
 	return c
+}
+
+var rule = types.Pointer[string]
+
+// is lets in whom a record's field names, on conditions. Without its first part a
+// guest, whose id is empty, is whom an empty field names.
+func is(field string, conditions ...string) *string {
+	return rule(strings.Join(append([]string{`@request.auth.id != ""`, field + ` = @request.auth.id`}, conditions...), " && "))
+}
+
+// owner is a field that names a user.
+func owner(users *core.Collection, name string) core.Field {
+	return &core.RelationField{Name: name, CollectionId: users.Id, MaxSelect: 1, Required: true}
 }
 
 func addCollections(app core.App) error {
@@ -54,50 +69,55 @@ func addCollections(app core.App) error {
 	if err != nil {
 		return err
 	}
-	rule := types.Pointer[string]
-	self, signedIn := rule(`id = @request.auth.id`), rule(`@request.auth.id != ""`)
+	self, signedIn := is("id"), rule(`@request.auth.id != ""`)
 	rules(users, signedIn, nil, self, nil) // an e-mail address is shown to its owner
-	owner := func(name string) core.Field {
-		return &core.RelationField{Name: name, CollectionId: users.Id, MaxSelect: 1, Required: true}
-	}
 
 	posts := core.NewBaseCollection("posts")
 	posts.Fields.Add(
-		&core.TextField{Name: "title", Required: true, Max: 200}, &core.TextField{Name: "body", Max: 20_000}, owner("author"),
+		&core.TextField{Name: "title", Required: true, Max: 200}, &core.TextField{Name: "body", Max: 20_000}, owner(users, "author"),
 		&core.SelectField{Name: "status", Values: []string{"draft", "published"}, MaxSelect: 1, Required: true},
 		&core.SelectField{Name: "tags", Values: tags, MaxSelect: len(tags)},
 	)
-	author := rule(`author = @request.auth.id`)
-	rules(posts, rule(`@request.auth.id != "" && (status = "published" || author = @request.auth.id)`), author,
-		rule(`author = @request.auth.id && @request.body.author:changed = false`), author)
+	rules(posts, rule(`@request.auth.id != "" && (status = "published" || author = @request.auth.id)`), is("author"),
+		is("author", `@request.body.author:changed = false`), is("author"))
 
-	orders := core.NewBaseCollection("orders")
-	orders.Fields.Add(
-		owner("customer"), &core.TextField{Name: "item", Required: true, Max: 200}, &core.NumberField{Name: "quantity", OnlyInt: true, Min: types.Pointer(1.0), Max: types.Pointer(20.0)},
-		&core.NumberField{Name: "total", Min: types.Pointer(0.0)}, &core.SelectField{Name: "status", Values: statuses, MaxSelect: 1, Required: true},
-		&core.DateField{Name: "placed"}, &core.TextField{Name: "staff_note", Hidden: true},
-	)
-	customer := rule(`customer = @request.auth.id`)
-	rules(orders, customer, // who can place them, and cancel them while they are open; all else is the staff's
-		rule(`customer = @request.auth.id && status = "open" && @request.body.total:isset = false`),
-		rule(`customer = @request.auth.id && status = "open" && @request.body.status = "cancelled" && @request.body.customer:changed = false && @request.body.item:changed = false && @request.body.quantity:changed = false && @request.body.total:isset = false`), nil)
-	orders.AddIndex("idx_orders_customer", false, "customer, placed", "")
+	window := core.NewBaseCollection("goods") // the shop window
+	window.Fields.Add(&core.TextField{Name: "name", Required: true, Max: 200}, &core.NumberField{Name: "price", Min: types.Pointer(0.0)})
+	rules(window, rule(""), nil, nil, nil)
 
 	files := core.NewBaseCollection("files")
 	files.Fields.Add(
-		&core.TextField{Name: "name", Required: true, Max: 200}, owner("owner"),
+		&core.TextField{Name: "name", Required: true, Max: 200}, owner(users, "owner"),
 		&core.FileField{Name: "file", MaxSelect: 1, MaxSize: 1 << 20, Protected: true, MimeTypes: []string{"text/plain"}},
 	)
-	holder := rule(`owner = @request.auth.id`)
-	rules(files, holder, holder, rule(`owner = @request.auth.id && @request.body.owner:changed = false`), holder)
+	rules(files, is("owner"), is("owner"), is("owner", `@request.body.owner:changed = false`), is("owner"))
 
-	for _, c := range []*core.Collection{posts, orders, files} {
+	reviews := core.NewBaseCollection("reviews")
+	reviews.Fields.Add(owner(users, "author"), &core.TextField{Name: "item", Required: true, Max: 200}, &core.TextField{Name: "words", Max: 2_000})
+	rules(reviews, signedIn, is("author"), is("author", `@request.body.author:changed = false`), signedIn) // somebody was in a hurry: pb_audit_rules finds it
+
+	for _, c := range []*core.Collection{window, posts, orders(users), files, reviews} {
 		c.Fields.Add(&core.AutodateField{Name: "created", OnCreate: true}, &core.AutodateField{Name: "updated", OnCreate: true, OnUpdate: true})
 		if err := app.Save(c); err != nil {
 			return err
 		}
 	}
 	return app.Save(users)
+}
+
+// orders can be placed by customers, and cancelled while they are open; all else is
+// the staff's.
+func orders(users *core.Collection) *core.Collection {
+	c := core.NewBaseCollection("orders")
+	c.Fields.Add(
+		owner(users, "customer"), &core.TextField{Name: "item", Required: true, Max: 200}, &core.NumberField{Name: "quantity", OnlyInt: true, Min: types.Pointer(1.0), Max: types.Pointer(20.0)},
+		&core.NumberField{Name: "total", Min: types.Pointer(0.0)}, &core.SelectField{Name: "status", Values: statuses, MaxSelect: 1, Required: true},
+		&core.DateField{Name: "placed"}, &core.TextField{Name: "staff_note", Hidden: true},
+	)
+	c.AddIndex("idx_orders_customer", false, "customer, placed", "")
+	const open, noTotal = `status = "open"`, `@request.body.total:isset = false`
+	return rules(c, is("customer"), is("customer", open, noTotal),
+		is("customer", open, `@request.body.status = "cancelled"`, `@request.body.customer:changed = false`, `@request.body.item:changed = false`, `@request.body.quantity:changed = false`, noTotal), nil)
 }
 
 var (
@@ -133,11 +153,11 @@ func add(app core.App, collection, id string, values map[string]any) error {
 	return nil
 }
 
-func addAccounts(app core.App, annPassword, rootPassword string) error {
-	emails := []string{ann, "ben@example.com", "cleo@example.com", "dan@example.com", "eva@example.com", "farid@example.com"}
+func addAccounts(app core.App, userPassword, rootPassword string) error {
+	emails := []string{ann, ben, "cleo@example.com", "dan@example.com", "eva@example.com", "farid@example.com"}
 	for i, name := range people {
-		password := annPassword
-		if i > 0 {
+		password := userPassword
+		if i > 1 {
 			password = core.GenerateDefaultRandomId() + core.GenerateDefaultRandomId() // nobody signs in as them
 		}
 		if err := add(app, "users", id("user", i), map[string]any{"name": name, "email": emails[i], "password": password, "verified": true}); err != nil {
@@ -145,6 +165,25 @@ func addAccounts(app core.App, annPassword, rootPassword string) error {
 		}
 	}
 	return add(app, core.CollectionNameSuperusers, id("root", 0), map[string]any{"email": root, "password": rootPassword})
+}
+
+func addGoods(app core.App) error {
+	for i, g := range goods {
+		if err := add(app, "goods", id("goods", i), map[string]any{"name": g.name, "price": g.price}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func addReviews(app core.App) error {
+	for i := range people {
+		g := goods[i%len(goods)]
+		if err := add(app, "reviews", id("review", i), map[string]any{"author": id("user", i), "item": g.name, "words": "I would buy it again."}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func addPosts(app core.App) error {

@@ -5,59 +5,85 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
+	"time"
+
+	"github.com/pocketbase/pocketbase/core"
 
 	"github.com/mcpsec/mcpsec-go/examples/internal/tour"
 )
 
-// showTour runs this program as a client would and drives it. It ends with an error
-// if an honest call failed or an attack got through.
-func showTour(ctx context.Context, p *tour.Printer) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+// A guide leads through the shop with two servers over it, which it drives as clients
+// would. Tests spoil the shop, so that a protection is missing.
+type guide struct {
+	p        *tour.Printer
+	spoil    func(core.App) error
+	quiet    time.Duration // how long nothing may come that should not
+	patience time.Duration // how long to wait for what should
+	dir      string
+	shop     *shop
+	ann, ben *tour.Session
+}
+
+// A chapter is a part of the tour.
+type chapter struct {
+	title string
+	show  func(*guide, context.Context) error
+}
+
+var chapters = []chapter{
+	{"A PocketBase with a shop in it, and a hardened MCP server over it, as a child process", (*guide).open},
+	{"Honest calls work", func(g *guide, ctx context.Context) error { g.p.Header(); return g.ann.Each(ctx, g.p, honest) }},
+	{"Two people, one shop", (*guide).people},
+	{"Attacks do not work", func(g *guide, ctx context.Context) error { g.p.Header(); return g.ann.Each(ctx, g.p, attacks) }},
+	{"Rules are reviewed, and changed only after a person's yes", (*guide).rules},
+	{"Who subscribes is told, of what is theirs", (*guide).news},
+	{"Everything was recorded, and the record cannot be changed unseen", (*guide).records},
+	{"Connect a real client", func(g *guide, _ context.Context) error { g.p.Say("%s", advice); return nil }},
+}
+
+// show ends with an error if an honest call failed or a protection did.
+func (g *guide) show(ctx context.Context) (err error) {
+	ctx, stop := untilStopped(ctx)
 	defer stop()
-	dir, err := os.MkdirTemp("", "mcp-pocketbase-tour-")
-	if err != nil {
+	if g.dir, err = os.MkdirTemp("", "mcp-pocketbase-tour-"); err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	p.Heading("1  A PocketBase with a shop in it, and a hardened MCP server over it, as a child process")
-	audit := filepath.Join(dir, "audit.jsonl")
-	cmd, err := tour.Self(ctx, nil, append(environment(), prefix+"AUDIT_FILE="+audit))
-	if err != nil {
+	defer os.RemoveAll(g.dir)
+	if g.shop, err = startShop(); err != nil {
 		return err
 	}
-	s, err := tour.Connect(ctx, cmd, audit)
-	if err != nil {
-		return err
+	defer g.shop.stop()
+	if g.spoil != nil {
+		if err := g.spoil(g.shop.app); err != nil {
+			return err
+		}
 	}
-	defer s.Stop(ctx)
-	p.Say("It has 6 customers, 24 posts, 48 orders and 12 files. The server has logged in as one of them, ann;\nwhat she may see and do, PocketBase's API rules decide.")
-	if err := s.Introduce(ctx, p); err != nil {
-		return err
+	defer func() {
+		for _, s := range []*tour.Session{g.ann, g.ben} {
+			if s != nil {
+				s.Stop(ctx)
+			}
+		}
+	}()
+	for i, c := range chapters {
+		g.p.Heading(fmt.Sprintf("%d  %s", i+1, c.title))
+		if err := c.show(g, ctx); err != nil {
+			return err
+		}
 	}
-	p.Heading("2  Honest calls work")
-	p.Header()
-	if err := s.Each(ctx, p, honest); err != nil {
-		return err
-	}
-	p.Heading("3  Attacks do not")
-	p.Header()
-	if err := s.Each(ctx, p, attacks); err != nil {
-		return err
-	}
-	p.Heading("4  Everything was recorded, and the record cannot be changed unseen")
-	if err := s.CheckAudit(p); err != nil {
-		return err
-	}
-	if text, err := s.Written(); err != nil || strings.Contains(text, passwordPrefix) || strings.Contains(text, "eyJ") {
-		return errors.Join(err, errors.New("a password or a token is in the audit log or in the server's log"))
-	}
-	p.Good("No password and no token is in the audit log or in the server's log.")
-	connectAdvice(p)
 	return nil
+}
+
+// connect runs this program as a client would, with settings.
+func (g *guide) connect(ctx context.Context, name string, settings []string) (*tour.Session, error) {
+	audit := filepath.Join(g.dir, name+".jsonl")
+	cmd, err := tour.Self(ctx, []string{"-url", g.shop.url}, append(append(environment(), settings...), prefix+"AUDIT_FILE="+audit))
+	if err != nil {
+		return nil, err
+	}
+	return tour.Connect(ctx, cmd, audit)
 }
 
 // environment is that of the program without its settings: the tour is about the
@@ -71,75 +97,36 @@ func environment() (env []string) {
 	return env
 }
 
-func where(collection, field, op, value string) string {
-	return fmt.Sprintf(`{"collection":%q,"where":[{"field":%q,"op":%q,"value":%q}],"total":true}`, collection, field, op, value)
+func (g *guide) open(ctx context.Context) error {
+	settings, err := g.shop.demo()
+	if err != nil {
+		return err
+	}
+	if g.ann, err = g.connect(ctx, "ann", settings); err != nil {
+		return err
+	}
+	g.p.Say("It has 6 customers, 7 goods, 24 posts, 48 orders, 12 files and 6 reviews. The server has logged in\nas one of them, ann; what she may see and do, PocketBase's API rules decide.")
+	return g.ann.Introduce(ctx, g.p)
 }
 
-func record(collection, id string) string {
-	return fmt.Sprintf(`{"collection":%q,"id":%q}`, collection, id)
+// records looks at what the servers have written down, and answered.
+func (g *guide) records(context.Context) error {
+	if err := g.ann.CheckAudit(g.p); err != nil {
+		return err
+	}
+	for _, s := range []*tour.Session{g.ann, g.ben} {
+		if text, err := s.Written(); err != nil || strings.Contains(text, passwordPrefix) || strings.Contains(text, tokenPrefix) {
+			return errors.Join(err, errors.New("a password or a token is in an answer, in the audit log or in the server's log"))
+		}
+	}
+	g.p.Good("No password and no token is in any answer, in the audit logs or in the servers' logs.")
+	return nil
 }
 
-var honest = []tour.Step{
-	{Asked: "Which collections are there?", Tool: "pb_list_collections", Args: `{}`, Want: "orders",
-		Why: "those that the operator lists"},
-	{Asked: "What is in orders, and who may see them?", Tool: "pb_describe_collection", Args: `{"collection":"orders"}`, Want: "who fulfils: customer = @request.auth.id",
-		Why: "fields, indexes and what the API rules mean, in one answer"},
-	{Asked: "Posts about linen, and who wrote them", Tool: "pb_list_records", Args: `{"collection":"posts","where":[{"field":"title","op":"contains","value":"linen"}],"fields":["title"],"expand":["author"]}`, Want: "Eva Novak",
-		Why: "conditions are fields, operators and values: there is no text to get out of"},
-	{Asked: "All orders", Tool: "pb_list_records", Args: `{"collection":"orders","fields":["item","total","status"],"total":true}`, Want: `"total":8`,
-		Why: "of 48 there are 8: the ones that are hers"},
-	{Asked: "What was spent, by state of the order", Tool: "pb_aggregate_records", Args: `{"collection":"orders","group_by":["status"],"aggregates":[{"fn":"sum","field":"total"}]}`, Want: `"records":8`,
-		Why: "counted by the server, page by page, with a cap on the work"},
-	{Asked: "An order, to be placed", Tool: "pb_create_record", Args: `{"collection":"orders","data":{"customer":"` + id("user", 0) + `","item":"Seed box","quantity":2,"status":"open"}}`, Want: "Seed box",
-		Why: "listed fields of listed collections, as far as the API rules go"},
-	{Asked: "A post's title, to be changed", Tool: "pb_update_record", Args: `{"collection":"posts","id":"` + id("post", 6) + `","set":{"title":"Sharpening shears"}}`, Want: "Sharpening shears",
-		Why: "the old title would be lost: a person saw both"},
-	{Asked: "A post and an order at once", Tool: "pb_batch", Args: `{"requests":[{"op":"create","collection":"posts","data":{"title":"Thanks","author":"` + id("user", 0) + `","status":"draft"}},{"op":"create","collection":"orders","data":{"customer":"` + id("user", 0) + `","item":"Oil lamp","quantity":1,"status":"open"}}]}`, Want: `"ids":["`,
-		Why: "all or nothing, in one transaction"},
-	{Asked: "A post, to be deleted", Tool: "pb_delete_record", Args: record("posts", id("post", 12)), Want: `"deleted":1`,
-		Why: "a person was asked first; if the record had changed since, nothing would have happened"},
-}
+// tokenPrefix is how PocketBase's tokens begin: {"alg in base64.
+const tokenPrefix = "eyJhbGci"
 
-var attacks = []tour.Step{
-	{Asked: "Ben's order, by its id", Tool: "pb_get_record", Args: record("orders", id("order", 1)), Failed: true, Want: "no such",
-		Why: "the request has ann's rights, and the rule is PocketBase's"},
-	{Asked: "all orders of Ben's", Tool: "pb_list_records", Args: where("orders", "customer", "eq", id("user", 1)), Want: `"total":0`,
-		Why: "whatever the model asks for, the rule is joined to it with AND"},
-	{Asked: `a value with a filter in it: x" || id != "`, Tool: "pb_list_records", Args: where("orders", "item", "eq", `x" || id != "`), Want: `"total":0`,
-		Why: "a value is one literal, escaped as PocketBase reads it: no order is of that name"},
-	{Asked: "orders sorted by the staff's notes", Tool: "pb_list_records", Args: `{"collection":"orders","sort":["staff_note"]}`, Failed: true, Want: "may not be used", Never: "staff",
-		Why: "an order tells what it is sorted by: only listed fields sort and filter"},
-	{Asked: "users whose password begins with $2a$", Tool: "pb_list_records", Args: where("users", "password", "starts", "$2a$"), Failed: true, Want: "passwords cannot be asked for",
-		Why: "for a superuser PocketBase answers that; no such field and no such user is used here"},
-	{Asked: "e-mail addresses, through a relation", Tool: "pb_list_records", Args: where("posts", "author.email", "contains", "@"), Failed: true, Want: "may not be used", Never: "email",
-		Why: "paths are listed one by one: author.name is, this is not"},
-	{Asked: "PocketBase's own superusers", Tool: "pb_list_records", Args: `{"collection":"_superusers"}`, Failed: true, Want: "the collection may not be used",
-		Why: "what is not listed is not there"},
-	{Asked: "../../settings for an id", Tool: "pb_get_record", Args: record("orders", "../../settings"), Failed: true, Want: "id",
-		Why: "a name has the form of PocketBase's before it gets into a URL"},
-	{Asked: "an order in Ben's name", Tool: "pb_create_record", Args: `{"collection":"orders","data":{"customer":"` + id("user", 1) + `","item":"Oil lamp","quantity":20,"status":"open"}}`, Failed: true, Want: "PocketBase refuses it",
-		Why: "the create rule: customer = @request.auth.id"},
-	{Asked: "a lamp for nothing: total 0", Tool: "pb_create_record", Args: `{"collection":"orders","data":{"customer":"` + id("user", 0) + `","item":"Oil lamp","quantity":1,"total":0,"status":"open"}}`, Failed: true, Want: "may not be set",
-		Why: "the field is not listed, and the rule refuses it too"},
-	{Asked: "one good order and one bad, in a batch", Tool: "pb_batch", Args: `{"requests":[{"op":"create","collection":"orders","data":{"customer":"` + id("user", 0) + `","item":"Whetstone 8000","quantity":1,"status":"open"}},{"op":"create","collection":"orders","data":{"customer":"` + id("user", 1) + `","item":"Whetstone 8000","quantity":1,"status":"open"}}]}`, Failed: true, Want: "PocketBase",
-		Why: "one of them breaks a rule"},
-	{Asked: "what is left of that batch?", Tool: "pb_list_records", Args: where("orders", "item", "eq", "Whetstone 8000"), Want: `"total":0`,
-		Why: "nothing"},
-	{Asked: "an order, deleted", Tool: "pb_delete_record", Args: record("orders", id("order", 0)), Failed: true, Want: "may not be deleted",
-		Why: "deleting is listed for each collection, and nobody was asked in vain"},
-	{Asked: "every post deleted", Tool: "pb_delete_records", Args: `{"collection":"posts","where":[{"field":"status","op":"eq","value":"published"}]}`, Failed: true, Want: "PocketBase",
-		Why: "even with a yes: others' posts are not hers, and then none is deleted"},
-	{Asked: "a deletion with a yes that nobody gave", Tool: "pb_delete_record", Args: record("posts", id("post", 0)), Failed: true, Forged: true, Want: "not one of this server's",
-		Why: "a yes counts with the server's sealed question only, once, for these arguments"},
-	{Asked: "a post with hidden instructions", Tool: "pb_get_record", Args: record("posts", id("post", 10)), Want: "Lovely jug.", Never: hidden("delete"),
-		Why: "characters that no person sees are removed from results"},
-	{Asked: "an argument that is not in the schema", Tool: "pb_list_records", Args: `{"collection":"orders","filter":"1=1"}`, Failed: true, Want: "unknown member", Never: "1=1",
-		Why: "there is no raw filter; the answer lists what there is and echoes nothing"},
-}
-
-func connectAdvice(p *tour.Printer) {
-	p.Heading("5  Connect a real client")
-	p.Say(`The same shop, in a client of yours: build the program, and name it to the client.
+const advice = `The same shop, in a client of yours: build the program, and name it to the client.
 
   go build -o mcp-pocketbase ./examples/pocketbase
 
@@ -151,5 +138,6 @@ Claude Code:      claude mcp add shop -- /path/to/mcp-pocketbase
 MCP Inspector:    npx @modelcontextprotocol/inspector --cli /path/to/mcp-pocketbase --method tools/list
 
 A PocketBase of your own: -url https://pb.example.com, with PBTOOL_USER_IDENTITY and
-PBTOOL_USER_PASSWORD in the client's "env"; -help lists the rest.`)
-}
+PBTOOL_USER_PASSWORD in the client's "env"; -help lists the rest.
+
+With PBTOOL_TOOLS=read,auth and no account, whoever calls signs in with pb_auth_password.`

@@ -3,11 +3,13 @@
 // process, and drives that with a real MCP client: honest calls first, then
 // attacks, each with what the server answered and recorded. It needs no
 // configuration, keeps nothing, and ends with status 1 if an attack got through.
+// -pocketbase shows the chapter on PocketBase, and nothing else.
 package main
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -28,8 +30,19 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "serve" {
 		exit(serve(context.Background()))
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := guide(ctx, tour.NewPrinter(os.Stdout), pgserver.Options{Log: os.Stderr, Download: true, Fetch: embedpg.Fetch})
+	chapter := flag.Bool("pocketbase", false, "show the chapter on PocketBase, which takes a minute to compile the first time")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		exit(errors.New("there are no arguments but -pocketbase"))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
+	p := tour.NewPrinter(os.Stdout)
+	var err error
+	if *chapter {
+		err = pocketbase(ctx, p, "go", os.Stdout)
+	} else {
+		err = guide(ctx, p, pgserver.Options{Log: os.Stderr, Download: true, Fetch: embedpg.Fetch})
+	}
 	if ctx.Err() != nil {
 		err = errors.New("stopped; everything that was started is gone again")
 	}
@@ -45,8 +58,31 @@ func exit(err error) {
 	os.Exit(0)
 }
 
+// contents are the chapters. The last one is shown on its own.
+var contents = []string{
+	"A database", "A hardened MCP server over it, as a child process", "Honest calls work", "Attacks do not",
+	"Everything was recorded, and the record cannot be changed unseen", "Connect a real client", "PocketBase",
+}
+
+// pocketbaseCommand shows the last chapter.
+const pocketbaseCommand = "go run ./examples/tour -pocketbase"
+
+// heading begins a chapter.
+func heading(p *tour.Printer, n int) { p.Heading(fmt.Sprintf("%d  %s", n, contents[n-1])) }
+
+func showContents(p *tour.Printer) {
+	p.Heading("Contents")
+	for i, title := range contents {
+		if i == len(contents)-1 {
+			title += ", which has a database of its own: " + pocketbaseCommand
+		}
+		p.Say("  %d %s", i+1, title)
+	}
+}
+
 func guide(ctx context.Context, p *tour.Printer, o pgserver.Options) error {
-	p.Heading("1  A database")
+	showContents(p)
+	heading(p, 1)
 	p.Say("Starting PostgreSQL; the first time on a machine without it, it is fetched.")
 	pg, err := pgserver.Start(ctx, o)
 	if err != nil {
@@ -65,7 +101,7 @@ func guide(ctx context.Context, p *tour.Printer, o pgserver.Options) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	p.Heading("2  A hardened MCP server over it, as a child process")
+	heading(p, 2)
 	audit := filepath.Join(dir, "audit.jsonl")
 	cmd, err := child(ctx, urls, audit)
 	if err != nil {
@@ -79,12 +115,12 @@ func guide(ctx context.Context, p *tour.Printer, o pgserver.Options) error {
 	if err := s.Introduce(ctx, p); err != nil {
 		return err
 	}
-	p.Heading("3  Honest calls work")
+	heading(p, 3)
 	p.Header()
 	if err := s.Each(ctx, p, honest); err != nil {
 		return err
 	}
-	p.Heading("4  Attacks do not")
+	heading(p, 4)
 	p.Header()
 	if err := s.Each(ctx, p, attacks); err != nil {
 		return err
@@ -92,7 +128,7 @@ func guide(ctx context.Context, p *tour.Printer, o pgserver.Options) error {
 	if err := rawAttacks(ctx, p, urls, filepath.Join(dir, "raw.jsonl")); err != nil {
 		return err
 	}
-	p.Heading("5  Everything was recorded, and the record cannot be changed unseen")
+	heading(p, 5)
 	if err := s.CheckAudit(p); err != nil {
 		return err
 	}

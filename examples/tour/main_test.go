@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -61,7 +63,7 @@ func TestTour(t *testing.T) {
 	if got, want := strings.Count(out, "✓"), len(honest)+len(attacks)+len(rawLines)+3; got != want || strings.Contains(out, "✗") {
 		t.Errorf("%d steps went well, want %d:\n%s", got, want, out)
 	}
-	for _, want := range []string{"records verify", "Connect a real client", "./examples/pocketbase -tour", "refused by"} {
+	for _, want := range []string{"records verify", "Connect a real client", "  7 PocketBase, which has a database of its own: " + pocketbaseCommand, "refused by"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
@@ -73,5 +75,30 @@ func TestTourStops(t *testing.T) {
 	t.Parallel()
 	if out, err := runTour(t, "4  Attacks do not"); err == nil || strings.Contains(out, "records verify") {
 		t.Errorf("went on: %v", err)
+	}
+}
+
+// The chapter on PocketBase fails if its program does, or cannot be built. Nothing
+// runs beside it: a process that is started meanwhile would hold the script open.
+func TestTourPocketBaseFails(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no shell")
+	}
+	dir := t.TempDir()
+	for name, c := range map[string]struct{ script, want string }{
+		"unbuilt": {"exit 1", "compiling examples/pocketbase, which needs to be done in the repository: exit status 1"},
+		"broken":  {`printf '#!/bin/sh\necho "an attack got through, $1"; exit 1' > "$3" && chmod +x "$3"`, "the chapter on PocketBase: exit status 1"},
+	} {
+		goTool := filepath.Join(dir, name)
+		if err := os.WriteFile(goTool, []byte("#!/bin/sh\n"+c.script+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if err := pocketbase(t.Context(), tour.NewPrinter(&out), goTool, &out); err == nil || err.Error() != c.want {
+			t.Errorf("%s: got %v, want %s", name, err, c.want)
+		}
+		if shown := strings.Contains(out.String(), "an attack got through, -tour"); shown != (name == "broken") || !strings.Contains(out.String(), "7  PocketBase") {
+			t.Errorf("%s: shown is %s", name, &out)
+		}
 	}
 }

@@ -29,8 +29,8 @@ func (s *Session) CheckAudit(p *Printer) error {
 	return nil
 }
 
-// Written is all that the server has recorded and logged.
+// Written is all that the server has recorded, logged and answered.
 func (s *Session) Written() (string, error) {
 	audit, err := os.ReadFile(s.audit)
-	return string(audit) + s.log.String(), err
+	return string(audit) + s.log.String() + s.answers.String(), err
 }

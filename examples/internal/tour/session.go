@@ -19,10 +19,13 @@ import (
 // A Session is a server that runs as a child process, with the SDK's client on its streams.
 type Session struct {
 	*mcp.ClientSession
-	audit string
-	seen  int    // audit records shown so far
-	asked string // what the person was asked last
-	log   *logBuffer
+	audit    string
+	seen     int    // audit records shown so far
+	asked    string // what the person was asked last
+	declines bool   // what the person says to it
+	answers  strings.Builder
+	updated  chan string // URIs of resources
+	log      *logBuffer
 }
 
 // logBuffer keeps what the child writes to standard error.
@@ -59,12 +62,21 @@ func Self(ctx context.Context, args, env []string) (*exec.Cmd, error) {
 // Connect starts the server cmd, which writes the audit log that is named, and
 // keeps what it writes to standard error.
 func Connect(ctx context.Context, cmd *exec.Cmd, audit string) (*Session, error) {
-	s := &Session{audit: audit, log: &logBuffer{}}
+	s := &Session{audit: audit, updated: make(chan string, 100), log: &logBuffer{}}
 	cmd.Stderr = s.log
 	client := mcp.NewClient(&mcp.Implementation{Name: "tour-client", Version: "1.0.0"}, &mcp.ClientOptions{
 		ElicitationHandler: func(_ context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
 			s.asked = req.Params.Message // a real client shows it, and the person ticks the box
+			if s.declines {
+				return &mcp.ElicitResult{Action: "decline"}, nil
+			}
 			return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"confirm": true}}, nil
+		},
+		ResourceUpdatedHandler: func(_ context.Context, req *mcp.ResourceUpdatedNotificationRequest) {
+			select {
+			case s.updated <- req.Params.URI:
+			default: // nobody waits for them
+			}
 		},
 	})
 	var err error
@@ -96,40 +108,78 @@ func (s *Session) Introduce(ctx context.Context, p *Printer) error {
 	return nil
 }
 
+// Subscribe asks to be told of changes of the resource at uri.
+func (s *Session) Subscribe(ctx context.Context, uri string) error {
+	return s.ClientSession.Subscribe(ctx, &mcp.SubscribeParams{URI: uri})
+}
+
+// Told waits for a notification that the resource at uri has changed, and reports
+// whether one came in time.
+func (s *Session) Told(ctx context.Context, uri string, most time.Duration) bool {
+	end := time.After(most)
+	for {
+		select {
+		case got := <-s.updated:
+			if got == uri {
+				return true
+			}
+		case <-end:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
 // A Step is one call of the tour, with what must come back.
 type Step struct {
-	Asked  string // in words
-	Tool   string
-	Args   string
-	Why    string
-	Want   string // a part of the answer; every step has one
-	Never  string // what must not be in the answer
-	Failed bool   // the answer must be an error
-	Forged bool   // the call brings a yes along that nobody gave
+	Asked    string // in words
+	Tool     string
+	Args     string
+	Why      string
+	Want     string // a part of the answer; every step has one
+	Never    string // what must not be in the answer
+	Question string // a part of what the person must be asked
+	Failed   bool   // the answer must be an error
+	Forged   bool   // the call brings a yes along that nobody gave
+	Declined bool   // the person says no
 }
 
 // Each runs steps and shows them; it fails on the first that went wrong.
 func (s *Session) Each(ctx context.Context, p *Printer, steps []Step) error {
 	for _, st := range steps {
-		if err := ctx.Err(); err != nil {
+		if _, err := s.Do(ctx, p, st); err != nil {
 			return err
-		}
-		text, failed, err := s.ask(ctx, st)
-		if err != nil {
-			return fmt.Errorf("%s: %w", st.Asked, err)
-		}
-		ok := failed == st.Failed && strings.Contains(text, st.Want) && (st.Never == "" || !strings.Contains(text, st.Never))
-		p.Row(ok, st.Asked, Excerpt(text, st.Want), st.Why)
-		if s.asked != "" {
-			p.note("the person: " + s.asked)
-			s.asked = ""
-		}
-		p.note(s.newRecords())
-		if !ok {
-			return fmt.Errorf("%s: the server answered %q", st.Asked, text)
 		}
 	}
 	return nil
+}
+
+// Do runs one step and shows it. It fails if the step went wrong.
+func (s *Session) Do(ctx context.Context, p *Printer, st Step) (answer string, err error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	s.asked, s.declines = "", st.Declined
+	text, failed, err := s.ask(ctx, st)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", st.Asked, err)
+	}
+	ok := failed == st.Failed && strings.Contains(text, st.Want) && (st.Never == "" || !strings.Contains(text, st.Never)) &&
+		strings.Contains(s.asked, st.Question)
+	p.Row(ok, st.Asked, Excerpt(text, st.Want), st.Why)
+	if s.asked != "" {
+		answer := "yes"
+		if st.Declined {
+			answer = "no"
+		}
+		p.note("the person is asked: " + s.asked + " They say " + answer + ".")
+	}
+	p.note(s.newRecords())
+	if !ok {
+		return text, fmt.Errorf("%s: the server answered %q, and the person was asked %q", st.Asked, text, s.asked)
+	}
+	return text, nil
 }
 
 func (s *Session) ask(ctx context.Context, st Step) (text string, failed bool, err error) {
@@ -141,16 +191,21 @@ func (s *Session) ask(ctx context.Context, st Step) (text string, failed bool, e
 	res, err := s.CallTool(ctx, params)
 	var refused *jsonrpc.Error // what a forged state is answered with
 	if errors.As(err, &refused) {
+		s.answers.WriteString(refused.Message + "\n")
 		return refused.Message, true, nil
 	}
 	if err != nil {
 		return "", false, err
 	}
 	for _, c := range res.Content {
-		if t, ok := c.(*mcp.TextContent); ok {
-			text += t.Text
+		switch c := c.(type) {
+		case *mcp.TextContent:
+			text += c.Text
+		case *mcp.EmbeddedResource:
+			text += c.Resource.Text
 		}
 	}
+	s.answers.WriteString(text + "\n")
 	return text, res.IsError, nil
 }
 
