@@ -1,6 +1,6 @@
 // Package pgstate keeps in PostgreSQL what replicas of a server share: rates, work
-// budgets and caps on money ([state.Limiter]), and keys that are used once
-// ([state.Once]).
+// budgets and caps on money ([state.Limiter]), keys that are used once
+// ([state.Once]), and the addresses that get no mail any more ([Store.Suppressions]).
 //
 //	pool, err := pgxpool.New(ctx, url)
 //	if err != nil {
@@ -32,10 +32,10 @@
 //
 // An operator runs [Migrate], or what [SetupSQL] returns, as a role that may create
 // a schema. The server connects as another role, which may read and change the rows
-// of three tables and nothing else. [New] checks that it finds all as it should be.
+// of four tables and nothing else. [New] checks that it finds all as it should be.
 // It needs PostgreSQL 14 or later, and a primary.
 //
-// Claims are in a table that survives a crash. Allowances are in an unlogged one,
+// Claims and suppressions are in tables that survive a crash. Allowances are in an unlogged one,
 // which is several times faster and which PostgreSQL empties after a crash: that
 // forgives each key at most one limit. A cap on money that must survive a crash of
 // the database needs a logged table: ALTER TABLE mcpsec.allowances SET LOGGED.

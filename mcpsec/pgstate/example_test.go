@@ -65,5 +65,5 @@ func ExampleSetupSQL() {
 	// Output:
 	// GRANT USAGE ON SCHEMA "mcpsec" TO "orders_server";
 	// GRANT SELECT ON "mcpsec".version TO "orders_server";
-	// GRANT SELECT, INSERT, UPDATE, DELETE ON "mcpsec".claims, "mcpsec".allowances TO "orders_server";
+	// GRANT SELECT, INSERT, UPDATE, DELETE ON "mcpsec".claims, "mcpsec".allowances, "mcpsec".suppressions TO "orders_server";
 }

@@ -234,13 +234,17 @@ func TestNewRefuses(t *testing.T) {
 			t.Errorf("%s = %s: got %v", setting, value, err)
 		}
 	}
-	exec(t, w.admin, `UPDATE mcpsec.version SET version = 2`)
-	if _, err := pgstate.New(t.Context(), pool, pgstate.Options{}); err == nil || !strings.Contains(err.Error(), "version 2") {
+	exec(t, w.admin, `UPDATE mcpsec.version SET version = 1`)
+	if _, err := pgstate.New(t.Context(), pool, pgstate.Options{}); err == nil || !strings.Contains(err.Error(), "version 1") {
 		t.Errorf("another version: got %v", err)
 	}
-	exec(t, w.admin, `UPDATE mcpsec.version SET version = 1; ALTER TABLE mcpsec.claims SET UNLOGGED`)
-	if _, err := pgstate.New(t.Context(), pool, pgstate.Options{}); err == nil || !strings.Contains(err.Error(), "must be logged") {
-		t.Errorf("unlogged claims: got %v", err)
+	exec(t, w.admin, `UPDATE mcpsec.version SET version = 2`)
+	for _, table := range []string{"claims", "suppressions"} {
+		exec(t, w.admin, `ALTER TABLE mcpsec.`+table+` SET UNLOGGED`)
+		if _, err := pgstate.New(t.Context(), pool, pgstate.Options{}); err == nil || !strings.Contains(err.Error(), "must be logged") {
+			t.Errorf("unlogged %s: got %v", table, err)
+		}
+		exec(t, w.admin, `ALTER TABLE mcpsec.`+table+` SET LOGGED`)
 	}
 }
 

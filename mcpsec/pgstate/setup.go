@@ -10,7 +10,7 @@ import (
 )
 
 // schemaVersion counts the changes of setupSQL.
-const schemaVersion = 1
+const schemaVersion = 2
 
 const setupSQL = `-- What replicas of an MCP server share. Times are microseconds since 1970.
 CREATE SCHEMA {schema};
@@ -44,10 +44,20 @@ CREATE UNLOGGED TABLE {schema}.allowances (
   wait     bigint  NOT NULL  -- what the last one who asked was told
 ) WITH (fillfactor = 50);
 
+-- Addresses that get no mail any more, as they are.
+CREATE TABLE {schema}.suppressions (
+  address text    COLLATE "C" PRIMARY KEY CHECK (octet_length(address) <= 254), -- in the order of bytes
+  reason  text    NOT NULL,
+  weight  integer NOT NULL, -- of the reason
+  at      bigint  NOT NULL,
+  source  text    NOT NULL CHECK (octet_length(source) <= 200),
+  detail  text    NOT NULL CHECK (octet_length(detail) <= 200)
+);
+
 REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM PUBLIC;
 GRANT USAGE ON SCHEMA {schema} TO {role};
 GRANT SELECT ON {schema}.version TO {role};
-GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.claims, {schema}.allowances TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON {schema}.claims, {schema}.allowances, {schema}.suppressions TO {role};
 `
 
 // SetupSQL returns the SQL that makes schema with the tables of this package, and

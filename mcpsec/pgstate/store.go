@@ -38,8 +38,9 @@ type Store struct {
 	log     *slog.Logger
 	slots   chan struct{} // one for each connection
 
-	takeSQL, claimSQL, completeSQL, failSQL string
-	cleanSQL                                []string
+	takeSQL, claimSQL, completeSQL, failSQL                    string
+	suppressSQL, unsuppressSQL, suppressedSQL, suppressionsSQL string
+	cleanSQL                                                   []string
 
 	stop    context.CancelFunc
 	cleaner sync.WaitGroup
@@ -99,6 +100,7 @@ const longest = 100 * 366 * 24 * time.Hour
 func (s *Store) prepare(schema, clock string) {
 	fill := strings.NewReplacer("{schema}", schema, "{clock}", clock, "{longest}", fmt.Sprint(longest.Microseconds())).Replace
 	s.takeSQL, s.claimSQL, s.completeSQL, s.failSQL = fill(takeSQL), fill(claimSQL), fill(completeSQL), fill(failSQL)
+	s.suppressSQL, s.unsuppressSQL, s.suppressedSQL, s.suppressionsSQL = fill(suppressSQL), fill(unsuppressSQL), fill(suppressedSQL), fill(suppressionsSQL)
 	s.cleanSQL = nil
 	for _, table := range []string{"claims", "allowances"} {
 		s.cleanSQL = append(s.cleanSQL, fill(strings.ReplaceAll(cleanSQL, "{table}", table)))
@@ -141,18 +143,18 @@ func checkTables(ctx context.Context, q querier, schema string) error {
 	err := q.QueryRow(ctx, `SELECT pg_catalog.count(*),
 		COALESCE(pg_catalog.bool_and(pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_table_privilege(c.oid, 'INSERT')
 			AND pg_catalog.has_table_privilege(c.oid, 'UPDATE') AND pg_catalog.has_table_privilege(c.oid, 'DELETE')), false),
-		COALESCE(pg_catalog.bool_or(c.relname = 'claims' AND c.relpersistence = 'p'), false)
+		COALESCE(pg_catalog.bool_and(c.relname = 'allowances' OR c.relpersistence = 'p'), false)
 		FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-		WHERE n.nspname::text = $1::text AND c.relname IN ('claims', 'allowances')`, schema).Scan(&tables, &rights, &logged)
+		WHERE n.nspname::text = $1::text AND c.relname IN ('claims', 'allowances', 'suppressions')`, schema).Scan(&tables, &rights, &logged)
 	switch {
 	case err != nil:
 		return err
-	case tables != 2:
+	case tables != 3:
 		return plain(byCode("42P01"))
 	case !rights:
 		return plain(byCode("42501"))
 	case !logged:
-		return plain("the table claims must be logged: a crash would forget keys that were used")
+		return plain("the tables claims and suppressions must be logged: a crash would forget what is in them")
 	}
 	return nil
 }
