@@ -92,8 +92,14 @@ func weightier(t *testing.T, s suppress.Store) {
 func removed(t *testing.T, s suppress.Store) {
 	e := entry("ann@example.com", suppress.Complaint)
 	add(t, s, e, true)
+	for _, r := range []suppress.Reason{suppress.Manual, suppress.HardBounce, "", "made up"} {
+		if got, err := s.Remove(t.Context(), e.Address, r); err != nil || got {
+			t.Errorf("removing for %q: got %v, %v", r, got, err)
+		}
+		check(t, s, e.Address, &e)
+	}
 	for _, want := range []bool{true, false} {
-		if got, err := s.Remove(t.Context(), e.Address); err != nil || got != want {
+		if got, err := s.Remove(t.Context(), e.Address, e.Reason); err != nil || got != want {
 			t.Errorf("removing: got %v, %v, want %v", got, err, want)
 		}
 	}
@@ -107,10 +113,8 @@ func exact(t *testing.T, s suppress.Store) {
 	for _, a := range []string{"a@example.com", "a%@example.com", "a_@example.com", "aa@example.com", `a'--@example.com`, `a\@example.com`, "a@example.com.example.com"} {
 		add(t, s, entry(a, suppress.Manual), true)
 	}
-	for _, a := range []string{"ab@example.com", "a@example_com", "@@example.com"[1:] + "x"} {
-		if suppress.CheckAddress(a) == nil {
-			check(t, s, a, nil)
-		}
+	for _, a := range []string{"ab@example.com", "a@example_com", "a@example.com.example"} {
+		check(t, s, a, nil)
 	}
 }
 
@@ -141,6 +145,14 @@ func listed(t *testing.T, s suppress.Store) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+	// What has changed since is seen.
+	add(t, s, entry("0@example.com", suppress.Manual), true)
+	if _, err := s.Remove(t.Context(), want[0], suppress.Manual); err != nil {
+		t.Fatal(err)
+	}
+	if page, err := s.List(t.Context(), "", 2); err != nil || len(page) != 2 || page[0].Address != "0@example.com" || page[1].Address != want[1] {
+		t.Errorf("got %v, %v", page, err)
 	}
 	if page, err := s.List(t.Context(), "a15", 1); err != nil || len(page) != 1 || page[0].Address != "a15@example.com" {
 		t.Errorf("got %v, %v", page, err)
@@ -186,7 +198,7 @@ func refused(t *testing.T, s suppress.Store) {
 		if _, ok, err := s.Check(t.Context(), e.Address); err == nil || ok {
 			t.Errorf("%s: checked", name)
 		}
-		if ok, err := s.Remove(t.Context(), e.Address); err == nil || ok {
+		if ok, err := s.Remove(t.Context(), e.Address, e.Reason); err == nil || ok {
 			t.Errorf("%s: removed", name)
 		}
 	}
@@ -206,7 +218,7 @@ func ended(t *testing.T, s suppress.Store) {
 	e := entry("ann@example.com", suppress.Complaint)
 	_, err := s.Add(ctx, e)
 	errs := []error{err}
-	_, err = s.Remove(ctx, e.Address)
+	_, err = s.Remove(ctx, e.Address, e.Reason)
 	errs = append(errs, err)
 	_, ok, err := s.Check(ctx, e.Address)
 	errs = append(errs, err)

@@ -47,14 +47,14 @@ func (m *Memory) Add(ctx context.Context, e Entry) (bool, error) {
 }
 
 // Remove implements [Store].
-func (m *Memory) Remove(ctx context.Context, address string) (bool, error) {
+func (m *Memory) Remove(ctx context.Context, address string, r Reason) (bool, error) {
 	if err := first(ctx, CheckAddress(address)); err != nil {
 		return false, fmt.Errorf("removing a suppression: %w", err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, ok := m.entries[address]
-	if ok {
+	e, ok := m.entries[address]
+	if ok = ok && e.Reason == r; ok {
 		delete(m.entries, address)
 		m.sorted = nil
 	}

@@ -81,8 +81,10 @@ type Store interface {
 	// Add suppresses an address, and reports whether that changed anything. An
 	// address that is there keeps its entry, unless the new reason weighs more.
 	Add(ctx context.Context, e Entry) (bool, error)
-	// Remove lets an address get mail again, and reports whether it was there.
-	Remove(ctx context.Context, address string) (bool, error)
+	// Remove lets an address get mail again that gets none for just that reason,
+	// and reports whether it does now. With another reason it stays: whoever
+	// decided to remove it did not know of that one.
+	Remove(ctx context.Context, address string, r Reason) (bool, error)
 	// Check returns the entry of an address, and whether there is one.
 	Check(ctx context.Context, address string) (Entry, bool, error)
 	// List returns up to n entries, of 1 to [MaxList], with addresses greater than

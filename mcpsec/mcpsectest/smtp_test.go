@@ -412,6 +412,57 @@ func TestFaultsHideNothing(t *testing.T) {
 	guilty(t, r, "phan@example.net", "header Bcc")
 }
 
+// Whom the server refused for now belongs to the envelope.
+func TestRefusedAreJudged(t *testing.T) {
+	t.Parallel()
+	for to, hidden := range map[string]bool{"ann@example.com, bob@example.com": false, "bob@example.com": true} {
+		r, srv := start(t, mcpsectest.SMTPOptions{Allow: []string{"ann@example.com", "bob@example.com"}})
+		srv.Fail(mcpsectest.Refuse)
+		c := loggedIn(t, srv)
+		if err := c.Mail("me@example.com"); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Rcpt("ann@example.com"); err == nil {
+			t.Error("no fault")
+		}
+		if err := c.Rcpt("bob@example.com"); err != nil {
+			t.Fatal(err)
+		}
+		w, err := c.Data()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(w, "To: "+to+"\r\n\r\n")
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := srv.Mails()[0].To; !slices.Equal(got, []string{"bob@example.com"}) {
+			t.Errorf("got %v", got)
+		}
+		if hidden {
+			guilty(t, r, "whom neither To nor Cc names")
+		} else {
+			clean(t, r)
+		}
+	}
+}
+
+// A dot in the middle of a long line ends nothing, wherever a buffer ends.
+func TestLongLines(t *testing.T) {
+	t.Parallel()
+	r, srv := start(t, mcpsectest.SMTPOptions{Allow: []string{"ann@example.com"}})
+	c := loggedIn(t, srv)
+	const buffer = 12288
+	data := toAnn + strings.Repeat("x", buffer) + ".\r\n.. " + strings.Repeat("y", buffer-3) + "\r\nend\r\n"
+	if err := send(c, data, "ann@example.com"); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(srv.Mails()[0].Data); got != data {
+		t.Errorf("got %d bytes, want %d", len(got), len(data))
+	}
+	clean(t, r)
+}
+
 func TestProblemsAreBounded(t *testing.T) {
 	t.Parallel()
 	r, srv := start(t, mcpsectest.SMTPOptions{})

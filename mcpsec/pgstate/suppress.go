@@ -18,7 +18,7 @@ ON CONFLICT (address) DO UPDATE SET reason = excluded.reason, weight = excluded.
   WHERE k.weight < excluded.weight`
 
 const (
-	unsuppressSQL = `DELETE FROM {schema}.suppressions AS k WHERE k.address = $1::text`
+	unsuppressSQL = `DELETE FROM {schema}.suppressions AS k WHERE k.address = $1::text AND k.reason = $2::text`
 	suppressedSQL = `SELECT k.address, k.reason, k.at, k.source, k.detail FROM {schema}.suppressions AS k WHERE k.address = $1::text`
 	// The column's order is that of bytes.
 	suppressionsSQL = `SELECT k.address, k.reason, k.at, k.source, k.detail FROM {schema}.suppressions AS k WHERE k.address > $1::text ORDER BY k.address LIMIT $2::bigint`
@@ -45,11 +45,11 @@ func (l suppressions) Add(ctx context.Context, e suppress.Entry) (bool, error) {
 }
 
 // Remove implements [suppress.Store].
-func (l suppressions) Remove(ctx context.Context, address string) (bool, error) {
+func (l suppressions) Remove(ctx context.Context, address string, r suppress.Reason) (bool, error) {
 	err := suppress.CheckAddress(address)
 	var n int64
 	if err == nil {
-		n, err = l.exec(ctx, l.s.unsuppressSQL, address)
+		n, err = l.exec(ctx, l.s.unsuppressSQL, address, string(r))
 	}
 	if err != nil {
 		return false, fmt.Errorf("removing a suppression: %w", err)
