@@ -147,11 +147,11 @@ func listed(t *testing.T, s suppress.Store) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	// What has changed since is seen.
-	add(t, s, entry("0@example.com", suppress.Manual), true)
+	add(t, s, entry("!0@example.com", suppress.Manual), true)
 	if _, err := s.Remove(t.Context(), want[0], suppress.Manual); err != nil {
 		t.Fatal(err)
 	}
-	if page, err := s.List(t.Context(), "", 2); err != nil || len(page) != 2 || page[0].Address != "0@example.com" || page[1].Address != want[1] {
+	if page, err := s.List(t.Context(), "", 2); err != nil || len(page) != 2 || page[0].Address != "!0@example.com" || page[1].Address != want[1] {
 		t.Errorf("got %v, %v", page, err)
 	}
 	if page, err := s.List(t.Context(), "a15", 1); err != nil || len(page) != 1 || page[0].Address != "a15@example.com" {
