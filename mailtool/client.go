@@ -58,5 +58,5 @@ func (c *Client) Send(ctx context.Context, m Message) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, err
 	}
-	return c.deliver(ctx, b, func() error { return nil })
+	return c.deliver(ctx, b)
 }
