@@ -31,7 +31,7 @@ type parts struct {
 var (
 	errForm     = errors.New("a message has not the form that it must have")
 	messageID   = regexp.MustCompile(`^<[A-Za-z0-9!#$%&'*+/=?^_{|}~.-]{1,200}@[A-Za-z0-9.-]{1,200}>$`)
-	clickTarget = regexp.MustCompile(`^https://[!#-;=?-~]{1,900}$`) // of ASCII, without quotes and angle brackets
+	clickTarget = regexp.MustCompile(`^https://[!#-;=?-~]+$`) // of ASCII, without quotes and angle brackets
 )
 
 const (
@@ -124,7 +124,7 @@ func (c *Client) readHeader(p *parts, m Message) error {
 	if m.Unsubscribe == "" {
 		return nil
 	}
-	if u, err := url.Parse(m.Unsubscribe); err != nil || u.Host == "" || u.User != nil || !clickTarget.MatchString(m.Unsubscribe) {
+	if u, err := url.Parse(m.Unsubscribe); err != nil || u.Host == "" || u.User != nil || len(m.Unsubscribe) > 900 || !clickTarget.MatchString(m.Unsubscribe) {
 		return fmt.Errorf("Message.Unsubscribe must be an https URL of ASCII")
 	}
 	p.unsubscribe = m.Unsubscribe

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"mime/quotedprintable"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -149,13 +150,18 @@ func (w *writer) addresses(name string, as []address) {
 	w.field(name, strings.Join(list, ",\r\n "))
 }
 
-// from writes a name as words that nobody reads anything else in.
+// from writes a name in quotes, or as words that nobody reads anything else in.
 func from(name, address string) string {
-	if name == "" {
+	switch {
+	case name == "":
 		return address
+	case plainName.MatchString(name):
+		return `"` + name + `" <` + address + ">"
 	}
 	return words(name) + " <" + address + ">"
 }
+
+var plainName = regexp.MustCompile(`^[A-Za-z0-9 .,'&()-]{1,60}$`)
 
 // encoded is a text in a header: as it is if that is ASCII in which no reader finds
 // an encoded word.
