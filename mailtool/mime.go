@@ -119,7 +119,9 @@ func (w *writer) text(kind, s string) {
 	q := quotedprintable.NewWriter(w)
 	_, _ = q.Write([]byte(s)) // a bytes.Buffer has no errors
 	_ = q.Close()
-	w.WriteString("\r\n")
+	if !bytes.HasSuffix(w.Bytes(), []byte("\r\n")) {
+		w.WriteString("\r\n")
+	}
 }
 
 func (w *writer) file(f file) {

@@ -37,10 +37,7 @@ func TestMailSend(t *testing.T) {
 	}
 	asked := strings.Join(s.questions(), "\n")
 	for _, part := range []string{"from orders@example.com", "to bob@example.com, ann@customer.example", `subject "Your order"`, "q7canary-body", "HTML shows", "links to example.net",
-		`shows "example.com" and leads to example.net`, "goes outside, to customer.example", "Größe.csv", "example.net looks like example.com", "[message " + r.Digest + "]"} {
-		if part == "example.net looks like example.com" {
-			continue
-		}
+		`shows "example.com" and leads to example.net`, "goes outside, to customer.example", "Größe.csv", "[message " + r.Digest + "]"} {
 		if !strings.Contains(asked, part) {
 			t.Errorf("the question has no %q: %s", part, asked)
 		}
