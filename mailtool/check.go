@@ -39,6 +39,10 @@ const (
 	maxReferences = 20
 )
 
+func errSize(max int) error {
+	return wrong("size", "the message is larger than %d bytes: write or attach less", max)
+}
+
 // check reads a message by the policy. Its errors name the part and never the value.
 func (c *Client) check(m Message) (parts, error) {
 	var p parts
@@ -47,6 +51,9 @@ func (c *Client) check(m Message) (parts, error) {
 	}
 	if err := c.readHeader(&p, m); err != nil {
 		return p, err
+	}
+	if len(m.Text)+len(m.HTML) > c.o.MaxBytes {
+		return p, errSize(c.o.MaxBytes)
 	}
 	if strings.TrimSpace(m.Text) == "" {
 		return p, wrong("text", "text is required, beside html too")

@@ -54,7 +54,7 @@ func (c *Client) build(m Message) (*built, error) {
 	case !canonical(b.signed()):
 		return nil, errForm
 	case len(b.signed()) > c.o.MaxBytes:
-		return nil, wrong("size", "the message is larger than %d bytes: attach less", c.o.MaxBytes)
+		return nil, errSize(c.o.MaxBytes)
 	}
 	return b, nil
 }
