@@ -211,3 +211,52 @@ func TestImplicitTLS(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A connection that its server has ended meanwhile costs nobody a message, and one that
+// has had answers to spare is not used again.
+func TestReuse(t *testing.T) {
+	t.Parallel()
+	for name, at := range map[string]func(string, int) string{
+		"ended":  failing("RSET", drop, true),
+		"later":  failing("RSET", "421 4.3.2 later", true),
+		"unused": failing("end", "250 2.0.0 taken\r\n250 2.0.0 and another answer", true),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWire(t, at)
+			c := newClient(t, options(w.port))
+			for range 2 {
+				if _, err := c.Send(t.Context(), hello("bob@example.com")); err != nil {
+					t.Error(err)
+				}
+			}
+			if n := len(w.contents()); n != 2 || w.stepped("connect") != 2 {
+				t.Errorf("%d contents over %d connections", n, w.stepped("connect"))
+			}
+		})
+	}
+}
+
+// A connection that nobody needs ends by itself, and so does each with Close.
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, nil)
+	o := options(w.port)
+	o.Idle = time.Millisecond
+	if _, err := newClient(t, o).Send(t.Context(), hello("bob@example.com")); err != nil {
+		t.Error(err)
+	}
+	w.open.Wait()
+	o.Idle = 5 * time.Minute
+	c := newClient(t, o)
+	if _, err := c.Send(t.Context(), hello("bob@example.com")); err != nil {
+		t.Error(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	w.open.Wait()
+	if got := w.commands(); !strings.HasSuffix(got, "QUIT") {
+		t.Errorf("got %s", got)
+	}
+}
