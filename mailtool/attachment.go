@@ -101,7 +101,7 @@ func (c *Client) readFiles(list []Attachment) ([]file, error) {
 			}
 		}
 		if left -= len(data); left < 0 {
-			return nil, wrong("size", "the message is larger than %d bytes: attach less", c.o.MaxBytes)
+			return nil, errSize(c.o.MaxBytes)
 		}
 		if err := fits(ending, data); err != nil {
 			return nil, wrong("attachments", "attachments[%d]: %s", i, err)

@@ -31,13 +31,17 @@ type parts struct {
 var (
 	errForm     = errors.New("a message has not the form that it must have")
 	messageID   = regexp.MustCompile(`^<[A-Za-z0-9!#$%&'*+/=?^_{|}~.-]{1,200}@[A-Za-z0-9.-]{1,200}>$`)
-	clickTarget = regexp.MustCompile(`^https://[!#-;=?-~]{1,900}$`) // of ASCII, without quotes and angle brackets
+	clickTarget = regexp.MustCompile(`^https://[!#-;=?-~]+$`) // of ASCII, without quotes and angle brackets
 )
 
 const (
 	maxSubject    = 250 // characters
 	maxReferences = 20
 )
+
+func errSize(max int) error {
+	return wrong("size", "the message is larger than %d bytes: write or attach less", max)
+}
 
 // check reads a message by the policy. Its errors name the part and never the value.
 func (c *Client) check(m Message) (parts, error) {
@@ -47,6 +51,9 @@ func (c *Client) check(m Message) (parts, error) {
 	}
 	if err := c.readHeader(&p, m); err != nil {
 		return p, err
+	}
+	if len(m.Text)+len(m.HTML) > c.o.MaxBytes {
+		return p, errSize(c.o.MaxBytes)
 	}
 	if strings.TrimSpace(m.Text) == "" {
 		return p, wrong("text", "text is required, beside html too")
@@ -124,7 +131,7 @@ func (c *Client) readHeader(p *parts, m Message) error {
 	if m.Unsubscribe == "" {
 		return nil
 	}
-	if u, err := url.Parse(m.Unsubscribe); err != nil || u.Host == "" || u.User != nil || !clickTarget.MatchString(m.Unsubscribe) {
+	if u, err := url.Parse(m.Unsubscribe); err != nil || u.Host == "" || u.User != nil || len(m.Unsubscribe) > 900 || !clickTarget.MatchString(m.Unsubscribe) {
 		return fmt.Errorf("Message.Unsubscribe must be an https URL of ASCII")
 	}
 	p.unsubscribe = m.Unsubscribe

@@ -27,7 +27,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mailtool: %w", err)
 	}
-	c := &Client{o: o, now: time.Now, pause: 500 * time.Millisecond, plans: map[string]*built{}}
+	c := &Client{o: o, now: time.Now, pause: 200 * time.Millisecond, plans: map[string]*built{}}
 	if c.policy, err = newPolicy(o); err != nil {
 		return nil, fmt.Errorf("mailtool: %w", err)
 	}

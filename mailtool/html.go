@@ -34,7 +34,7 @@ var (
 	styles     = regexp.MustCompile(`^[a-zA-Z0-9#%., :;!'"()-]*$`)
 	fetching   = regexp.MustCompile(`(?i)url|expression|import|behavior|binding|attr|image-set`)
 	hostLike   = regexp.MustCompile(`(?i)\b((?:[a-z0-9\x{80}-\x{10ffff}-]{1,63}\.)+[a-z\x{80}-\x{10ffff}][a-z0-9\x{80}-\x{10ffff}-]{1,62})\b`)
-	webLink    = regexp.MustCompile(`(?i)\bhttps?://[^\s<>"]{1,2000}`)
+	webLink    = regexp.MustCompile(`(?i)\bhttps?://[^\s<>"]+`)
 )
 
 const (

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"mime/quotedprintable"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -53,7 +54,7 @@ func (c *Client) build(m Message) (*built, error) {
 	case !canonical(b.signed()):
 		return nil, errForm
 	case len(b.signed()) > c.o.MaxBytes:
-		return nil, wrong("size", "the message is larger than %d bytes: attach less", c.o.MaxBytes)
+		return nil, errSize(c.o.MaxBytes)
 	}
 	return b, nil
 }
@@ -118,7 +119,9 @@ func (w *writer) text(kind, s string) {
 	q := quotedprintable.NewWriter(w)
 	_, _ = q.Write([]byte(s)) // a bytes.Buffer has no errors
 	_ = q.Close()
-	w.WriteString("\r\n")
+	if !bytes.HasSuffix(w.Bytes(), []byte("\r\n")) {
+		w.WriteString("\r\n")
+	}
 }
 
 func (w *writer) file(f file) {
@@ -149,13 +152,18 @@ func (w *writer) addresses(name string, as []address) {
 	w.field(name, strings.Join(list, ",\r\n "))
 }
 
-// from writes a name as words that nobody reads anything else in.
+// from writes a name in quotes, or as words that nobody reads anything else in.
 func from(name, address string) string {
-	if name == "" {
+	switch {
+	case name == "":
 		return address
+	case plainName.MatchString(name):
+		return `"` + name + `" <` + address + ">"
 	}
 	return words(name) + " <" + address + ">"
 }
+
+var plainName = regexp.MustCompile(`^[A-Za-z0-9 .,'&()-]{1,60}$`)
 
 // encoded is a text in a header: as it is if that is ASCII in which no reader finds
 // an encoded word.
