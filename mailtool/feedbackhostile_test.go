@@ -3,6 +3,7 @@ package mailtool
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"regexp"
 	"slices"
@@ -157,7 +158,7 @@ var hostileAddresses = []string{
 	`"ann\u0000@example.com"`, `"ann\u200b@example.com"`, `"\u202eann@example.com"`, `"ann@ex\u00adample.com"`, `"änn@example.com"`, `"ann@example.com."`, `"ann@.example.com"`,
 	`"ann@[127.0.0.1]"`, `"ann@127.0.0.1"`, `"\"ann bob\"@example.com"`, `"ann(x)@example.com"`, `"@evil.example:ann@example.com"`, `"ann%evil.example@example.com"`, `"evil!ann@example.com"`,
 	`"<ann@example.com"`, `"<>"`, `"Ann <ann@example.com>, <bob@example.com>"`, `"undisclosed-recipients:;"`, `"example.com"`, `"' OR 1=1 --@example.com "`,
-	`"` + strings.Repeat("a", 65) + `@example.com"`, `"a@` + strings.Repeat("b", 300) + `.com"`, `"` + strings.Repeat("a@", 5000) + `"`,
+	`"` + strings.Repeat("Ann ", 500) + `<ann@example.com>"`, `"` + strings.Repeat("a", 65) + `@example.com"`, `"a@` + strings.Repeat("b", 300) + `.com"`, `"` + strings.Repeat("a@", 5000) + `"`,
 }
 
 func TestFeedbackOfHostileAddresses(t *testing.T) {
@@ -185,6 +186,43 @@ func TestFeedbackOfHostileAddresses(t *testing.T) {
 		if got := d.suppressed(t); !slices.Equal(got, []string{"ann@xn--mnchen-3ya.example complaint"}) {
 			t.Errorf("%s: got %v", who, got)
 		}
+	}
+}
+
+// An event of nobody is not read as one of no interest.
+func TestFeedbackOfNobody(t *testing.T) {
+	t.Parallel()
+	for body, who := range map[string]string{
+		`{"type":"email.complained","data":{"to":[]}}`: "resend", `{"type":"email.complained"}`: "resend",
+		`{"eventType":"Complaint","complaint":{"complainedRecipients":[]}}`: "ses", `{"eventType":"Bounce"}`: "ses",
+	} {
+		d := newDesk(t, who, nil)
+		if err := d.receive(t.Context(), verified(who, body)); err != nil || d.Stats()["unreadable"] != 1 {
+			t.Errorf("%s: got %v, %v", body, err, d.Stats())
+		}
+	}
+}
+
+// What stands in an envelope of SNS's is Amazon's only if SNS signed it.
+func TestFeedbackOfSESNeedsSNS(t *testing.T) {
+	t.Parallel()
+	ev := verified("ses", sample(t, "ses-complaint"))
+	ev.Scheme = "hmac"
+	d := newDesk(t, "ses", nil)
+	if err := d.receive(t.Context(), ev); err == nil || d.suppressed(t) != nil {
+		t.Errorf("got %v, %v", err, d.suppressed(t))
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	t.Parallel()
+	for _, f := range []float64{0, -1, 1e300, -1e300, 1 << 40, math.Inf(1), math.NaN()} {
+		if got := seconds(f); !got.IsZero() {
+			t.Errorf("%g: got %v", f, got)
+		}
+	}
+	if got := seconds(1534108637.153125).UTC(); got != time.Date(2018, 8, 12, 21, 17, 17, 153125000, time.UTC) {
+		t.Errorf("got %v", got)
 	}
 }
 

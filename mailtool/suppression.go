@@ -10,31 +10,17 @@ import (
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
-// Suppressed returns what Options.Suppressed asks: whether an address is on the list,
-// or the one without its subaddress is, which stands for the same person: who
-// complained as bob@example.com gets no mail as bob+news@example.com. It panics
-// without a list.
+// Suppressed returns what Options.Suppressed asks. A Client asks for an address, and for
+// the one that it is a subaddress of: who complained as bob@example.com gets no mail as
+// bob+news@example.com either. It panics without a list.
 func Suppressed(list suppress.Store) func(ctx context.Context, address string) (bool, error) {
 	if list == nil {
 		panic("mailtool: Suppressed needs a list")
 	}
-	return func(ctx context.Context, s string) (bool, error) {
-		_, ok, err := lookUp(ctx, list, s)
-		return ok, err
+	return func(ctx context.Context, address string) (bool, error) {
+		_, ok, err := list.Check(ctx, address)
+		return ok && err == nil, err
 	}
-}
-
-// lookUp returns the entry that keeps mail from an address.
-func lookUp(ctx context.Context, list suppress.Store, s string) (suppress.Entry, bool, error) {
-	a, err := parseAddress(s)
-	if err != nil {
-		return suppress.Entry{}, false, err
-	}
-	e, ok, err := list.Check(ctx, a.String())
-	if base := a.base(); err == nil && !ok && base != a {
-		e, ok, err = list.Check(ctx, base.String())
-	}
-	return e, ok, err
 }
 
 // SuppressionTools returns the tools for who gets no mail: mail_list_suppressions,
@@ -124,11 +110,16 @@ type checkOut struct {
 	By         *suppressionOut `json:"by,omitempty"`
 }
 
+// check looks an address up as a Client does.
 func (l suppressionList) check(ctx context.Context, in suppressionIn) (checkOut, error) {
-	if _, err := readAddress(in.Address); err != nil {
+	a, err := readAddress(in.Address)
+	if err != nil {
 		return checkOut{}, err
 	}
-	e, ok, err := lookUp(ctx, l.store, in.Address)
+	e, ok, err := l.store.Check(ctx, a.String())
+	if base := a.base(); err == nil && !ok && base != a {
+		e, ok, err = l.store.Check(ctx, base.String())
+	}
 	switch {
 	case err != nil:
 		return checkOut{}, unknown(err)
