@@ -34,11 +34,11 @@ func verified(who, text string) webhook.Event {
 }
 
 var files = map[string][]string{
-	"sendgrid": {"batch"},
+	"sendgrid": {"few"},
 	"postmark": {"bounce", "complaint", "delivery", "subscription"},
 	"resend":   {"bounced", "several", "complained", "delivered"},
 	"mailgun":  {"failed", "complained", "unsubscribed"},
-	"ses":      {"bounce", "complaint", "delivery", "published", "reject"},
+	"ses":      {"published", "complaint", "delivery", "reject"},
 }
 
 var codeForm, idForm = regexp.MustCompile(`^[A-Za-z0-9._/-]{0,64}$`), regexp.MustCompile(`^[!-~]{0,250}$`)

@@ -80,11 +80,11 @@ type answerer struct {
 }
 
 // serveList serves the tools. before runs between the question and its answer.
-func serveList(t *testing.T, list suppress.Store, yes bool, before func()) *answerer {
+func serveList(t *testing.T, list suppress.Store, mode mcpsec.Effect, yes bool, before func()) *answerer {
 	t.Helper()
 	a := new(answerer)
 	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "test", Version: "1"}, mcpsec.Options{
-		Audit: mcpsec.NewAuditLog(io.Discard), Log: slog.DiscardHandler, Mode: mcpsec.Destroy,
+		Audit: mcpsec.NewAuditLog(io.Discard), Log: slog.DiscardHandler, Mode: mode,
 		Approver: func(_ context.Context, q mcpsec.Question) (string, bool, error) {
 			a.asked = append(a.asked, q.Text)
 			if before != nil {
@@ -110,8 +110,8 @@ func serveList(t *testing.T, list suppress.Store, yes bool, before func()) *answ
 func (a *answerer) call(t *testing.T, tool, args string) (string, bool) {
 	t.Helper()
 	res, err := a.CallTool(t.Context(), &mcp.CallToolParams{Name: tool, Arguments: json.RawMessage(args)})
-	if err != nil {
-		t.Fatal(err)
+	if err != nil { // such as that there is no such tool
+		return err.Error(), false
 	}
 	text := ""
 	for _, c := range res.Content {
@@ -123,7 +123,7 @@ func (a *answerer) call(t *testing.T, tool, args string) (string, bool) {
 func TestSuppressionTools(t *testing.T) {
 	t.Parallel()
 	list := onList(t, "ann@example.com complaint", "bob@example.com manual")
-	a := serveList(t, list, true, nil)
+	a := serveList(t, list, mcpsec.Destroy, true, nil)
 	for _, tt := range []struct {
 		tool, args, want string
 		ok               bool
@@ -164,15 +164,19 @@ func TestRemovalIsConfirmed(t *testing.T) {
 	t.Parallel()
 	list := onList(t, "ann@example.com manual")
 	const args = `{"address":"ann@example.com","reason":"manual"}`
-	if got, ok := serveList(t, list, false, nil).call(t, "mail_remove_suppression", args); ok {
+	if got, ok := serveList(t, list, mcpsec.Destroy, false, nil).call(t, "mail_remove_suppression", args); ok {
 		t.Errorf("removed without a yes: %s", got)
+	}
+	a := serveList(t, list, mcpsec.Write, true, nil)
+	if got, ok := a.call(t, "mail_remove_suppression", args); ok || a.asked != nil {
+		t.Errorf("removed where nothing may be that cannot be undone: %s", got)
 	}
 	complain := func() {
 		if _, err := list.Add(context.Background(), suppress.Entry{Address: "ann@example.com", Reason: suppress.Complaint, Time: time.Now(), Source: "postmark"}); err != nil {
 			t.Error(err)
 		}
 	}
-	if got, ok := serveList(t, list, true, complain).call(t, "mail_remove_suppression", args); ok {
+	if got, ok := serveList(t, list, mcpsec.Destroy, true, complain).call(t, "mail_remove_suppression", args); ok {
 		t.Errorf("removed for another reason than was confirmed: %s", got)
 	}
 	d := desk{list: list}
@@ -184,7 +188,7 @@ func TestRemovalIsConfirmed(t *testing.T) {
 // A list that cannot be asked is told of, and nothing of why.
 func TestBrokenListIsTold(t *testing.T) {
 	t.Parallel()
-	a := serveList(t, broken{}, true, nil)
+	a := serveList(t, broken{}, mcpsec.Destroy, true, nil)
 	for tool, args := range map[string]string{
 		"mail_list_suppressions": `{}`, "mail_check_suppression": `{"address":"ann@example.com"}`, "mail_add_suppression": `{"address":"ann@example.com"}`,
 		"mail_remove_suppression": `{"address":"ann@example.com","reason":"manual"}`,
