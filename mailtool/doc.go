@@ -59,6 +59,10 @@
 // in the audit record. It has no address, subject, text or credential, and no text of
 // the server's.
 //
+// Bounces, complaints and unsubscriptions that a provider tells of ([NewFeedback]) go to
+// a list of who gets no mail any more, of package mailtool/suppress, which is asked before
+// each message ([Suppressed]) and looked after with [SuppressionTools].
+//
 // # For those who add tools
 //
 // Client.build makes a message of what was checked; Client.deliver sends it, by caps and
