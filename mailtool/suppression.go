@@ -87,6 +87,9 @@ func shown(e suppress.Entry) suppressionOut {
 
 func (l suppressionList) list(ctx context.Context, in suppressionsIn) (suppressionsOut, error) {
 	n := or(in.Limit, 50)
+	if suppress.CheckList(in.After, n) != nil {
+		return suppressionsOut{}, &mcpsec.Error{Message: "after: must be next of the answer before", Rule: "after"}
+	}
 	entries, err := l.store.List(ctx, in.After, n)
 	if err != nil {
 		return suppressionsOut{}, unknown(err)

@@ -132,6 +132,7 @@ func TestSuppressionTools(t *testing.T) {
 		{"mail_list_suppressions", `{"limit":1}`, `"next":"ann@example.com"`, true},
 		{"mail_list_suppressions", `{"limit":1,"after":"ann@example.com"}`, `"address":"bob@example.com"`, true},
 		{"mail_list_suppressions", `{"limit":501}`, ``, false},
+		{"mail_list_suppressions", `{"after":"\u0000"}`, `after: must be`, false},
 		{"mail_check_suppression", `{"address":"ANN+news@Example.com"}`, `"suppressed":true,"by":{"address":"ann@example.com"`, true},
 		{"mail_check_suppression", `{"address":"cid@example.com"}`, `{"suppressed":false}`, true},
 		{"mail_check_suppression", `{"address":"ann@example.com, bob@example.com"}`, `address`, false},

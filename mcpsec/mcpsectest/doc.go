@@ -34,6 +34,7 @@
 //
 // It sees what is sent to it. A server that sends a copy over HTTP, to another mail
 // server, or only outside of tests, is not caught: run it where it can reach nothing
-// else, and with the release that you will run. What is in a message is yours to
-// check: see [Mail].
+// else, and with the release that you will run. What is in a message is yours to check,
+// and so is whom answers and bounces go to, Reply-To and the envelope's sender: see
+// [Mail].
 package mcpsectest
