@@ -7,9 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -215,6 +217,28 @@ func TestFeedbackHandleFails(t *testing.T) {
 	d.deliver(t, providers()["postmark"].sign(body), http.StatusOK)
 	if n != 2 || len(d.suppressed(t)) != 1 {
 		t.Errorf("handled %d times, want 2; %v", n, d.suppressed(t))
+	}
+}
+
+// Deliveries come at one moment.
+func TestFeedbackAtOnce(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, "postmark", func(o *FeedbackOptions) { o.Handle = nil })
+	body := sample(t, "postmark-complaint")
+	var wg sync.WaitGroup
+	for i := range 20 {
+		r := providers()["postmark"].sign(strings.Replace(body, "john@", fmt.Sprintf("john%d@", i/2), 1))
+		wg.Go(func() {
+			w := httptest.NewRecorder()
+			d.ServeHTTP(w, r)
+			if w.Code != http.StatusOK && w.Code != http.StatusServiceUnavailable { // the same event is being handled
+				t.Errorf("status %d", w.Code)
+			}
+		})
+	}
+	wg.Wait()
+	if s := d.Stats(); s["complaint"] != 10 || s["suppressed"] != 10 || len(d.suppressed(t)) != 10 {
+		t.Errorf("got %v", s)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"mime"
 	"net/mail"
 	"net/textproto"
 	"strings"
@@ -51,12 +52,15 @@ func readHeader(data []byte) (mail.Header, error) {
 	return mail.Header(h), err
 }
 
+// Names may be in any charset: they are not looked at.
+var addresses = mail.AddressParser{WordDecoder: &mime.WordDecoder{CharsetReader: func(_ string, in io.Reader) (io.Reader, error) { return in, nil }}}
+
 // recipients are the addresses of every To and Cc there is.
 func recipients(h mail.Header) (map[string]bool, error) {
 	named := map[string]bool{}
 	for _, name := range []string{"To", "Cc"} {
 		for _, text := range h[name] {
-			list, err := mail.ParseAddressList(text)
+			list, err := addresses.ParseList(text)
 			if err != nil && strings.TrimSpace(text) != "" && !isEmptyGroup(text) {
 				return nil, err
 			}

@@ -47,6 +47,7 @@ type SMTPServer struct {
 	mu       sync.Mutex
 	conns    map[net.Conn]bool // nil once the test is over
 	mails    []Mail
+	room     int // bytes that more mails may have
 	problems []string
 	left     int // out of problems
 	fault    Fault
@@ -72,6 +73,7 @@ const (
 // Bounds of what a server under test can make us keep.
 const (
 	maxMails    = 1000
+	maxBytes    = 256 << 20 // of all mails
 	maxConns    = 100
 	maxProblems = 20
 )
@@ -93,7 +95,7 @@ func SMTP(t testing.TB, o SMTPOptions) *SMTPServer {
 	s := &SMTPServer{
 		User: "canary", Password: rand.Text(), CAFile: ca,
 		allow: set(o.Allow), hidden: set(o.Bcc), starttls: !o.NoSTARTTLS && !o.TLS,
-		listener: l, tls: config, conns: map[net.Conn]bool{},
+		listener: l, tls: config, conns: map[net.Conn]bool{}, room: maxBytes,
 	}
 	s.Host, s.Port, _ = net.SplitHostPort(l.Addr().String())
 	s.wg.Go(func() { s.accept(o.TLS) })
@@ -212,13 +214,13 @@ func (s *SMTPServer) stop() {
 // keep takes a message. The test fails for one that there is no room for.
 func (s *SMTPServer) keep(m Mail) bool {
 	s.mu.Lock()
-	full := len(s.mails) >= maxMails
+	full := len(s.mails) >= maxMails || len(m.Data) > s.room
 	if !full {
-		s.mails = append(s.mails, m)
+		s.mails, s.room = append(s.mails, m), s.room-len(m.Data)
 	}
 	s.mu.Unlock()
 	if full {
-		s.blame("more than %d messages came", maxMails)
+		s.blame("more messages came than a test keeps: %d, of %d bytes", maxMails, maxBytes)
 	}
 	return !full
 }

@@ -153,6 +153,8 @@ func TestMessagesAreJudged(t *testing.T) {
 		"clean, two":          {"To: ann@example.com\r\nCc: Bob <bob@example.com>\r\n\r\n", []string{"bob@example.com", "ann@example.com"}, ""},
 		"clean, folded":       {"To: ann@example.com,\r\n bob@example.com\r\n\r\n", []string{"bob@example.com", "ann@example.com"}, ""},
 		"clean, other case":   {"To: ANN@EXAMPLE.COM\r\n\r\n", []string{"ann@example.com"}, ""},
+		"clean, any charset":  {"To: =?x-unknown?Q?=E4nn?= <ann@example.com>\r\n\r\n", []string{"ann@example.com"}, ""},
+		"clean, a group":      {"To: Team: ann@example.com, bob@example.com;\r\n\r\n", []string{"ann@example.com", "bob@example.com"}, ""},
 		"the incident":        {toAnn, []string{"ann@example.com", other}, "who is not in Allow"},
 		"told by the header":  {"To: ann@example.com, " + other + "\r\n\r\n", []string{"ann@example.com", other}, "who is not in Allow"},
 		"look-alike":          {toAnn, []string{"ann@example.com", "ann@examp\u04cfe.com"}, "who is not in Allow"},
@@ -297,6 +299,21 @@ func TestLongLines(t *testing.T) {
 		t.Errorf("got %d bytes, want %d", len(got), len(data))
 	}
 	clean(t, r)
+}
+
+// A server under test cannot use up the machine.
+func TestMailsAreBounded(t *testing.T) {
+	t.Parallel()
+	r, srv := start(t, mcpsectest.SMTPOptions{Allow: []string{"ann@example.com"}})
+	mcpsectest.SetRoom(srv, len(toAnn)+10)
+	c := loggedIn(t, srv)
+	if err := send(c, toAnn, "ann@example.com"); err != nil {
+		t.Fatal(err)
+	}
+	if err := send(c, toAnn, "ann@example.com"); err == nil || !strings.HasPrefix(err.Error(), "452 ") || len(srv.Mails()) != 1 {
+		t.Errorf("got %v and %d mails", err, len(srv.Mails()))
+	}
+	guilty(t, r, "more messages came than a test keeps")
 }
 
 func TestProblemsAreBounded(t *testing.T) {
