@@ -180,6 +180,10 @@ func TestRemovalIsConfirmed(t *testing.T) {
 	if got, ok := serveList(t, list, mcpsec.Destroy, true, complain).call(t, "mail_remove_suppression", args); ok {
 		t.Errorf("removed for another reason than was confirmed: %s", got)
 	}
+	// Nor in the moment between the last look and the removal.
+	if out, err := (suppressionList{list}).remove(t.Context(), removeIn{"ann@example.com", "manual"}); err == nil || out.Removed {
+		t.Errorf("got %+v, %v", out, err)
+	}
 	d := desk{list: list}
 	if got := d.suppressed(t); !slices.Equal(got, []string{"ann@example.com complaint"}) {
 		t.Errorf("got %v", got)

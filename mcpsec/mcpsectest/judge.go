@@ -61,7 +61,7 @@ func recipients(h mail.Header) (map[string]bool, error) {
 	for _, name := range []string{"To", "Cc"} {
 		for _, text := range h[name] {
 			list, err := addresses.ParseList(text)
-			if err != nil && strings.TrimSpace(text) != "" && !isEmptyGroup(text) {
+			if err != nil && strings.TrimSpace(text) != "" {
 				return nil, err
 			}
 			for _, a := range list {
@@ -70,10 +70,4 @@ func recipients(h mail.Header) (map[string]bool, error) {
 		}
 	}
 	return named, nil
-}
-
-// isEmptyGroup tells undisclosed-recipients:; which names nobody.
-func isEmptyGroup(text string) bool {
-	name, rest, ok := strings.Cut(text, ":")
-	return ok && strings.TrimSpace(rest) == ";" && !strings.ContainsAny(name, "@<>,\"")
 }

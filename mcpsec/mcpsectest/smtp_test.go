@@ -154,6 +154,7 @@ func TestMessagesAreJudged(t *testing.T) {
 		"clean, folded":       {"To: ann@example.com,\r\n bob@example.com\r\n\r\n", []string{"bob@example.com", "ann@example.com"}, ""},
 		"clean, other case":   {"To: ANN@EXAMPLE.COM\r\n\r\n", []string{"ann@example.com"}, ""},
 		"clean, any charset":  {"To: =?x-unknown?Q?=E4nn?= <ann@example.com>\r\n\r\n", []string{"ann@example.com"}, ""},
+		"clean, an empty Cc":  {"To: ann@example.com\r\nCc: \r\n\r\n", []string{"ann@example.com"}, ""},
 		"clean, a group":      {"To: Team: ann@example.com, bob@example.com;\r\n\r\n", []string{"ann@example.com", "bob@example.com"}, ""},
 		"the incident":        {toAnn, []string{"ann@example.com", other}, "who is not in Allow"},
 		"told by the header":  {"To: ann@example.com, " + other + "\r\n\r\n", []string{"ann@example.com", other}, "who is not in Allow"},
