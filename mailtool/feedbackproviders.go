@@ -12,6 +12,7 @@ type sendGridEvent struct {
 	Event     string  `json:"event"`
 	Type      string  `json:"type"`
 	Status    string  `json:"status"`
+	Reason    string  `json:"reason"`
 	ID        string  `json:"sg_event_id"`
 	Message   string  `json:"sg_message_id"`
 	SMTPID    string  `json:"smtp-id"`
@@ -56,9 +57,22 @@ func (e sendGridEvent) kind() string {
 	case "delivered":
 		return kindDelivered
 	case "dropped":
-		return kindRejected
+		return e.dropped()
 	}
 	return ""
+}
+
+// dropped is what was not sent, some of it for what had come back before.
+func (e sendGridEvent) dropped() string {
+	switch e.Reason {
+	case "Bounced Address":
+		return kindHard
+	case "Spam Reporting Address":
+		return kindComplaint
+	case "Unsubscribed Address":
+		return kindUnsubscribe
+	}
+	return kindRejected
 }
 
 type postmarkEvent struct {
