@@ -195,7 +195,7 @@ func TestPlaintext(t *testing.T) {
 // A server that talks without end does not fill the memory.
 func TestTalkativeServer(t *testing.T) {
 	t.Parallel()
-	w := newWire(t, failing("EHLO", strings.Repeat("250-x\r\n", 1<<16)+"250 x", false))
+	w := newWire(t, failing("MAIL", strings.Repeat("250-x\r\n", 1<<16)+"250 x", false))
 	if _, err := newClient(t, options(w.port)).Send(t.Context(), hello("bob@example.com")); err == nil {
 		t.Error("sent")
 	}
