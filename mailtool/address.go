@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"golang.org/x/net/idna"
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/mcpsec/mcpsec-go/internal/text"
 )
@@ -77,7 +76,7 @@ func alnum(c byte) bool {
 // lower case, such as full-width letters and other dots, is refused: a person would
 // read one name, and a list hold another.
 func parseDomain(s string) (string, error) {
-	if len(s) > 4*maxAddress || text.FirstHidden(s) >= 0 || !norm.NFC.IsNormalString(s) {
+	if len(s) > 4*maxAddress || text.FirstHidden(s) >= 0 {
 		return "", errDomain
 	}
 	lower := strings.ToLower(s)

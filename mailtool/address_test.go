@@ -28,7 +28,7 @@ func TestParseAddress(t *testing.T) {
 	allow(strings.Repeat("a", 64)+"@example.com", strings.Repeat("a", 64)+"@example.com")
 	deny("", "@", "a@", "@b.example", "a@b", "a@b.example,c@d.example", "a@b.example\r\n", "a b@example.com", `"a"@example.com`, "a@[1.2.3.4]", "a@1.2.3.4", "a@b.1", "a%b@example.com", "a!b@example.com",
 		"<a@example.com>", "a@example.com.", "a@exam\u200bple.com", "a@ｅxample.com", "ä@example.com", strings.Repeat("a", 65)+"@example.com", "a@"+strings.Repeat("b", 64)+".example",
-		strings.Repeat("a", 64)+"@"+strings.Repeat("b.", 100)+"example", "a@b..example", "a@-b.example", "a@xn--.example", "a@b.c")
+		strings.Repeat("a", 64)+"@"+strings.Repeat("b.", 100)+"example", "a@b..example", "a@-b.example", "a@xn--.example", "a@b.c", "x@نامه\u200cای.example", "x@bu\u0308cher.example")
 }
 
 func TestBase(t *testing.T) {

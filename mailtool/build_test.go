@@ -103,6 +103,36 @@ func archive(t *testing.T, names ...string) []byte {
 	return b.Bytes()
 }
 
+func encrypted(t *testing.T) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	f, err := z.CreateRaw(&zip.FileHeader{Name: "a.txt", Flags: 1, CompressedSize64: 1, UncompressedSize64: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// Of an ending that we know nothing of, a program and a web page are not sent either.
+func TestUnknownEnding(t *testing.T) {
+	t.Parallel()
+	c := testClient(t, func(o *Options) { o.Attachments = []string{".step"} })
+	for data, allow := range map[string]bool{"ISO-10303-21;": true, "MZ\x90": false, "\x7fELF": false, "#!/bin/sh": false, "<html>": false, "<?xml version=\"1.0\"?>": false, "x <svg onload=x>": false, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": false} {
+		m := testMessage()
+		m.Attachments = []Attachment{{Name: "a.step", Content: []byte(data)}}
+		if _, err := c.build(m); (err == nil) != allow {
+			t.Errorf("%q: got %v", data, err)
+		}
+	}
+}
+
 // An archive may be sent if the operator lists it, and if no program is in it; an office
 // document if it has no macros.
 func TestArchives(t *testing.T) {
@@ -123,6 +153,7 @@ func TestArchives(t *testing.T) {
 		{listed, "a.zip", archive(t, "a\u202etxt.scr"), false},
 		{listed, "a.zip", archive(t, make([]string, maxEntries+1)...), false},
 		{listed, "a.zip", append([]byte("MZ"), archive(t, "a.txt")...), false},
+		{listed, "a.zip", encrypted(t), false},
 		{testClient(t), "a.zip", archive(t, "a.txt"), false},
 	} {
 		m := testMessage()

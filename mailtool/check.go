@@ -18,8 +18,8 @@ type parts struct {
 	to, cc, bcc []address
 	replyTo     string
 	subject     string
-	text        string // lines end with CRLF
-	html        string // lines end with CRLF
+	text        string
+	html        string
 	shown       string // the text that html shows
 	links       []link
 	inReplyTo   string
@@ -61,13 +61,13 @@ func (c *Client) check(m Message) (parts, error) {
 	if !clean(m.Text) {
 		return p, wrong("text", "text has invisible or control characters, or is no UTF-8")
 	}
-	p.text = lines(m.Text)
+	p.text = m.Text
 	if m.HTML != "" {
 		d, err := readHTML(m.HTML)
 		if err != nil {
 			return p, err
 		}
-		p.html, p.shown, p.links = lines(d.html), d.text, d.links
+		p.html, p.shown, p.links = d.html, d.text, d.links
 	}
 	p.links = append(p.links, textLinks(m.Text)...)
 	var err error
@@ -145,8 +145,3 @@ func clean(s string) bool {
 		return r != '\t' && r != '\n' && r != '\r' && unicode.IsControl(r)
 	})
 }
-
-var lineEnds = strings.NewReplacer("\r\n", "\r\n", "\r", "\r\n", "\n", "\r\n")
-
-// lines gives every line the end that mail has.
-func lines(s string) string { return lineEnds.Replace(s) }

@@ -74,7 +74,8 @@
 // Who may be written to can be written anything that a person says yes to, or that
 // Recipients.Internal lets pass. Where a link of an allowed text leads is shown by its
 // host, not followed. PDF and office documents are not searched for what exploits their
-// readers, nor an archive for what differs between its two lists of files.
+// readers, tables not for formulas, nor an archive for what differs between its two lists
+// of files.
 //
 // What the server does with a message after it has taken it is its own: it can add
 // recipients, or lose it. Bounces go to Options.From.

@@ -266,3 +266,14 @@ func TestNoPasswordInTheClear(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A call that repeats what is forgotten sends nothing, and holds nobody up.
+func TestForgotten(t *testing.T) {
+	t.Parallel()
+	c := testClient(t)
+	for range 2 {
+		if r, err := c.once(t.Context(), "mailtool once x", nil); err == nil || !strings.Contains(err.Error(), "forgotten") {
+			t.Errorf("got %v, %v", r, err)
+		}
+	}
+}

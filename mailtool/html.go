@@ -2,6 +2,7 @@ package mailtool
 
 import (
 	"io"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -90,6 +91,9 @@ func readHTML(s string) (document, error) {
 		}
 		out.WriteString(t.String())
 	}
+	if !clean(out.String()) { // references name characters, too
+		return d, wrong("html", "html has invisible or control characters")
+	}
 	for i := range d.links {
 		d.links[i].text = oneLine(d.links[i].text)
 		d.links[i].odd = misleads(d.links[i])
@@ -157,10 +161,11 @@ func textLinks(s string) []link {
 	var out []link
 	for _, m := range webLink.FindAllString(s, maxLinks) {
 		l := link{host: "an unreadable place", text: m}
-		if u, err := url.Parse(m); err == nil && u.Hostname() != "" {
-			l.host = u.Hostname()
-			if d, err := parseDomain(l.host); err == nil {
+		if u, err := url.Parse(m); err == nil {
+			if d, err := parseDomain(u.Hostname()); err == nil {
 				l.host = d
+			} else if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
+				l.host = ip.String()
 			}
 		}
 		out = append(out, l)

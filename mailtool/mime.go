@@ -116,8 +116,8 @@ func (w *writer) text(kind, s string) {
 	w.field("Content-Type", "text/"+kind+"; charset=utf-8")
 	w.field("Content-Transfer-Encoding", "quoted-printable")
 	w.WriteString("\r\n")
-	q := quotedprintable.NewWriter(w)
-	_, _ = q.Write([]byte(s)) // a bytes.Buffer has no errors
+	q := quotedprintable.NewWriter(w) // which ends lines with CRLF, whatever they ended with
+	_, _ = q.Write([]byte(s))         // a bytes.Buffer has no errors
 	_ = q.Close()
 	if !bytes.HasSuffix(w.Bytes(), []byte("\r\n")) {
 		w.WriteString("\r\n")

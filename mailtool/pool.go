@@ -101,6 +101,7 @@ func (c *Client) session(ctx context.Context) (*session, error) {
 			return c.dial(ctx)
 		}
 		unbind := s.bind(ctx)
+		_ = s.raw.SetDeadline(time.Now().Add(c.o.Timeout / 10)) // what is dead must not cost the time that a new one needs
 		if err = s.c.Reset(); unbind() && err == nil {
 			return s, nil
 		}

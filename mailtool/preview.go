@@ -53,7 +53,7 @@ func previewTool(c *Client) *mcpsec.Tool {
 func (c *Client) preview(b *built) preview {
 	p := b.parts
 	out := preview{
-		From: c.o.From, ReplyTo: p.replyTo, Subject: p.subject, Text: strings.ReplaceAll(p.text, "\r\n", "\n"), HTMLText: p.shown,
+		From: c.o.From, ReplyTo: p.replyTo, Subject: p.subject, Text: p.text, HTMLText: p.shown,
 		Recipients: []recipient{}, Links: []string{}, Attachments: []attachment{}, Bytes: len(b.rest) + len(b.stamp), Digest: b.digest,
 	}
 	for _, l := range []struct {

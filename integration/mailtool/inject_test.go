@@ -137,6 +137,11 @@ func TestInjection(t *testing.T) {
 			try(field+" "+p, m, "bob@example.com")
 		}
 	}
+	for _, s := range []string{" a", "a ", "  ", "a  b", "=?", "?="} {
+		m := good()
+		m.Subject = s
+		try("subject "+s, m, "bob@example.com")
+	}
 	for a, ok := range attachments {
 		m := good()
 		m.Attachments = []mailtool.Attachment{{Name: a[0], Content: []byte(a[1])}}

@@ -158,7 +158,7 @@ func TestDKIM(t *testing.T) {
 	}
 }
 
-// Fifty a second was asked for: see docs/benchmarks.md.
+// Fifty a second are what a server should take from us with one sender.
 func BenchmarkSendSigned(b *testing.B) {
 	o := newOffice(b)
 	opt := options(o.port)

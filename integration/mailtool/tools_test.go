@@ -162,7 +162,7 @@ func TestMailPreview(t *testing.T) {
 	in["html"] = `<p>Bank <a href="https://evil.example/">www.bank.example</a> <a href="https://examp1e.com/">here</a></p>`
 	s.ok("mail_preview", in, `"external":true`, `"goes outside, to customer.example"`, `leads to evil.example`, `"examp1e.com looks like example.com"`, `"its HTML does not say the same as its text"`, `"digest":"`)
 	for _, html := range []string{"<script>x</script>", "<img src=https://x.example>", "<form>", "<!-- x -->", "<p onclick=x>", "<a href=javascript:x>", "<p style='background:url(x)'>", "<a href='http://x.example'>",
-		"<iframe src=x>", "<svg>", "<style>x</style>", "<link rel=x>", "<meta http-equiv=refresh>", "<base href=x>", "<a href='https://a@x.example'>", "<textarea>", "<title>x</title>", "<math>", "<p style='a\\75rl(x)'>"} {
+		"<iframe src=x>", "<svg>", "<style>x</style>", "<link rel=x>", "<meta http-equiv=refresh>", "<base href=x>", "<a href='https://a@x.example'>", "<textarea>", "<title>x</title>", "<math>", "<p style='a\\75rl(x)'>", "<p>&#x202e;moc", "<p title='&#8203;'>"} {
 		in["html"] = html
 		s.deny("", "mail_preview", in)
 	}
