@@ -1,0 +1,40 @@
+// Package mcpsectest tests MCP servers from outside, in whatever language they are
+// written. Its mail server fails a test when a message goes to anybody whom the test
+// did not declare:
+//
+//	func TestMailGoesWhereItShould(t *testing.T) {
+//		srv := mcpsectest.SMTP(t, mcpsectest.SMTPOptions{Allow: []string{"ann@example.com"}})
+//		client := start(t, "node", "server.js", // any MCP server
+//			"SMTP_HOST="+srv.Host, "SMTP_PORT="+srv.Port, "SMTP_USER="+srv.User,
+//			"SMTP_PASS="+srv.Password, "NODE_EXTRA_CA_CERTS="+srv.CAFile)
+//		call(t, client, "send_mail", map[string]any{"to": "ann@example.com"})
+//		if n := len(srv.Mails()); n != 1 {
+//			t.Errorf("%d mails arrived, want 1", n)
+//		}
+//	}
+//
+// # What it protects, and from whom
+//
+// It protects those who use a server from its authors and from what they depend on.
+// In September 2025 a release of a mail server for MCP, trusted through fifteen
+// releases before it, added one line: a Bcc to its author. A client cannot see that,
+// and neither can a person who confirms what the client shows. The mail server that
+// the message is handed to can.
+//
+// A test fails for each recipient of an envelope that is not declared, whether or not
+// the message was sent in the end; for a Bcc header; for a recipient whom To and Cc do
+// not name, and a name there that is no recipient; for a password or an envelope that
+// goes over a connection without TLS; for lines that two servers would read
+// differently (SMTP smuggling). Certificate, authority and password are made for each
+// test, and nothing listens on any address but 127.0.0.1.
+//
+// What goes wrong on a network can be asked for: see [Fault].
+//
+// # What it does not protect
+//
+// It sees what is sent to it. A server that sends a copy over HTTP, to another mail
+// server, or only outside of tests, is not caught: run it where it can reach nothing
+// else, and with the release that you will run. What is in a message is yours to check,
+// and so is whom answers and bounces go to, Reply-To and the envelope's sender: see
+// [Mail].
+package mcpsectest
