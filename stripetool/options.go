@@ -194,7 +194,22 @@ func (o *Options) warn() {
 		}
 	}
 	if strings.HasPrefix(o.Key.Reveal(), "sk_") {
-		o.Log.Warn("stripetool: Options.Key is a secret key, which may do everything: make a restricted key instead, with Read for the resources that are listed and Write for what is used of the tools that write",
-			"read", strings.Join(o.Resources, ", "), "write", "charges and refunds, for stripe_create_refund")
+		read, write := o.needs()
+		o.Log.Warn("stripetool: Options.Key is a secret key, which may do everything: make a restricted key instead, with these permissions",
+			"read", strings.Join(read, ", "), "write", strings.Join(write, ", "))
 	}
+}
+
+// needs are the resources that a restricted key needs to read, and to write.
+func (o *Options) needs() (read, write []string) {
+	read = slices.Clone(o.Resources)
+	for _, ch := range changes() {
+		if slices.Contains(o.Permissions[ch.resource], ch.action) {
+			read, write = append(read, ch.reads...), append(write, ch.resource)
+		}
+	}
+	slices.Sort(read)
+	slices.Sort(write)
+	write = slices.Compact(write)
+	return slices.DeleteFunc(slices.Compact(read), func(r string) bool { return slices.Contains(write, r) }), write
 }
