@@ -143,7 +143,10 @@ func (c *Client) planCreatePrice(ctx context.Context, in createPriceIn) (plan, e
 	text := "a price of " + m.String() + ", once"
 	if in.Interval != "" {
 		n := max(in.IntervalCount, 1)
-		text = fmt.Sprintf("a price of %s, every %d %s", m, n, in.Interval)
+		text = fmt.Sprintf("a price of %s, every %s", m, in.Interval)
+		if n > 1 {
+			text = fmt.Sprintf("a price of %s, every %d %ss", m, n, in.Interval)
+		}
 		s.form = append(s.form, [2]string{"recurring[interval]", in.Interval}, [2]string{"recurring[interval_count]", strconv.Itoa(n)})
 		s.add("recurring[usage_type]", in.UsageType)
 	}

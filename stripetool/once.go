@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/stripe/stripe-go/v76/form"
@@ -239,7 +240,7 @@ func (c *Client) effect(ctx context.Context, n names, p plan, may tree) (json.Ra
 	switch {
 	case err == nil:
 		if out, ok := may.trim(raw); ok {
-			mcpsec.Logger(ctx).InfoContext(ctx, "stripe: done", "what", p.Text, "idempotency_key", cmp.Or(p.Key, n.key))
+			mcpsec.Logger(ctx).InfoContext(ctx, "stripe: done", "path", strings.Join(p.Path, "/"), "moves", p.Moves.String(), "idempotency_key", cmp.Or(p.Key, n.key))
 			return out, nil
 		}
 		return nil, c.keepLost(after, n, p, errAnswer)

@@ -1,6 +1,7 @@
 package stripetool
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -205,7 +206,7 @@ func (o *Options) needs() (read, write []string) {
 	read = slices.Clone(o.Resources)
 	for _, ch := range changes() {
 		if slices.Contains(o.Permissions[ch.resource], ch.action) {
-			read, write = append(read, ch.reads...), append(write, ch.resource)
+			read, write = append(read, ch.reads...), append(write, cmp.Or(map[string]string{"refunds": "charges and refunds"}[ch.resource], ch.resource))
 		}
 	}
 	slices.Sort(read)
