@@ -9,13 +9,14 @@ import (
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
+// What is sold already, its buyers see.
 var catalogChanges = []change{{
 	resource: "products", action: "create", effect: mcpsec.Write,
 	name: "stripe_create_product", description: "Create a product, which gets its prices by stripe_create_price.",
 	required: `"name"`, properties: append(texts("name description statement_descriptor"), metadataProperty),
 	tool: changeTool("", (*Client).planCreateProduct),
 }, {
-	resource: "products", action: "update", effect: mcpsec.Write, sets: true, reads: []string{"prices"},
+	resource: "products", action: "update", effect: mcpsec.Destroy, sets: true, reads: []string{"prices"},
 	name: "stripe_update_product", description: `Change a product: what is given; "" takes away. One that is not active is not sold.`,
 	required: `"id"`, properties: append(texts("id name description statement_descriptor default_price"), `"active":{"type":"boolean"}`, metadataProperty),
 	tool: changeTool("", (*Client).planUpdateProduct),

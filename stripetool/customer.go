@@ -125,7 +125,9 @@ func (c *Client) planUpdateCustomer(ctx context.Context, in updateCustomerIn) (p
 	if err := s.metadata(present(cu.Metadata), in.Metadata); err != nil {
 		return plan{}, err
 	}
-	return s.update(cu.String(), "customers", cu.ID)
+	p, err := s.update(cu.String(), "customers", cu.ID)
+	p.Asks = in.Email != nil || in.PaymentMethod != nil // who gets invoices and can open the billing portal, and who is charged
+	return p, err
 }
 
 // present is the metadata of an object that there is.
@@ -168,6 +170,8 @@ func owed(cu customer) (string, error) {
 	}
 	m, err := stripeMoney(max(cu.Balance, -cu.Balance), cu.Currency)
 	switch {
+	case cu.Currency == "":
+		return fmt.Sprintf("a balance of %d, whose currency Stripe does not tell, is lost", cu.Balance), nil
 	case err != nil:
 		return "", err
 	case cu.Balance < 0:

@@ -38,6 +38,7 @@ type plan struct {
 	Key    string // at Stripe, if it is another than that of names
 
 	Same  bool  `json:"-"` // what Stripe has is what this would set
+	Asks  bool  `json:"-"` // a person is asked, whatever Options.Unasked says
 	names names // of the effect
 }
 

@@ -35,8 +35,9 @@ type Options struct {
 	// Defaults to none: nothing can be changed.
 	Permissions map[string][]string
 	// Unasked are those of Permissions that no person is asked about. Only what
-	// can be undone, moves no money and reaches nobody outside can be among them.
-	// Defaults to none.
+	// can be undone, moves no money and reaches nobody outside can be among them:
+	// with customers update, a person is still asked about an e-mail address and a
+	// default payment method. Defaults to none.
 	Unasked map[string][]string
 	// Caps bound what a call, and all calls of a day, may move: refunds, charges
 	// and what is billed. Of a currency without a Cap nothing can be moved.

@@ -62,12 +62,15 @@ func TestStripeDeleteCustomer(t *testing.T) {
 	b.mu.Lock()
 	b.account.objects["customers/cus_Bob"]["balance"] = 1234
 	b.account.objects["customers/cus_Gone"]["balance"] = 0
+	b.account.objects["customers/cus_pi"]["currency"] = nil
 	b.mu.Unlock()
 	s.ok("stripe_delete_customer", `{"id":"cus_Bob"}`)
 	s.wasAsked("EUR 12.34 that they owe is lost")
 	s.ok("stripe_delete_customer", `{"id":"cus_Gone"}`)
 	s.wasAsked("no balance")
+	s.ok("stripe_delete_customer", `{"id":"cus_pi"}`)
+	s.wasAsked("a balance of -500, whose currency Stripe does not tell, is lost")
 	s.deny("the customer was deleted", "stripe_delete_customer", `{"id":"cus_Ann","idempotency_key":"2"}`)
 	s.deny("the customer was deleted", "stripe_update_customer", `{"id":"cus_Ann","name":"x"}`)
-	b.had("DELETE customers/cus_Ann", "DELETE customers/cus_Bob", "DELETE customers/cus_Gone")
+	b.had("DELETE customers/cus_Ann", "DELETE customers/cus_Bob", "DELETE customers/cus_Gone", "DELETE customers/cus_pi")
 }
