@@ -2,6 +2,8 @@ package stripetool
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -235,7 +237,7 @@ func TestCapsOfPayments(t *testing.T) {
 	b.mu.Unlock()
 	all[0].deny("at most EUR 50.00", "stripe_capture_payment_intent", `{"id":"pi_big"}`)
 	all[0].deny("decline code insufficient_funds", "stripe_confirm_payment_intent", `{"id":"pi_new","payment_method":"pm_declined"}`) // takes nothing
-	all[0].ok("stripe_confirm_payment_intent", `{"id":"pi_hold"}`)                                                                     // holds, and takes nothing
+	all[0].ok("stripe_confirm_payment_intent", `{"id":"pi_hold"}`)                                                                    // holds, and takes nothing
 	atOnce(all, func(i int, s *session) { s.call("stripe_capture_payment_intent", fmt.Sprintf(`{"id":"pi_h%d"}`, i)) })
 	if got := len(b.did()); got != 1+2 {
 		t.Errorf("%d captures of EUR 40.00 of a cap of EUR 100.00", got-1)
@@ -245,4 +247,40 @@ func TestCapsOfPayments(t *testing.T) {
 		t.Errorf("%d charges of EUR 10.00 of EUR 20.00 that were left", got-3)
 	}
 	all[1].deny("has less left", "stripe_capture_payment_intent", `{"id":"pi_hold","amount":"EUR 0.01"}`)
+}
+
+// Whatever Stripe says to a request that writes, no word of it leaves.
+func TestErrorsOfChanges(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	s := serve(t, options(b.URL))
+	status := []int{400, 401, 402, 403, 404, 500, 418, 200}
+	text := []string{wrong(secretMail, secretMail, secretMail), secretMail + secretWord, `{"x":"` + secretWord + `"}`}
+	n := 0
+	b.fault = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		if r.Method == http.MethodGet {
+			return false
+		}
+		w.Header().Set("Request-Id", secretMail)
+		w.Header().Set("Retry-After", "3600") // so that it is not sent again
+		w.WriteHeader(status[n%len(status)])
+		_, _ = io.WriteString(w, text[n%len(text)])
+		return true
+	}
+	for name, args := range usual {
+		for range len(status) * len(text) {
+			n++
+			s.deny("", name, strings.TrimSuffix(args, "}")+fmt.Sprintf(`,"idempotency_key":"%d"}`, n))
+		}
+	}
+	for where, said := range map[string]string{"answers and questions": s.said.String(), "the log": s.log.String()} {
+		for _, secret := range []string{secretMail, secretWord, keyBody, "_secret_"} {
+			if strings.Contains(said, secret) {
+				t.Errorf("%s has %s", where, secret)
+			}
+		}
+	}
+	if b.posts < n/2 {
+		t.Errorf("got %d requests that write of %d calls", b.posts, n)
+	}
 }
