@@ -64,6 +64,7 @@ func newAccount() *account {
 	a.objects["payment_intents/pi_new"] = intent(1900, "eur", "requires_confirmation", "automatic", "pm_ann")
 	a.objects["payment_intents/pi_bare"] = intent(1900, "eur", "requires_payment_method", "automatic", nil)
 	a.objects["payment_intents/pi_hold"] = intent(4500, "eur", "requires_confirmation", "manual", "pm_ann")
+	a.objects["payment_intents/pi_large"] = intent(5001, "eur", "requires_confirmation", "manual", "pm_ann")
 	a.objects["payment_intents/pi_dinar"] = intent(1250, "kwd", "requires_confirmation", "automatic", "pm_ann")
 	a.objects["payment_intents/pi_paid"] = intent(1900, "eur", "succeeded", "automatic", "pm_ann")
 	a.objects["payment_intents/pi_off"] = intent(1900, "eur", "canceled", "automatic", "pm_ann")

@@ -57,6 +57,7 @@ func TestStripeConfirmPaymentIntent(t *testing.T) {
 		{"was confirmed already", `{"id":"pi_paid"}`},
 		{"was canceled", `{"id":"pi_off"}`},
 		{"the customer must complete it", `{"id":"pi_wait"}`},
+		{"at most EUR 50.00", `{"id":"pi_large"}`},
 		{"there is no such object", `{"id":"pi_missing"}`},
 		{"no id of the resource", `{"id":"ch_one"}`},
 		{"decline code insufficient_funds", `{"id":"pi_bare","payment_method":"pm_declined"}`},
@@ -78,6 +79,7 @@ func TestStripeCapturePaymentIntent(t *testing.T) {
 	t.Parallel()
 	b := newBank(t)
 	s := serve(t, options(b.URL))
+	s.deny("EUR 49.00 is held", "stripe_capture_payment_intent", `{"id":"pi_held","amount":"EUR 49.01"}`)
 	first := s.ok("stripe_capture_payment_intent", `{"id":"pi_held","amount":"EUR 19.00"}`, `"amount_received":1900`, `"status":"succeeded"`)
 	s.wasAsked(`capture EUR 19.00 of EUR 49.00 held of customer cus_Ann "Ann", payment intent pi_held; the rest, EUR 30.00, is released and cannot be captured later [`)
 	if again := s.ok("stripe_capture_payment_intent", `{"id":"pi_held","amount":"EUR 19.00"}`); again != first {
