@@ -130,7 +130,7 @@ func TestStateOfCallUnderWay(t *testing.T) {
 func TestPlansAreChecked(t *testing.T) {
 	t.Parallel()
 	moves, texts := plan{Moves: Money{0, "EUR"}}, func(name, v string) plan { return plan{Form: [][2]string{{name, v}}} }
-	for _, p := range []plan{{}, texts("name", "Zoë 👩‍🍳 خانه‌ها"), texts("evidence[product_description]", "a\nb\tc"), {Done: true, Moves: Money{1, "EUR"}}} {
+	for _, p := range []plan{{}, texts("name", "Zoë 👩\u200d🍳 خانه\u200cها"), texts("evidence[product_description]", "a\nb\tc"), {Done: true, Moves: Money{1, "EUR"}}} {
 		if err := p.check(change{}); err != nil {
 			t.Errorf("%v: %v", p.Form, err)
 		}
@@ -142,6 +142,9 @@ func TestPlansAreChecked(t *testing.T) {
 		if texts("name", s).check(change{}) == nil {
 			t.Errorf("%q is sent", s)
 		}
+	}
+	if texts("evidence[product_description]", strings.Repeat("<", 11_000)).check(change{}) == nil {
+		t.Error("a plan is sent that cannot be kept")
 	}
 	if texts("evidence[product_description]", "a\u202eb").check(change{}) == nil {
 		t.Error("evidence has what nobody sees")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mcpsec/mcpsec-go/internal/text"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 )
 
 // A change is one action on a resource, and the tool of it.
@@ -149,6 +150,9 @@ func (p plan) check(ch change) error {
 	}
 	if ch.moves != (p.Moves.Currency != "") {
 		return errors.New("a plan that does not say what it moves")
+	}
+	if b, err := json.Marshal(p); err != nil || len(b) > state.MaxResult-1<<10 { // or it could not be kept for the call that repeats it
+		return cmp.Or(err, refuse("the texts are too long for one call", "size"))
 	}
 	for _, kv := range p.Form {
 		_, hidden := text.Strip(kv[1])

@@ -154,7 +154,7 @@ func (a *account) act(method string, parts []string, q url.Values) (int, object)
 		a.objects[path] = object{"id": o["id"], "object": o["object"], "deleted": true}
 		return 200, a.objects[path]
 	case action == "" && parts[0] == "disputes":
-		if q.Get("submit") == "true" {
+		if q.Get("submit") != "false" { // which is what Stripe does unless it is told not to
 			o["evidence_details"] = object{"submission_count": 1}
 		}
 		q.Del("submit")

@@ -216,7 +216,7 @@ func TestTextsAreVisible(t *testing.T) {
 	if b.posts != 0 {
 		t.Errorf("got %d requests that write", b.posts)
 	}
-	s.ok("stripe_create_product", `{"name":"چای‌خانه 👩‍🍳","metadata":{`+strings.Join(many[1:], ",")+`}}`)
+	s.ok("stripe_create_product", `{"name":"چای\u200cخانه 👩\u200d🍳","metadata":{`+strings.Join(many[1:], ",")+`}}`)
 }
 
 // Callers at one moment capture and charge no more than the day's cap together.

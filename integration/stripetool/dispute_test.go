@@ -12,6 +12,9 @@ func TestStripeUpdateDispute(t *testing.T) {
 	s.ok("stripe_update_dispute", `{"id":"dp_open","evidence":{"product_description":"a mug,\nblue","uncategorized_text":"`+strings.Repeat("x", 3000)+`"}}`, `"id":"dp_open"`)
 	s.wasAsked(`set evidence of dispute dp_open of EUR 49.00, charge "ch_one", reason "product_not_received": evidence[product_description] "a mug,\nblue" in place of "", evidence[uncategorized_text] "` + strings.Repeat("x", 80) + `"… of 3000 characters in place of "" [`)
 	s.ok("stripe_update_dispute", `{"id":"dp_open","evidence":{"product_description":"a cup"}}`)
+	if got := b.of("disputes/dp_open", "evidence_details"); got != "map[submission_count:0]" {
+		t.Errorf("it was sent unasked: %s", got)
+	}
 	s.ok("stripe_update_dispute", `{"id":"dp_open","evidence":{"product_description":"a mug"},"submit":true}`)
 	s.wasAsked(`send evidence to the bank, which cannot be undone, of dispute dp_open`)
 	s.ok("stripe_update_dispute", `{"id":"dp_open","evidence":{"product_description":"a mug"},"submit":true}`)
