@@ -50,6 +50,7 @@ func TestStripeConfirmPaymentIntent(t *testing.T) {
 	s.ok("stripe_confirm_payment_intent", `{"id":"pi_hold"}`, `"status":"requires_capture"`)
 	s.wasAsked(`hold EUR 45.00 of customer cus_Ann "Ann"`)
 	s.ok("stripe_confirm_payment_intent", `{"id":"pi_dinar"}`, `"status":"succeeded"`)
+	s.wasAsked("charge KWD 1.250 to")
 	for _, tc := range [][2]string{
 		{"has no payment_method", `{"id":"pi_bare"}`},
 		{"not the customer's", `{"id":"pi_bare","payment_method":"pm_bob"}`},

@@ -130,7 +130,10 @@ func TestCanaries(t *testing.T) {
 			texts = append(texts, stripetool.ResourceNames()...)
 		}
 		for property, ways := range places(tl) {
-			for _, text := range texts {
+			for i, text := range texts {
+				if usual[tl.Name] != "" && i > 1 && (i+len(property))%2 == 0 {
+					continue // there are many properties: each has half of the texts
+				}
 				raw, err := json.Marshal(text)
 				if err != nil {
 					t.Fatal(err)
