@@ -134,6 +134,9 @@ func (a *account) write(method, path string, q url.Values) (int, string) {
 	if status == 402 {
 		return status, wrong("card_error", "card_declined", "insufficient_funds")
 	}
+	if status == 404 {
+		return status, wrong("invalid_request_error", "resource_missing", "")
+	}
 	return status, wrong("invalid_request_error", "payment_intent_unexpected_state", "")
 }
 
@@ -150,6 +153,8 @@ func (a *account) act(method string, parts []string, q url.Values) (int, object)
 		return 200, a.create(path, q)
 	case o == nil:
 		return 400, nil
+	case method == http.MethodDelete && o["deleted"] == true:
+		return 404, nil
 	case method == http.MethodDelete:
 		a.objects[path] = object{"id": o["id"], "object": o["object"], "deleted": true}
 		return 200, a.objects[path]

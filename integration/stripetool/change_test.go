@@ -270,7 +270,9 @@ func TestErrorsOfChanges(t *testing.T) {
 	for name, args := range usual {
 		for range len(status) * len(text) {
 			n++
-			s.deny("", name, strings.TrimSuffix(args, "}")+fmt.Sprintf(`,"idempotency_key":"%d"}`, n))
+			if a := s.call(name, strings.TrimSuffix(args, "}")+fmt.Sprintf(`,"idempotency_key":"%d"}`, n)); !a.refused && a.text != `{"deleted":true,"id":"cus_Gone"}` { // 404: it is gone
+				t.Errorf("%s: got %s", name, a.text)
+			}
 		}
 	}
 	for where, said := range map[string]string{"answers and questions": s.said.String(), "the log": s.log.String()} {

@@ -1,6 +1,7 @@
 package stripetool
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -73,4 +74,25 @@ func TestStripeDeleteCustomer(t *testing.T) {
 	s.deny("the customer was deleted", "stripe_delete_customer", `{"id":"cus_Ann","idempotency_key":"2"}`)
 	s.deny("the customer was deleted", "stripe_update_customer", `{"id":"cus_Ann","name":"x"}`)
 	b.had("DELETE customers/cus_Ann", "DELETE customers/cus_Bob", "DELETE customers/cus_Gone", "DELETE customers/cus_pi")
+}
+
+// Stripe has no keys for what is deleted: an attempt that finds it gone, after one whose
+// answer was lost, has not failed.
+func TestResetAfterDelete(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	n := newNetwork(t, b)
+	s := serve(t, options(n.url()))
+	b.effect = func() { n.toxic("reset_peer", `"timeout": 0`) }
+	b.fault = func(_ http.ResponseWriter, r *http.Request, _ int) bool {
+		if len(b.did()) == 1 && r.Method == http.MethodDelete {
+			n.calm()
+		}
+		return false
+	}
+	s.ok("stripe_delete_customer", `{"id":"cus_Ann"}`, `"deleted":true`, `"id":"cus_Ann"`)
+	b.had("DELETE customers/cus_Ann")
+	if b.posts < 2 {
+		t.Errorf("got %d requests that write", b.posts)
+	}
 }
