@@ -28,7 +28,7 @@ func (b *bank) did() []string {
 	return slices.Clone(b.account.done)
 }
 
-// asked checks the last question.
+// wasAsked checks the last question.
 func (s *session) wasAsked(want string) {
 	s.t.Helper()
 	if q := s.questions(); len(q) == 0 || !strings.Contains(q[len(q)-1], want) {

@@ -156,3 +156,30 @@ func TestStripeDetachPaymentMethod(t *testing.T) {
 	s.deny("no id of the resource", "stripe_detach_payment_method", `{"id":"cus_Ann"}`)
 	b.had("POST payment_methods/pm_ann/detach")
 }
+
+// The same confirmation and the same capture by all replicas at once: each is done once,
+// takes once of the cap, and all have the same answer.
+func TestPaymentsAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	o := options(b.URL)
+	o.State = new(state.Memory)
+	o.Caps = []stripetool.Cap{{PerCall: cents(5_000), PerDay: cents(1_900 + 4_900)}}
+	var all []*session
+	for range 10 {
+		all = append(all, serve(t, o))
+	}
+	for tool, args := range map[string]string{"stripe_confirm_payment_intent": `{"id":"pi_new"}`, "stripe_capture_payment_intent": `{"id":"pi_held"}`} {
+		answers := make([]answer, len(all))
+		atOnce(all, func(i int, s *session) { answers[i] = s.call(tool, args) })
+		for i, a := range answers {
+			if a.refused || a != answers[0] {
+				t.Errorf("%s: answer %d is %v, the first %v", tool, i, a, answers[0])
+			}
+		}
+	}
+	if got := len(b.did()); got != 2 {
+		t.Errorf("got the effects %q", b.did())
+	}
+	all[0].deny("has less left", "stripe_capture_payment_intent", `{"id":"pi_big","amount":"EUR 0.01"}`)
+}
