@@ -21,7 +21,7 @@ type settings struct {
 func (s *settings) add(name, value string) {
 	if value != "" {
 		s.form = append(s.form, [2]string{name, value})
-		s.texts = append(s.texts, name+" "+quoted(value))
+		s.texts = append(s.texts, name+" "+shown(name, value))
 	}
 }
 
@@ -37,7 +37,7 @@ func (s *settings) change(name, now string, value *string) {
 		return
 	}
 	s.differs = true
-	s.texts = append(s.texts, name+" "+quoted(*value)+" in place of "+quoted(now))
+	s.texts = append(s.texts, name+" "+shown(name, *value)+" in place of "+quoted(now))
 }
 
 var (
@@ -67,6 +67,14 @@ func quoted(s string) string {
 		return strconv.Quote(string(r[:most])) + fmt.Sprintf("… of %d characters", len(r))
 	}
 	return strconv.Quote(s)
+}
+
+// shown is a text that would be set, in a question: all of it where customers read it.
+func shown(name, value string) string {
+	if strings.HasPrefix(name, "metadata[") || strings.HasPrefix(name, "evidence[") {
+		return quoted(value)
+	}
+	return strconv.Quote(value)
 }
 
 func (s *settings) String() string { return strings.Join(s.texts, ", ") }

@@ -1,6 +1,9 @@
 package stripetool
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestStripeCreateProduct(t *testing.T) {
 	t.Parallel()
@@ -8,9 +11,11 @@ func TestStripeCreateProduct(t *testing.T) {
 	s := serve(t, options(b.URL))
 	s.ok("stripe_create_product", `{"name":"Tea","description":"green","statement_descriptor":"SHOP TEA","metadata":{"a":"b"}}`, `"name":"Tea"`, `"id":"prod_1"`)
 	s.wasAsked(`create a product: name "Tea", description "green", statement_descriptor "SHOP TEA", metadata[a] "b" [`)
+	s.ok("stripe_create_product", `{"name":"Cup","description":"`+strings.Repeat("x", 990)+`visit evil"}`)
+	s.wasAsked(strings.Repeat("x", 990) + `visit evil" [`) // no part of what customers read is hidden from who confirms it
 	s.deny("", "stripe_create_product", `{}`)
 	s.deny("", "stripe_create_product", `{"name":"x","statement_descriptor":"12345678901234567890123"}`)
-	b.had("POST products")
+	b.had("POST products", "POST products")
 }
 
 func TestStripeUpdateProduct(t *testing.T) {
