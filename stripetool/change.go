@@ -1,14 +1,19 @@
 package stripetool
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
+	"github.com/mcpsec/mcpsec-go/internal/text"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 )
 
 // A change is one action on a resource, and the tool of it.
@@ -16,6 +21,8 @@ type change struct {
 	resource, action  string        // as Options.Permissions names it
 	effect            mcpsec.Effect // Destroy of what cannot be undone, and of what somebody outside sees: a person is always asked
 	moves             bool          // money, which takes of the caps
+	sets              bool          // a state, that can be another when an equal call comes: its plans say what is the Same, and begin their Path with the object's
+	reads             []string      // of other resources, for what a person is asked
 	name, description string
 	required          string   // of the properties: "id","amount"
 	properties        []string // of the input's schema, without idempotency_key
@@ -23,13 +30,16 @@ type change struct {
 }
 
 // changes are all that there are.
-func changes() []change { return slices.Concat(refundChanges) }
+func changes() []change {
+	return slices.Concat(refundChanges, customerChanges, catalogChanges, paymentChanges, setupChanges, discountChanges, disputeChanges)
+}
 
 // WriteTools returns the tools for the pairs of resource and action that
 // Options.Permissions lists, and no others. A person is asked first, with what was
 // computed from what Stripe tells, but for the pairs in Options.Unasked. An equal call
 // within 24 hours returns what the first one has; another idempotency_key makes it
-// another. It panics if there are pairs that move money and no Options.Caps.
+// another. What sets a state is set anew by an equal call when it was changed since. It
+// panics if there are pairs that move money and no Options.Caps.
 func WriteTools(c *Client) []*mcpsec.Tool {
 	var tools []*mcpsec.Tool
 	for _, ch := range changes() {
@@ -79,29 +89,26 @@ type keyed struct {
 
 func (k keyed) callerKey() string { return k.IdempotencyKey }
 
-const keyProperty = `"idempotency_key":{"type":"string","maxLength":64}`
-
-type objectOut struct {
-	Object json.RawMessage `json:"object" mcpsec:"any"`
-}
+const keyProperty = `"idempotency_key":{"type":"string"}`
 
 // changeTool makes the tool of a change. What build plans, of what Stripe tells, a
 // person is asked about, and what they have said yes to is what is carried out, once
-// for all equal calls. What comes back holds the fields.
+// for all equal calls. What comes back holds the fields, or those of the resource if
+// there are none; it is a text, since a schema of it would cost the model's context and
+// say nothing.
 func changeTool[In interface{ callerKey() string }](may string, build func(*Client, context.Context, In) (plan, error)) func(*Client, change) *mcpsec.Tool {
 	return func(c *Client, ch change) *mcpsec.Tool {
 		spec := c.spec(ch.name, ch.description, ch.effect)
 		spec.Idempotent = true
 		spec.InputSchema = schemaOf(ch.required, append(slices.Clone(ch.properties), keyProperty)...)
-		lease, readable := spec.Timeout+time.Minute, fields(may)
 		look := func(ctx context.Context, call *mcpsec.Call, in In) (plan, error) {
 			n, err := c.names(call.Principal.ID, ch.name, in, in.callerKey())
 			if err != nil {
 				return plan{}, err
 			}
-			p, err := c.planned(ctx, n, func(ctx context.Context) (plan, error) { return build(c, ctx, in) })
-			if err == nil && !p.Done && ch.moves != (p.Moves.Currency != "") {
-				err = errors.New("a plan that does not say what it moves")
+			p, err := c.planned(ctx, n, ch.sets, func(ctx context.Context) (plan, error) { return build(c, ctx, in) })
+			if err == nil {
+				err = p.check(ch)
 			}
 			if err == nil {
 				c.remember(call.ID, p)
@@ -111,27 +118,73 @@ func changeTool[In interface{ callerKey() string }](may string, build func(*Clie
 		}
 		spec.Guards = append(spec.Guards, func(ctx context.Context, call *mcpsec.Call) error {
 			if in, ok := call.Args.(In); ok && slices.Contains(c.o.Unasked[ch.resource], ch.action) {
-				_, err := look(ctx, call, in)
-				return err
+				if p, err := look(ctx, call, in); err != nil || !p.Asks {
+					return err
+				}
 			}
 			return mcpsec.Preview(func(ctx context.Context, in In) (string, error) {
 				p, err := look(ctx, call, in)
 				return p.text() + " [state " + p.digest() + "]", err
 			})(ctx, call)
 		})
-		return mcpsec.NewTool(spec, func(ctx context.Context, in In) (objectOut, error) {
+		lease, readable := spec.Timeout+time.Minute, fields(may)
+		if may == "" {
+			readable = resources[ch.resource].fields
+		}
+		return mcpsec.NewTool(spec, func(ctx context.Context, in In) (mcpsec.Content, error) {
 			p, err := c.remembered(mcpsec.CallID(ctx))
 			if err != nil {
-				return objectOut{}, err
+				return mcpsec.Content{}, err
 			}
-			n, err := c.names(mcpsec.PrincipalFrom(ctx).ID, ch.name, in, in.callerKey())
-			if err != nil {
-				return objectOut{}, err
-			}
-			raw, err := c.carryOut(ctx, n, p, readable, lease)
-			return objectOut{raw}, err
+			raw, err := c.had(ctx, ch, p, readable, lease, func() (plan, error) { return build(c, ctx, in) })
+			return mcpsec.Content{Text: string(raw)}, err
 		})
 	}
+}
+
+// check refuses a plan that is none of the change's, or has a text that people read
+// otherwise than programs do. Only what is for a bank to read has lines.
+func (p plan) check(ch change) error {
+	if p.Done {
+		return nil
+	}
+	if ch.moves != (p.Moves.Currency != "") {
+		return errors.New("a plan that does not say what it moves")
+	}
+	if b, err := json.Marshal(p); err != nil || len(b) > state.MaxResult-1<<10 { // or it could not be kept for the call that repeats it
+		return cmp.Or(err, refuse("the texts are too long for one call", "size"))
+	}
+	for _, kv := range p.Form {
+		_, hidden := text.Strip(kv[1])
+		if hidden > 0 || !utf8.ValidString(kv[1]) || strings.ContainsAny(kv[1], "\t\r\n\u2028\u2029") && !strings.HasPrefix(kv[0], "evidence[") {
+			return refuse("a text must have no invisible characters, control characters and line breaks", "text")
+		}
+	}
+	return nil
+}
+
+// had has the effect of a plan. What repeats a call that has set a state returns the
+// object as it is. Of a state that was set by a call whose answer was lost, nobody
+// knows whether it was before or after what others have set since: it is looked at.
+func (c *Client) had(ctx context.Context, ch change, p plan, may tree, lease time.Duration, build func() (plan, error)) (json.RawMessage, error) {
+	if ch.sets && p.Done {
+		var raw json.RawMessage
+		if err := c.get(ctx, &raw, nil, p.Path[:2]...); err != nil {
+			return nil, err
+		}
+		out, ok := may.trim(raw)
+		if !ok {
+			return nil, errAnswer
+		}
+		return out, nil
+	}
+	raw, err := c.carryOut(ctx, p.names, p, may, lease)
+	if err == nil && ch.sets && p.Lost {
+		if now, err := build(); !now.Same {
+			return nil, cmp.Or(err, refuse("it was done before, and changed by others since: call again, and it is done anew", "once"))
+		}
+	}
+	return raw, err
 }
 
 func (c *Client) remember(call string, p plan) {

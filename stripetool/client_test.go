@@ -317,7 +317,7 @@ func TestIDs(t *testing.T) {
 			t.Errorf("%q is taken for a charge", s)
 		}
 	}
-	for _, s := range []string{"", "..", ".", "a/b", "a b", "a?x"} {
+	for _, s := range []string{"", "..", ".", "a/b", "a b", "a?x", "search"} {
 		if resources["coupons"].id(s) == nil {
 			t.Errorf("%q is taken for a coupon", s)
 		}

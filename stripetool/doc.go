@@ -1,10 +1,11 @@
-// Package stripetool gives a model an account at Stripe: objects to read, and refunds
-// to make that a person confirms.
+// Package stripetool gives a model an account at Stripe: objects to read, and what may
+// be done with customers, products, payments, refunds, discounts and disputes, by listed
+// permission, which a person confirms.
 //
 //	sc, err := stripetool.New(stripetool.Options{
 //		Key:       key, // rk_test_…
 //		Resources: []string{"customers", "charges", "invoices"},
-//		Permissions: map[string][]string{"refunds": {"create"}},
+//		Permissions: map[string][]string{"refunds": {"create"}, "customers": {"create", "update"}},
 //		Caps: []stripetool.Cap{{
 //			PerCall: stripetool.Money{Amount: 100_00, Currency: "EUR"},
 //			PerDay:  stripetool.Money{Amount: 1_000_00, Currency: "EUR"},
@@ -32,11 +33,18 @@
 // smallest unit, on all replicas that share Options.State together; what is not capped
 // is not moved.
 //
-// A refund is made once, however often and wherever an equal call is made within 24
+// A change is made once, however often and wherever an equal call is made within 24
 // hours: its key is made of tool, principal, arguments and the caller's
 // idempotency_key, and is one at Stripe, too. When no answer has come, the call that
-// repeats it sends the very same request, and Stripe does it once in all. A person is
-// asked with amounts that were read just before.
+// repeats it sends the very same request, and Stripe does it once in all. What sets a
+// state, as a customer's name, is set anew, once, when others have changed it since. A
+// person is asked with what was read just before, as amounts, names and what is lost.
+//
+// An amount takes of the caps once, when it moves: at the confirmation of a payment, or
+// at the capture of one that is held; what is prepared or held is no more than a call
+// may move. A payment is charged to a method that its customer has saved, or is
+// completed by the customer on the operator's own page, whose server reads the intent by
+// its id: what a browser needs for that never comes by here.
 //
 // Ids have the form of the resource's before they get into a path. Card numbers and
 // their security codes are refused in any argument: they belong on Stripe's own pages.
@@ -52,7 +60,8 @@
 //
 // A request is made by Client.call, of segments. What may be read of an object, a tree
 // says. What has an effect is a plan, and a change says of which
-// action: changeTool makes the tool of it, with a person's yes, caps, and once. Client.spec has the guard that all tools need.
+// action: changeTool makes the tool of it, with a person's yes, caps, and once.
+// Client.spec has the guard that all tools need.
 //
 // # What it does not protect
 //
@@ -64,6 +73,7 @@
 // equal call after that is another one. With the state in this process's memory, a
 // restart forgets what was used of the caps.
 //
-// Between the question and the refund others can refund the same charge; Stripe
-// refuses what goes beyond what was paid.
+// Between the question and the request others can change what was read, and refund the
+// same charge; Stripe refuses what goes beyond what was paid. A price, a percentage and
+// how often a discount is used are told to a person, and not capped.
 package stripetool

@@ -104,6 +104,8 @@ func modelError(ctx context.Context, err error, write bool) error {
 		return say("stripe", "Stripe has had too many requests: wait before the next"+inBrackets(e))
 	case e != nil && (e.status == http.StatusUnauthorized || e.status == http.StatusForbidden):
 		return say("stripe", "the operator's key may not do this"+inBrackets(e))
+	case e != nil && write && e.status == http.StatusPaymentRequired: // which is what it says to the same key again
+		return say("stripe", "Stripe refuses it"+inBrackets(e)+": to try it anew, give another idempotency_key")
 	case e != nil:
 		return say("stripe", "Stripe refuses it"+inBrackets(e))
 	case errors.As(err, &out) && out.Reason == outbound.TooLarge:

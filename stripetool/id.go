@@ -24,7 +24,7 @@ var errID = &mcpsec.Error{Message: "that is no id of the resource: ids look like
 // id refuses what is no id of the resource.
 func (r *resource) id(s string) error {
 	switch {
-	case len(r.prefixes) == 0 && ownName.MatchString(s):
+	case len(r.prefixes) == 0 && ownName.MatchString(s) && s != "search": // which is a route
 		return nil
 	case !objectID.MatchString(s):
 		return errID

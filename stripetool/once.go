@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/stripe/stripe-go/v76/form"
@@ -34,6 +35,11 @@ type plan struct {
 	Day    string // on which that was taken
 	Lost   bool   // it was sent already, and no answer has come
 	Done   bool   // an equal call has had its effect
+	Key    string // at Stripe, if it is another than that of names
+
+	Same  bool  `json:"-"` // what Stripe has is what this would set
+	Asks  bool  `json:"-"` // a person is asked, whatever Options.Unasked says
+	names names // of the effect
 }
 
 // digest names a plan.
@@ -66,6 +72,12 @@ func (c *Client) names(principal, tool string, in any, callerKey string) (names,
 	effect := hash("mcpsec stripetool 1", c.o.Account, tool, principal, string(args), callerKey)
 	own := hash(effect, c.o.Key.Reveal())
 	return names{once: "stripetool once " + own, lost: "stripetool lost " + own, key: "mcpsec-" + effect}, nil
+}
+
+// next are the keys of the effect that an equal call has after what this one has set
+// was changed: whoever finds it changed has the same.
+func (n names) next() names {
+	return names{once: "stripetool once " + hash(n.once), lost: "stripetool lost " + hash(n.lost), key: "mcpsec-" + hash(n.key)}
 }
 
 // hash is one of texts that cannot run into each other.
@@ -106,26 +118,63 @@ func (c *Client) look(ctx context.Context, key string) ([]byte, bool, error) {
 	return nil, false, c.o.State.Fail(ctx, claim)
 }
 
+// maxTurns is how often within a day one state is set, and set anew after a change.
+const maxTurns = 50
+
+// undone are the keys of the first effect that equal calls have not had, and of the
+// last that they had. What sets no state has one only.
+func (c *Client) undone(ctx context.Context, n names, sets bool) (first names, before *names, err error) {
+	for range maxTurns {
+		_, done, err := c.look(ctx, n.once)
+		if err != nil || !done {
+			return n, before, err
+		}
+		last := n
+		if before = &last; !sets {
+			return n, before, nil
+		}
+		n = n.next()
+	}
+	return n, nil, &mcpsec.Error{Message: "this was set, and changed by others, too often today: give another idempotency_key", Rule: "once"}
+}
+
 // planned is what a call would do: what an equal one has done, or has tried, or what
-// build says. Where build refuses, an equal call may just have left nothing to do: it
-// is looked for once more.
-func (c *Client) planned(ctx context.Context, n names, build func(context.Context) (plan, error)) (plan, error) {
+// build says. What has set a state counts as done only while Stripe still has it: build
+// reads that after it was seen who is done, so that no two calls which find it changed
+// once change it twice. Where build refuses, an equal call may just have left nothing to
+// do: it is looked for once more.
+func (c *Client) planned(ctx context.Context, first names, sets bool, build func(context.Context) (plan, error)) (plan, error) {
+	var p plan
 	var refused error
 	for {
-		if _, done, err := c.look(ctx, n.once); err != nil || done {
-			return plan{Done: true, Text: "does nothing more: an equal call was carried out already, and its answer is returned"}, err
+		n, before, err := c.undone(ctx, first, sets)
+		if err != nil {
+			return plan{}, err
 		}
-		p, lost, err := c.lost(ctx, n)
-		if err != nil || lost {
-			return p, err
+		if before != nil && (!sets || p.Same) {
+			return repeats(*before, p.Path), nil
+		}
+		if before, lost, err := c.lost(ctx, n); err != nil || lost {
+			return before, err
 		}
 		if refused != nil {
 			return plan{}, refused
 		}
-		if p, refused = build(ctx); refused == nil {
+		p, refused = build(ctx)
+		if before != nil && p.Same {
+			return repeats(*before, p.Path), nil
+		}
+		if refused == nil {
+			if p.names = n; sets { // another day has other keys, or Stripe may remember one for longer than we do
+				p.Key = "mcpsec-" + hash(n.key, c.today())
+			}
 			return p, nil
 		}
 	}
+}
+
+func repeats(n names, path []string) plan {
+	return plan{Done: true, Text: "does nothing more: an equal call was carried out already, and its answer is returned", Path: path, names: n}
 }
 
 // lost is the plan of an equal call that has had no answer.
@@ -138,7 +187,7 @@ func (c *Client) lost(ctx context.Context, n names) (plan, bool, error) {
 	if err := json.Unmarshal(raw, &p); err != nil {
 		return plan{}, false, err
 	}
-	p.Lost = true
+	p.Lost, p.names = true, n
 	return p, true, nil
 }
 
@@ -186,13 +235,16 @@ func (c *Client) effect(ctx context.Context, n names, p plan, may tree) (json.Ra
 	for _, kv := range p.Form {
 		f.Add(kv[0], kv[1])
 	}
-	raw, err := c.call(ctx, request{method: cmp.Or(p.Method, http.MethodPost), path: p.Path, form: f, key: n.key})
+	raw, err := c.call(ctx, request{method: cmp.Or(p.Method, http.MethodPost), path: p.Path, form: f, key: cmp.Or(p.Key, n.key)})
+	if e := refusalOf(err); e != nil && e.status == http.StatusNotFound && p.Method == http.MethodDelete { // which has no keys at Stripe: what was there is gone by an attempt before
+		raw, err = json.RawMessage(`{"id":"`+p.Path[len(p.Path)-1]+`","deleted":true}`), nil
+	}
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	switch {
 	case err == nil:
 		if out, ok := may.trim(raw); ok {
-			mcpsec.Logger(ctx).InfoContext(ctx, "stripe: done", "what", p.Text, "idempotency_key", n.key)
+			mcpsec.Logger(ctx).InfoContext(ctx, "stripe: done", "path", strings.Join(p.Path, "/"), "moves", p.Moves.String(), "idempotency_key", cmp.Or(p.Key, n.key))
 			return out, nil
 		}
 		return nil, c.keepLost(after, n, p, errAnswer)

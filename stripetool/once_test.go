@@ -49,7 +49,7 @@ func (c *Client) try(t *testing.T, key string, p plan) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // a claim that was not given back lasts longer
 	defer cancel()
-	planned, err := c.planned(ctx, n, func(context.Context) (plan, error) { return p, nil })
+	planned, err := c.planned(ctx, n, false, func(context.Context) (plan, error) { return p, nil })
 	if err != nil {
 		return "", err
 	}
@@ -195,7 +195,7 @@ func TestDeafState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.planned(t.Context(), n, func(context.Context) (plan, error) { return aPlan(1), nil }); rule(err) != "once" || strings.Contains(err.Error(), "dial") {
+	if _, err := c.planned(t.Context(), n, false, func(context.Context) (plan, error) { return aPlan(1), nil }); rule(err) != "once" || strings.Contains(err.Error(), "dial") {
 		t.Errorf("got error %v", err)
 	}
 	if _, err := c.try(t, "a", aPlan(1)); rule(err) != "once" {

@@ -1,6 +1,7 @@
 package stripetool
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -34,8 +35,9 @@ type Options struct {
 	// Defaults to none: nothing can be changed.
 	Permissions map[string][]string
 	// Unasked are those of Permissions that no person is asked about. Only what
-	// can be undone, moves no money and reaches nobody outside can be among them.
-	// Defaults to none.
+	// can be undone, moves no money and reaches nobody outside can be among them:
+	// with customers update, a person is still asked about an e-mail address and a
+	// default payment method. Defaults to none.
 	Unasked map[string][]string
 	// Caps bound what a call, and all calls of a day, may move: refunds, charges
 	// and what is billed. Of a currency without a Cap nothing can be moved.
@@ -194,7 +196,22 @@ func (o *Options) warn() {
 		}
 	}
 	if strings.HasPrefix(o.Key.Reveal(), "sk_") {
-		o.Log.Warn("stripetool: Options.Key is a secret key, which may do everything: make a restricted key instead, with Read for the resources that are listed and Write for what is used of the tools that write",
-			"read", strings.Join(o.Resources, ", "), "write", "charges and refunds, for stripe_create_refund")
+		read, write := o.needs()
+		o.Log.Warn("stripetool: Options.Key is a secret key, which may do everything: make a restricted key instead, with these permissions",
+			"read", strings.Join(read, ", "), "write", strings.Join(write, ", "))
 	}
+}
+
+// needs are the resources that a restricted key needs to read, and to write.
+func (o *Options) needs() (read, write []string) {
+	read = slices.Clone(o.Resources)
+	for _, ch := range changes() {
+		if slices.Contains(o.Permissions[ch.resource], ch.action) {
+			read, write = append(read, ch.reads...), append(write, cmp.Or(map[string]string{"refunds": "charges and refunds"}[ch.resource], ch.resource))
+		}
+	}
+	slices.Sort(read)
+	slices.Sort(write)
+	write = slices.Compact(write)
+	return slices.DeleteFunc(slices.Compact(read), func(r string) bool { return slices.Contains(write, r) }), write
 }

@@ -84,7 +84,8 @@ func TestNewWarns(t *testing.T) {
 	if got := said(Options{Key: restricted()}); got != "" {
 		t.Errorf("a restricted test key: got %q", got)
 	}
-	if got := said(Options{Key: key("sk_" + "test_")}); !strings.Contains(got, "restricted key") || !strings.Contains(got, "charges, invoices") || !strings.Contains(got, "refunds") {
+	may := map[string][]string{"refunds": {"create"}, "customers": {"create", "delete"}}
+	if got := said(Options{Key: key("sk_" + "test_"), Permissions: may}); !strings.Contains(got, "restricted key") || !strings.Contains(got, `read="charges, invoices, payment_intents, subscriptions" write="charges and refunds, customers"`) {
 		t.Errorf("a secret key: got %q", got)
 	}
 	if got := said(Options{Key: key("rk_" + "live_"), Waive: []mcpsec.Waiver{insecure.LiveMode("the shop is open")}}); !strings.Contains(got, "the shop is open") {

@@ -116,6 +116,10 @@ type getIn struct {
 	ID       string `json:"id" validate:"required,max=220"`
 }
 
+type objectOut struct {
+	Object json.RawMessage `json:"object" mcpsec:"any"`
+}
+
 func getTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("stripe_get", "Get one object by its id. Amounts are in the currency's smallest unit.", mcpsec.Read)
 	spec.InputSchema = schemaOf(`"resource","id"`, `"resource":{"type":"string","maxLength":40,"description":"as in stripe_list"}`, `"id":{"type":"string","maxLength":220}`)

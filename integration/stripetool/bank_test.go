@@ -37,8 +37,10 @@ type bank struct {
 	*httptest.Server
 	t    *testing.T
 	mock string
+	told sync.Map // stripe-mock's answers, by request
 
 	mu      sync.Mutex
+	account *account
 	charges map[string]*paid
 	keys    map[string]*kept
 	refunds []string // keys of those that were made, in order
@@ -46,7 +48,7 @@ type bank struct {
 	seen    []string // methods and paths
 
 	fault  func(w http.ResponseWriter, r *http.Request, n int) bool // answers in place of the bank if true; n counts requests
-	effect func()                                                   // runs after a refund was made and before the answer
+	effect func()                                                   // runs after an effect and before the answer
 }
 
 func newBank(t *testing.T) *bank {
@@ -55,7 +57,7 @@ func newBank(t *testing.T) *bank {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bank{t: t, mock: m, keys: map[string]*kept{}, charges: map[string]*paid{
+	b := &bank{t: t, mock: m, account: newAccount(), keys: map[string]*kept{}, charges: map[string]*paid{
 		"ch_one":   {Amount: 4900, Captured: 4900, Refunded: 500, Currency: "eur", Customer: "cus_Ann", Refunds: 2},
 		"ch_guest": {Amount: 500, Captured: 500, Currency: "jpy"},
 		"ch_big":   {Amount: 1_000_000, Captured: 1_000_000, Currency: "eur", Customer: "cus_Bob"},
@@ -91,8 +93,8 @@ func (b *bank) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// What stripe-mock finds wrong is wrong. It takes keys of one form.
 	status, text := b.check(r, body)
 	w.Header().Set("Request-Id", "req_Q7"+strconv.Itoa(n))
-	if r.Method == http.MethodPost {
-		status, text = b.once(r.Header.Get("Idempotency-Key"), r.URL.Path, string(body))
+	if r.Method != http.MethodGet {
+		status, text = b.once(r.Header.Get("Idempotency-Key"), r.Method, strings.TrimPrefix(r.URL.Path, "/v1/"), string(body))
 	} else if own, s := b.read(r); s != 0 {
 		status, text = s, own
 	}
@@ -100,8 +102,23 @@ func (b *bank) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, text)
 }
 
-// check asks stripe-mock.
+// check asks stripe-mock, of equal requests once.
 func (b *bank) check(r *http.Request, body []byte) (int, string) {
+	key := r.Method + r.URL.RequestURI() + r.Header.Get("Stripe-Version") + string(body)
+	if said, ok := b.told.Load(key); ok {
+		return said.(told).status, said.(told).text
+	}
+	status, text := b.ask(r, body)
+	b.told.Store(key, told{status, text})
+	return status, text
+}
+
+type told struct {
+	status int
+	text   string
+}
+
+func (b *bank) ask(r *http.Request, body []byte) (int, string) {
 	req, err := http.NewRequest(r.Method, b.mock+r.URL.RequestURI(), bytes.NewReader(body))
 	if err != nil {
 		b.t.Error(err)
@@ -128,6 +145,9 @@ func (b *bank) read(r *http.Request) (string, int) {
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/v1/"), "/")
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if own, s := b.account.read(strings.Join(parts, "/"), r.URL.Query()); s != 0 {
+		return own, s
+	}
 	switch {
 	case len(parts) == 2 && strings.Contains(parts[1], "missing"):
 		return wrong("invalid_request_error", "resource_missing", ""), 404
@@ -164,14 +184,23 @@ func wrong(kind, code, decline string) string {
 }
 
 // once keeps the first answer to a key (docs.stripe.com/api/idempotent_requests).
-func (b *bank) once(key, path, params string) (int, string) {
+func (b *bank) once(key, method, path, params string) (int, string) {
 	b.mu.Lock()
+	if method == http.MethodDelete { // Stripe knows no keys of it
+		status, body := b.account.write(method, path, nil)
+		effect := b.effect
+		b.mu.Unlock()
+		if status == 200 && effect != nil {
+			effect()
+		}
+		return status, body
+	}
 	switch k := b.keys[key]; {
 	case key == "":
 		b.mu.Unlock()
 		b.t.Error("a request that writes has no key")
 		return 400, wrong("invalid_request_error", "", "")
-	case k != nil && k.params != path+params:
+	case k != nil && k.params != method+path+params:
 		b.mu.Unlock()
 		return 400, wrong("idempotency_error", "", "")
 	case k != nil && k.body == "":
@@ -181,11 +210,13 @@ func (b *bank) once(key, path, params string) (int, string) {
 		b.mu.Unlock()
 		return k.status, k.body
 	}
-	k := &kept{params: path + params}
+	k := &kept{params: method + path + params}
 	b.keys[key] = k
-	status, body, effect := 200, "", b.effect
-	if path == "/v1/refunds" {
+	status, body, effect := 400, "", b.effect
+	if path == "refunds" {
 		status, body = b.refund(key, params)
+	} else if q, err := url.ParseQuery(params); err == nil {
+		status, body = b.account.write(method, path, q)
 	}
 	b.mu.Unlock()
 	if status == 200 && effect != nil {

@@ -110,7 +110,9 @@ var hostile = []string{
 }
 
 // What may be asked of Stripe by any tool: fixed routes, and ids of their form.
-var ours = regexp.MustCompile(`^GET /v1/(account|balance|[a-z_]+|checkout/sessions)(/[A-Za-z0-9_-]+)?$|^POST /v1/refunds$`)
+var ours = regexp.MustCompile(`^GET /v1/(account|balance|[a-z_]+|checkout/sessions)(/[A-Za-z0-9_-]+)?$` +
+	`|^POST /v1/(refunds|customers|products|prices|payment_intents|setup_intents|coupons|promotion_codes)$|^POST /v1/(customers|products|disputes)/[A-Za-z0-9_-]+$|^DELETE /v1/customers/[A-Za-z0-9_-]+$` +
+	`|^POST /v1/payment_intents/[A-Za-z0-9_-]+/(confirm|capture|cancel)$|^POST /v1/payment_methods/[A-Za-z0-9_-]+/(attach|detach)$|^POST /v1/disputes/[A-Za-z0-9_-]+/close$`)
 
 // Each tool is called with hostile texts in each of its arguments, and each resource
 // with ordinary ones. No secret leaves, in answers, questions, logs and records, and
@@ -123,8 +125,15 @@ func TestCanaries(t *testing.T) {
 	pan := strings.Repeat("4242", 4)
 	answered, cases := 0, 0
 	for _, tl := range s.tools() {
+		texts := append([]string{pan, "cvc: 123"}, hostile...)
+		if usual[tl.Name] == "" {
+			texts = append(texts, stripetool.ResourceNames()...)
+		}
 		for property, ways := range places(tl) {
-			for _, text := range append(append([]string{pan, "cvc: 123"}, hostile...), stripetool.ResourceNames()...) {
+			for i, text := range texts {
+				if usual[tl.Name] != "" && i > 1 && (i+len(property))%2 == 0 {
+					continue // there are many properties: each has half of the texts
+				}
 				raw, err := json.Marshal(text)
 				if err != nil {
 					t.Fatal(err)
@@ -199,6 +208,10 @@ func places(tl *mcp.Tool) map[string][]string {
 			out[name] = []string{`[{"field":%s,"op":"eq","value":"x"}]`, `[{"field":"status","op":"eq","value":%s}]`, `[{"field":"metadata.a","op":"contains","value":%s}]`}
 		case name == "filter":
 			out[name] = []string{`{%s:"x"}`, `{"customer":%s}`, `{"email":%s}`}
+		case name == "metadata":
+			out[name] = []string{`{%s:"x"}`, `{"order":%s}`}
+		case name == "evidence":
+			out[name] = []string{`{%s:"x"}`, `{"uncategorized_text":%s}`}
 		case p.Type == "" || p.Type == "string":
 			out[name] = []string{`%s`}
 		}
@@ -215,6 +228,9 @@ func ordinary(tl *mcp.Tool, text string) map[string]json.RawMessage {
 	}
 	all := map[string]string{"resource": `"` + r + `"`, "id": `"` + idOf(r) + `"`, "where": `[{"field":"metadata.a","op":"eq","value":"x"}]`, "payment": `"ch_big"`, "amount": `"EUR 0.01"`}
 	out := map[string]json.RawMessage{}
+	if json.Unmarshal([]byte(usual[tl.Name]), &out) == nil {
+		return out
+	}
 	var schema struct{ Required []string }
 	raw, err := json.Marshal(tl.InputSchema)
 	if err != nil || json.Unmarshal(raw, &schema) != nil {

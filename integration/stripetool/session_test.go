@@ -30,7 +30,7 @@ func cents(amount int64) stripetool.Money { return stripetool.Money{Amount: amou
 func options(url string) stripetool.Options {
 	return stripetool.Options{
 		Key: redact.NewSecret("rk_" + "test_" + keyBody), URL: url, Resources: stripetool.ResourceNames(), Timeout: 10 * time.Second,
-		Permissions: map[string][]string{"refunds": {"create"}},
+		Permissions: permissions,
 		Caps: []stripetool.Cap{
 			{PerCall: cents(5_000), PerDay: cents(100_000)},
 			{PerCall: stripetool.Money{Amount: 500, Currency: "JPY"}, PerDay: stripetool.Money{Amount: 1000, Currency: "JPY"}},
@@ -185,4 +185,13 @@ func (s *session) questions() []string {
 	s.asks.Lock()
 	defer s.asks.Unlock()
 	return append([]string(nil), s.asked...)
+}
+
+// atOnce does something in all sessions at one moment.
+func atOnce(all []*session, do func(i int, s *session)) {
+	var wg sync.WaitGroup
+	for i, s := range all {
+		wg.Go(func() { do(i, s) })
+	}
+	wg.Wait()
 }
