@@ -62,6 +62,8 @@ func TestMessageIsRefused(t *testing.T) {
 		"long subject":       func(m *Message) { m.Subject = strings.Repeat("é", 251) },
 		"hidden text":        func(m *Message) { m.Text = "a\u202eb" },
 		"no UTF-8":           func(m *Message) { m.Text = "a\xff" },
+		"many links":         func(m *Message) { m.Text = strings.Repeat("https://a.example ", 51) },
+		"many links, HTML":   func(m *Message) { m.HTML = strings.Repeat("<a href='https://a.example'>x</a>", 51) },
 		"a script":           func(m *Message) { m.HTML = "<script>x</script>" },
 		"no Message-ID":      func(m *Message) { m.InReplyTo = "x" },
 		"many references":    func(m *Message) { m.References = make([]string, 21) },

@@ -69,7 +69,11 @@ func (c *Client) check(m Message) (parts, error) {
 		}
 		p.html, p.shown, p.links = d.html, d.text, d.links
 	}
-	p.links = append(p.links, textLinks(m.Text)...)
+	inText := textLinks(m.Text)
+	if len(inText) > maxLinks {
+		return p, wrong("text", "text may have at most %d links", maxLinks)
+	}
+	p.links = append(p.links, inText...)
 	var err error
 	p.files, err = c.readFiles(m.Attachments)
 	return p, err

@@ -39,8 +39,9 @@ var (
 )
 
 const (
-	maxLinks = 50
-	maxHTML  = 1 << 20
+	maxLinks    = 50
+	maxLinkText = 500 // bytes that are looked at; more is misleading
+	maxHTML     = 1 << 20
 )
 
 var errHTML = "html may have text, tables, lists and links only: no scripts, forms, frames, comments, pictures and style sheets, which act when the mail is opened or tell somebody that it was"
@@ -69,7 +70,7 @@ func readHTML(s string) (document, error) {
 			return d, wrong("html", "%s", errHTML)
 		case kind == html.TextToken:
 			shown.WriteString(t.Data)
-			if open >= 0 {
+			if open >= 0 && len(d.links[open].text) < maxLinkText {
 				d.links[open].text += t.Data
 			}
 		case !slices.Contains(inline, t.DataAtom):
@@ -95,8 +96,8 @@ func readHTML(s string) (document, error) {
 		return d, wrong("html", "html has invisible or control characters")
 	}
 	for i := range d.links {
-		d.links[i].text = oneLine(d.links[i].text)
 		d.links[i].odd = misleads(d.links[i])
+		d.links[i].text = oneLine(d.links[i].text)
 	}
 	d.html, d.text = out.String(), strings.TrimSpace(blank.ReplaceAllString(shown.String(), "\n"))
 	return d, nil
@@ -147,6 +148,9 @@ func target(href string) (string, bool) {
 
 // misleads reports whether a link's text names a host, and it leads to another.
 func misleads(l link) bool {
+	if len(l.text) >= maxLinkText {
+		return true
+	}
 	for _, m := range hostLike.FindAllString(l.text, -1) {
 		host, err := parseDomain(m)
 		if err != nil || host != l.host && !strings.HasSuffix(l.host, "@"+host) && "www."+host != l.host && host != "www."+l.host {
@@ -159,7 +163,7 @@ func misleads(l link) bool {
 // textLinks are the links that readers find in plain text.
 func textLinks(s string) []link {
 	var out []link
-	for _, m := range webLink.FindAllString(s, maxLinks) {
+	for _, m := range webLink.FindAllString(s, maxLinks+1) {
 		l := link{host: "an unreadable place", text: m}
 		if u, err := url.Parse(m); err == nil {
 			if d, err := parseDomain(u.Hostname()); err == nil {

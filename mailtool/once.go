@@ -57,6 +57,8 @@ func (c *Client) claim(ctx context.Context, key string, lease time.Duration) (st
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
 		claim, err := c.o.State.Claim(ctx, key, lease)
 		switch {
+		case err != nil && ctx.Err() != nil:
+			return claim, errUnderWay // as far as is known
 		case err != nil:
 			return claim, &mcpsec.Error{Message: "whether this was sent before cannot be told now: call again later", Rule: "once", Err: err}
 		case claim.Status != state.Busy:

@@ -152,6 +152,10 @@ func TestRisks(t *testing.T) {
 	if strings.Count(got, "a link shows") != 1 {
 		t.Errorf("got %s", got)
 	}
+	m.HTML = `<a href="https://evil.example/">` + strings.Repeat("so <b>much</b> ", 100) + "that example.com is not found</a>"
+	if got := strings.Join(c.risks(mustBuild(t, c, m).parts), "\n"); !strings.Contains(got, "a link shows") {
+		t.Errorf("got %s", got)
+	}
 	q, err := c.question(b)
 	if err != nil || !strings.Contains(q, "links to evil.example, www.example.com, example.org, examp1e.com") {
 		t.Errorf("got %s, %v", q, err)
