@@ -50,7 +50,7 @@ var actions = []string{"delete", "update", "create", "list", "view"}
 
 func (k *audited) judge(action string, as asker) verdict {
 	rule, ok := k.ruleSet()[action]
-	if !ok {
+	if !ok || *rule != nil && **rule == keptHistoryRule {
 		return never
 	}
 	return judge(*rule, as, fieldNames(k.Fields), action == "create" || k.Type == "view")

@@ -26,6 +26,7 @@ type Client struct {
 	feed  *http.Client // for answers that do not end
 
 	user, super *source
+	historyID   string                 // of the history's collection
 	known       map[string]*Collection // nil: all that are not PocketBase's own
 	feedTime    time.Duration          // of one connection for a subscription
 	now         func() time.Time
@@ -124,6 +125,11 @@ func (c *Client) start(ctx context.Context) error {
 		}
 		if _, err := s.get(ctx); err != nil {
 			return fmt.Errorf("logging in as Options.%s: %w", name, startError(err))
+		}
+	}
+	if c.o.History.Collection != "" {
+		if err := c.findHistory(ctx); err != nil {
+			return fmt.Errorf("Options.History: %w", err)
 		}
 	}
 	return nil

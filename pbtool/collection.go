@@ -26,6 +26,8 @@ func (c *Client) collection(name string) (*Collection, error) {
 	switch {
 	case !collectionName.MatchString(name):
 		return nil, denied("a collection's name has letters, digits and underscores only")
+	case c.isHistory(name) && c.known[name] == nil:
+		return nil, denied("the history of changes is not for tools")
 	case c.known != nil && c.known[name] == nil:
 		return nil, denied("the collection may not be used, or there is none of that name; these may: %s", c.names())
 	case c.known == nil && isSystem(name):

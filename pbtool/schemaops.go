@@ -98,6 +98,8 @@ func (d *draft) find(name string) (*table, error) {
 		return nil, denied("there is no such collection: %s", name)
 	case isSystem(name) || d.all[i].live.System:
 		return nil, denied("PocketBase's own collections may not be changed")
+	case d.c.isHistory(name):
+		return nil, denied("the history of changes is an operator's to change")
 	}
 	return d.all[i], nil
 }
@@ -240,6 +242,9 @@ func (d *draft) empty(o schemaOp, t *table) error {
 	}
 	if t.live.Type == "view" && o.Op == "truncate" {
 		return badArgument(errors.New("a view has no records of its own"))
+	}
+	if d.c.o.History.Collection != "" && o.Op == "truncate" {
+		return denied("the history would lack what is deleted so: pb_delete_records deletes records with their entries")
 	}
 	d.lone = o.Op
 	d.counts = append(d.counts, t.live.Name)
@@ -403,6 +408,9 @@ func (d *draft) mayJudgeBy(word string) error {
 		case i == 1 && path[0] == "@collection":
 			if _, err := d.c.collection(s); err != nil {
 				return err
+			}
+			if d.c.isHistory(s) {
+				return denied("a rule must not lead to the history of changes")
 			}
 		}
 	}
