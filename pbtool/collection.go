@@ -59,7 +59,7 @@ func (c *Client) mayRead(k *Collection, path string) error {
 	case k.Fields == nil:
 		return denied("a path through a relation may not be used unless it is listed")
 	}
-	return denied("a field may not be used, or there is none of that name; for %s these may: id, %s", k.Name, strings.Join(k.Fields, ", "))
+	return denied("a field may not be used, or there is none of that name%s", k.readable())
 }
 
 // shows reports whether a field of a record may leave.

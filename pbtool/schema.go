@@ -174,12 +174,13 @@ func (c *Client) describe(ctx context.Context, name string) (description, error)
 	return out, nil
 }
 
-// shownField leaves out what is empty.
+// shownField leaves out what is not set.
 func shownField(f map[string]any) (json.RawMessage, error) {
 	b := []byte{'{'}
 	for _, o := range fieldOptions {
-		switch v := f[o]; v {
-		case nil, false, "", 0.0:
+		bound := f["type"] == "number" && (o == "min" || o == "max") // elsewhere 0 is none
+		switch v := f[o]; {
+		case v == nil, v == false, v == "", v == 0.0 && !bound:
 		default:
 			raw, err := json.Marshal(v)
 			if err != nil {
