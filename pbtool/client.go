@@ -231,12 +231,18 @@ func (c *Client) send(ctx context.Context, rq request, to, token string) ([]byte
 	return body, resp.StatusCode, err
 }
 
+// usualBody is what a page of records takes, for servers that do not say how long it is.
+const usualBody = 32 << 10
+
 // readAll reads a body whose size outbound bounds, into a buffer of that size
 // where the server has told it.
 func readAll(resp *http.Response) ([]byte, error) {
 	var b bytes.Buffer
-	if n := resp.ContentLength; n > 0 && n < 1<<20 {
+	switch n := resp.ContentLength; {
+	case n > 0 && n < 1<<20:
 		b.Grow(int(n) + bytes.MinRead)
+	case n < 0:
+		b.Grow(usualBody)
 	}
 	_, err := b.ReadFrom(io.Reader(resp.Body))
 	return b.Bytes(), err

@@ -243,6 +243,18 @@ func TestTrim(t *testing.T) {
 	if err != nil || strings.Count(string(items[0]), "expand") > maxExpand {
 		t.Errorf("got %s, %v", items, err)
 	}
+	// Escapes in names hide nothing, and what was decided of a name is not true of another
+	// or of what is expanded.
+	users, err := c.collection("users")
+	if err != nil {
+		t.Fatal(err)
+	}
+	escaped := `{"items":[{"id":"a","\u0065xpand":{"no":1},"p\u0061ssword":"no","Password":"no","collection\u0049d":"no","n\u0061me":"yes","collectionName":"users"},` +
+		`{"name":"yes","expand":{"x":{"collectionName":"posts","id":"b","name":"no","body":"no"}},"tokenKey":"no"}]}`
+	items, _, err = trim{c: c}.page([]byte(escaped), users)
+	if got, want := fmt.Sprintf("%s", items), `[{"id":"a","n\u0061me":"yes"} {"name":"yes","expand":{"x":{"collectionName":"posts","id":"b"}}}]`; err != nil || got != want {
+		t.Errorf("got %s, %v\nwant %s", got, err, want)
+	}
 }
 
 // Many callers at once, for the race detector.
