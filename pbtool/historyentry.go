@@ -99,7 +99,10 @@ func (o op) sets() []string {
 func (c *Client) withValues(ctx context.Context, ops, entries []op) error {
 	ids, shown := map[*Collection][]string{}, map[*Collection]map[string]bool{}
 	for _, o := range ops {
-		if ids[o.k] = append(ids[o.k], o.id); shown[o.k] == nil {
+		if o.method != http.MethodPost { // who asks for what there is not is slowed down
+			ids[o.k] = append(ids[o.k], o.id)
+		}
+		if shown[o.k] == nil {
 			s, err := c.schema(ctx, o.k.Name)
 			if err != nil {
 				return err

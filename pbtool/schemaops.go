@@ -179,6 +179,9 @@ func (d *draft) newName(name string) error {
 	if _, err := d.c.collection(name); err != nil {
 		return err
 	}
+	if d.c.isHistory(name) {
+		return denied("the history of changes is an operator's to make")
+	}
 	if isSystem(name) || strings.Contains(strings.ToLower(name), "_via_") {
 		return denied("a collection's name must not be like those of PocketBase's own")
 	}

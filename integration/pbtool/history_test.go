@@ -230,7 +230,13 @@ func TestPbHistoryValues(t *testing.T) {
 	if b, a := values(); fmt.Sprint(b, a) != "map[tags:[red] title:old] map[tags+:[blue] title:new]" {
 		t.Errorf("update: got %v, %v", b, a)
 	}
+	s.requests()
 	c.ok("pb_create_record", `{"collection":"posts","data":{"title":"fresh","secret":"canary"}}`, nil)
+	for _, r := range s.requests() {
+		if strings.HasPrefix(r, "GET ") && strings.HasSuffix(r, "/records") {
+			t.Errorf("a new record was looked for: %s", r)
+		}
+	}
 	if b, a := values(); b != nil || a["title"] != "fresh" || a["secret"] != nil {
 		t.Errorf("create: got %v, %v", b, a)
 	}
@@ -306,6 +312,14 @@ func TestPbHistoryIsOurs(t *testing.T) {
 	}
 	if strings.Contains(c.said.String()+c.log.String(), historyKey) {
 		t.Error("the key has left")
+	}
+	if err := s.app.Delete(s.collection("changes")); err != nil {
+		t.Fatal(err)
+	}
+	c.deny("an operator's to make", "pb_plan_schema", `{"ops":[{"op":"create_collection","collection":"changes","fields":[{"name":"record","type":"text"}]}]}`)
+	c.deny("history of changes cannot be written", "pb_create_record", `{"collection":"posts","data":{"title":"lost"}}`)
+	if s.count("posts") != 0 {
+		t.Error("a change without an entry was made")
 	}
 }
 
