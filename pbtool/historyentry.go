@@ -24,7 +24,9 @@ func (c *Client) recorded(ctx context.Context, ops []op) ([]json.RawMessage, err
 	ops = slices.Clone(ops)
 	var entries []op
 	for i := range ops {
-		ops[i].name()
+		if err := ops[i].name(); err != nil {
+			return nil, err
+		}
 		e, err := c.entry(ctx, ops[i])
 		if err != nil {
 			return nil, err
@@ -46,19 +48,25 @@ func (c *Client) recorded(ctx context.Context, ops []op) ([]json.RawMessage, err
 	return answers[:len(entries)], nil
 }
 
-// name gives a new record its id before it is made, since the entry names it.
-func (o *op) name() {
+// name gives a new record its id before it is made, since the entry names it. One that
+// the caller sets must be one that PocketBase reads as it is.
+func (o *op) name() error {
 	if o.method != http.MethodPost {
-		return
+		return nil
 	}
-	if id, err := text(o.data["id"]); err == nil { // one that the caller may set
+	if raw, ok := o.data["id"]; ok {
+		id, err := text(raw)
+		if err != nil || !recordID.MatchString(id) {
+			return badArgument(errID)
+		}
 		o.id = id
-		return
+		return nil
 	}
 	o.id = absent()
 	data := values{"id": json.RawMessage(`"` + o.id + `"`)}
 	maps.Copy(data, o.data)
 	o.data = data
+	return nil
 }
 
 var actionOf = map[string]string{http.MethodPost: "create", http.MethodPatch: "update", http.MethodPut: "upsert", http.MethodDelete: "delete"}

@@ -184,6 +184,23 @@ func TestPbHistoryIsTrue(t *testing.T) {
 	}
 }
 
+// An id that the caller may set is the one in the entry, or refused.
+func TestPbHistoryIDs(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	o := s.keeps(false)
+	o.Collections[1].Write = []string{"id", "text"}
+	c := serve(t, open(t, o))
+	for _, id := range []string{`123456789012345`, `""`, `null`, `" abcdefghijklmn"`, `["abcdefghijklmno"]`, `true`, `"a/b"`} {
+		c.deny("an id has letters", "pb_create_record", `{"collection":"comments","data":{"text":"x","id":`+id+`}}`)
+	}
+	c.ok("pb_create_record", `{"collection":"comments","data":{"text":"x","id":"abcdefghijklmno"}}`, nil)
+	c.deny("id: ", "pb_create_record", `{"collection":"comments","data":{"text":"x","id":"abcdefghijklmno"}}`)
+	if got, _ := s.entries(); !slices.Equal(got, []string{"create comments abcdefghijklmno [text]"}) || s.count("comments") != 1 {
+		t.Errorf("got %q, %d records", got, s.count("comments"))
+	}
+}
+
 // as makes a request with a user's token.
 func (s *server) as(who *core.Record, method, path, body string) int {
 	s.t.Helper()
