@@ -3,6 +3,7 @@ package pbtool
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -40,7 +41,9 @@ func (t trim) page(body []byte, k *Collection) (items []json.RawMessage, total i
 			if err != nil || n.Kind() != '0' {
 				return nil, 0, errAnswer
 			}
-			total = int(n.Int())
+			if total, err = strconv.Atoi(n.String()); err != nil {
+				return nil, 0, errAnswer
+			}
 		default:
 			if d.SkipValue() != nil {
 				return nil, 0, errAnswer
