@@ -20,6 +20,8 @@ const (
 	Unconfirmed        Kind = "unconfirmed"
 	AnySQL             Kind = "any-sql"
 	LiveMode           Kind = "live-mode"
+	PlaintextMail      Kind = "plaintext-mail"
+	AnyRecipient       Kind = "any-recipient"
 )
 
 // Has reports whether one of the waivers is of kind k.

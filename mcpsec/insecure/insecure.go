@@ -48,6 +48,15 @@ func AnySQL(why reason) waive.Waiver { return waiver(waive.AnySQL, why) }
 // Caps and confirmations stay.
 func LiveMode(why reason) waive.Waiver { return waiver(waive.LiveMode, why) }
 
+// PlaintextMail lets mail be handed to a server without TLS: whoever is on the way
+// can read and change it. Passwords are not sent all the same.
+func PlaintextMail(why reason) waive.Waiver { return waiver(waive.PlaintextMail, why) }
+
+// AnyRecipient lets mail be sent to every address there is when no list says who may
+// be written to: one message is enough to take out what a model has read. Lists of who
+// may not, caps and confirmations stay.
+func AnyRecipient(why reason) waive.Waiver { return waiver(waive.AnyRecipient, why) }
+
 func waiver(k waive.Kind, why reason) waive.Waiver {
 	if why == "" {
 		panic("insecure: " + string(k) + ": a reason is required")
