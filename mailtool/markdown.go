@@ -51,8 +51,7 @@ func markdown(src string) (string, error) {
 	if err := converter.Convert([]byte(src), &b); err != nil {
 		return "", fmt.Errorf("converting markdown: %w", err)
 	}
-	out := markdownPolicy().Sanitize(b.String())
-	return out, domains(nil).checkHTML(out)
+	return domains(nil).checkHTML(markdownPolicy().Sanitize(b.String()))
 }
 
 const maxRisks = 20

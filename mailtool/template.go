@@ -27,8 +27,10 @@ type Template struct {
 	Description string `json:"description,omitempty" validate:"max=500"`
 	// Subject is one line.
 	Subject string `json:"subject" validate:"required,max=500"`
-	// Text and HTML are the mail's two forms. One may be missing.
-	Text string `json:"text,omitempty" validate:"max=65536"`
+	// Text is plain text, for all readers.
+	Text string `json:"text" validate:"required,max=65536"`
+	// HTML is the same for those who show it: a fixed set of elements and attributes,
+	// without scripts, forms and anything that loads. Defaults to none.
 	HTML string `json:"html,omitempty" validate:"max=65536"`
 	// Variables are all that the template uses, at most 50.
 	Variables []Variable `json:"variables,omitempty" validate:"max=50,dive"`
@@ -77,8 +79,8 @@ func (t Template) fit() error {
 	if !templateName.MatchString(t.Name) {
 		return wrong("name must be 1 to 64 characters of a-z 0-9 _ and -, the first a letter")
 	}
-	if t.Subject == "" || t.Text == "" && t.HTML == "" {
-		return wrong("a subject is needed, and a text or html")
+	if t.Subject == "" || t.Text == "" {
+		return wrong("subject and text are needed")
 	}
 	for _, s := range []struct {
 		what, text string

@@ -10,11 +10,22 @@ import (
 // width, or makes text that is not escaped.
 var functions = map[string]any{"and": true, "or": true, "not": true, "eq": true, "ne": true, "lt": true, "le": true, "gt": true, "ge": true, "len": true}
 
+// maxLoops is how deep lists may be in lists: html/template goes twice through what is
+// in a range, and so 2^n times through the innermost of n.
+const maxLoops = 3
+
 // checker refuses a tree that holds anything that is not known to be harmless.
 type checker struct {
 	what string
 	tree *parse.Tree
 	vars map[string]string // type by name
+}
+
+// A scope is where in a tree something stands. In its root, the dot is the values;
+// elsewhere it is one of them.
+type scope struct {
+	root  bool
+	loops int
 }
 
 func (c checker) refuse(n parse.Node, format string, args ...any) error {
@@ -26,47 +37,49 @@ func (c checker) refuse(n parse.Node, format string, args ...any) error {
 	return wrong("%s, line %s: %s", c.what, parts[1], fmt.Sprintf(format, args...))
 }
 
-// list checks a body. In root, the dot is the values; elsewhere it is one of them.
-func (c checker) list(l *parse.ListNode, root bool) error {
+func (c checker) list(l *parse.ListNode, at scope) error {
 	if l == nil {
 		return nil
 	}
 	for _, n := range l.Nodes {
-		if err := c.node(n, root); err != nil {
+		if err := c.node(n, at); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c checker) node(n parse.Node, root bool) error {
+func (c checker) node(n parse.Node, at scope) error {
 	switch n := n.(type) {
 	case *parse.TextNode, *parse.CommentNode, *parse.BreakNode, *parse.ContinueNode:
 		return nil
 	case *parse.ActionNode:
-		return c.pipe(n.Pipe, root)
+		return c.pipe(n.Pipe, at)
 	case *parse.IfNode:
-		return c.branch(&n.BranchNode, c.pipe(n.Pipe, root), root, root)
+		return c.branch(&n.BranchNode, c.pipe(n.Pipe, at), at, at)
 	case *parse.WithNode:
-		return c.branch(&n.BranchNode, c.pipe(n.Pipe, root), false, root)
+		return c.branch(&n.BranchNode, c.pipe(n.Pipe, at), scope{false, at.loops}, at)
 	case *parse.RangeNode:
-		return c.branch(&n.BranchNode, c.rangePipe(n.Pipe, root), false, root)
+		if at.loops == maxLoops {
+			return c.refuse(n, "too many lists within lists")
+		}
+		return c.branch(&n.BranchNode, c.rangePipe(n.Pipe, at), scope{false, at.loops + 1}, at)
 	}
 	return c.refuse(n, "this is not for mails")
 }
 
-func (c checker) branch(b *parse.BranchNode, err error, root, elseRoot bool) error {
+func (c checker) branch(b *parse.BranchNode, err error, in, at scope) error {
 	if err == nil {
-		err = c.list(b.List, root)
+		err = c.list(b.List, in)
 	}
 	if err == nil {
-		err = c.list(b.ElseList, elseRoot)
+		err = c.list(b.ElseList, at)
 	}
 	return err
 }
 
 // rangePipe is the name of a list, as work relies on.
-func (c checker) rangePipe(p *parse.PipeNode, root bool) error {
+func (c checker) rangePipe(p *parse.PipeNode, at scope) error {
 	if p.IsAssign {
 		return c.refuse(p, "variables cannot be changed")
 	}
@@ -74,7 +87,7 @@ func (c checker) rangePipe(p *parse.PipeNode, root bool) error {
 	if !ok || c.vars[name] != "list" {
 		return c.refuse(p, "range is for a variable of type list alone")
 	}
-	return c.arg(p.Cmds[0].Args[0], root)
+	return c.arg(p.Cmds[0].Args[0], at)
 }
 
 // ranged is what a range is over: {{range .name}} or {{range $.name}}.
@@ -93,13 +106,13 @@ func ranged(p *parse.PipeNode) (string, bool) {
 	return "", false
 }
 
-func (c checker) pipe(p *parse.PipeNode, root bool) error {
+func (c checker) pipe(p *parse.PipeNode, at scope) error {
 	if len(p.Decl) > 0 {
 		return c.refuse(p, "variables are declared by range alone")
 	}
 	for _, cmd := range p.Cmds {
 		for _, a := range cmd.Args {
-			if err := c.arg(a, root); err != nil {
+			if err := c.arg(a, at); err != nil {
 				return err
 			}
 		}
@@ -107,7 +120,7 @@ func (c checker) pipe(p *parse.PipeNode, root bool) error {
 	return nil
 }
 
-func (c checker) arg(n parse.Node, root bool) error {
+func (c checker) arg(n parse.Node, at scope) error {
 	switch n := n.(type) {
 	case *parse.BoolNode, *parse.NumberNode, *parse.StringNode:
 		return nil
@@ -116,14 +129,14 @@ func (c checker) arg(n parse.Node, root bool) error {
 			return nil
 		}
 	case *parse.PipeNode:
-		return c.pipe(n, root)
+		return c.pipe(n, at)
 	case *parse.DotNode:
-		if !root {
+		if !at.root {
 			return nil
 		}
 		return c.refuse(n, "the dot is a value in range and with alone")
 	case *parse.FieldNode:
-		if !root {
+		if !at.root {
 			return c.refuse(n, "in range and with, variables are written $.name")
 		}
 		return c.variable(n, n.Ident)

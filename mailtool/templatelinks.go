@@ -56,41 +56,62 @@ func set(words string) map[string]bool {
 func notAllowed(format string, args ...any) error { return refuse("html", "html: "+format, args...) }
 
 // checkHTML refuses HTML that holds anything else than elements and attributes, or a
-// link that may not be. It is for what a template has made, values included.
-func (d domains) checkHTML(s string) error {
+// link that may not be. It is for what a template has made, values included. It returns
+// what was read, written anew: a reader who reads otherwise (an attribute that comes
+// twice, odd quotes) finds nothing that was not looked at.
+func (d domains) checkHTML(s string) (string, error) {
 	if strings.Contains(s, "ZgotmplZ") { // what html/template writes for a value that is not safe
-		return notAllowed("a value is not fit for the place that it is put in")
+		return "", notAllowed("a value is not fit for the place that it is put in")
 	}
-	z := html.NewTokenizer(strings.NewReader(s))
+	var out strings.Builder
 	style := false
-	for {
-		switch z.Next() {
-		case html.ErrorToken:
+	for z := html.NewTokenizer(strings.NewReader(s)); ; {
+		kind := z.Next()
+		if kind == html.ErrorToken {
 			if err := z.Err(); !errors.Is(err, io.EOF) {
-				return notAllowed("cannot be read")
+				return "", notAllowed("cannot be read")
 			}
-			return nil
-		case html.CommentToken:
-			return notAllowed("comments are not allowed")
-		case html.TextToken:
-			if raw := string(z.Raw()); style && fetches(raw) {
-				return notAllowed("a style must not load anything, nor hold comments and escapes")
-			}
-			if !clean(strings.ReplaceAll(string(z.Text()), "\r", "")) {
-				return notAllowed("invisible or bidirectional characters")
-			}
-		case html.StartTagToken, html.SelfClosingTagToken:
-			tok := z.Token()
-			if style = tok.Data == "style"; !elements[tok.Data] {
-				return notAllowed("the element %s is not allowed", known(tok.Data))
-			}
-			if err := d.checkAttributes(tok); err != nil {
-				return err
-			}
-		case html.EndTagToken:
-			style = false
+			return out.String(), nil
+		}
+		tok := z.Token()
+		if err := d.checkToken(tok, style); err != nil {
+			return "", err
+		}
+		if kind == html.TextToken && style {
+			out.WriteString(tok.Data) // has no escapes
+			continue
+		}
+		style = kind == html.StartTagToken && tok.Data == "style"
+		out.WriteString(tok.String())
+	}
+}
+
+func (d domains) checkToken(tok html.Token, style bool) error {
+	switch tok.Type {
+	case html.TextToken:
+		if style && fetches(tok.Data) {
+			return notAllowed("a style must not load anything, nor hold comments and escapes")
+		}
+		if !clean(tok.Data) {
+			return notAllowed("invisible or bidirectional characters")
+		}
+	case html.StartTagToken, html.SelfClosingTagToken:
+		if !elements[tok.Data] {
+			return notAllowed("the element %s is not allowed", known(tok.Data))
+		}
+		return d.checkAttributes(tok)
+	case html.EndTagToken:
+		if !elements[tok.Data] {
+			return notAllowed("the end of an element that is not allowed")
+		}
+	case html.CommentToken:
+		return notAllowed("comments are not allowed")
+	case html.DoctypeToken:
+		if !strings.EqualFold(tok.Data, "html") {
+			return notAllowed("the document type must be html")
 		}
 	}
+	return nil
 }
 
 // known is a name as it may be told.
@@ -107,11 +128,10 @@ func fetches(css string) bool {
 }
 
 func (d domains) checkAttributes(tok html.Token) error {
-	seen := map[string]bool{}
 	for _, a := range tok.Attr {
 		switch {
-		case !attributes[a.Key] && !strings.HasPrefix(a.Key, "aria-") || seen[a.Key]:
-			return notAllowed("the attribute %s of %s is not allowed, or comes twice", known(a.Key), tok.Data)
+		case !attributes[a.Key] && !strings.HasPrefix(a.Key, "aria-"):
+			return notAllowed("the attribute %s of %s is not allowed", known(a.Key), tok.Data)
 		case !clean(a.Val):
 			return notAllowed("invisible or bidirectional characters in an attribute")
 		case a.Key == "style" && fetches(a.Val):
@@ -125,7 +145,6 @@ func (d domains) checkAttributes(tok html.Token) error {
 		case a.Key == "src" && !strings.HasPrefix(a.Val, "cid:") && (len(d) == 0 || !d.leads(a.Val)):
 			return refuse("link", "html: a picture must be attached (cid:), or be of a host that Links allow")
 		}
-		seen[a.Key] = true
 	}
 	return nil
 }

@@ -48,7 +48,8 @@ func (t Template) bodies(ctx context.Context, links domains, values map[string]a
 	if err := links.checkText(out.Text); err != nil {
 		return out, err
 	}
-	return out, links.checkHTML(out.HTML)
+	out.HTML, err = links.checkHTML(out.HTML)
+	return out, err
 }
 
 // check tells what is wrong with a template, by its language and by what it makes of
@@ -140,7 +141,7 @@ func (t Template) parse(what, src string) (*parse.Tree, error) {
 	for _, v := range t.Variables {
 		c.vars[v.Name] = v.Type
 	}
-	return tree, c.list(tree.Root, true)
+	return tree, c.list(tree.Root, scope{root: true})
 }
 
 var lineNumber = regexp.MustCompile(`^(?:html/)?template: ?[a-z]+:([0-9]{1,6})`)

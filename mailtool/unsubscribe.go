@@ -26,7 +26,7 @@ type UnsubscribeOptions struct {
 	// are good for links that are out: put a new key in front, and keep the old one
 	// as long as people may look into old mail. Required.
 	Keys []mcpsec.Secret
-	// Handle ends the mail to a recipient, as Headers was given it, of a list. It is
+	// Handle ends the mail to a recipient, as Link was given it, of a list. It is
 	// called once for each POST and must not mind to be called again. An error is a
 	// 503, and is logged. Required.
 	Handle func(ctx context.Context, recipient, list string) error
@@ -38,8 +38,8 @@ type UnsubscribeOptions struct {
 	Log *slog.Logger
 }
 
-// Unsubscribe makes the headers by which a mail is left with one click (RFC 8058),
-// and is the http.Handler that their link leads to. It is safe for concurrent use.
+// Unsubscribe makes the links by which mail is left with one click (RFC 8058), and is
+// the http.Handler that they lead to. It is safe for concurrent use.
 //
 // A link holds recipient, list and expiry, sealed: who reads it, in a log or on the
 // way, learns nothing of them, and who changes it has a link to nothing. Whoever has a
@@ -87,18 +87,13 @@ func NewUnsubscribe(o UnsubscribeOptions) (*Unsubscribe, error) {
 // notURL tells what would end the header's angle brackets, or the header.
 func notURL(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`<>,"\`, r) }
 
-// Headers returns the headers List-Unsubscribe and List-Unsubscribe-Post for a mail to
-// one recipient. The list is a name of the operator's of 1 to 64 bytes. Each recipient
-// needs a mail of their own, and the DKIM signature must cover both headers (RFC 8058,
-// section 4).
-func (u *Unsubscribe) Headers(recipient, list string) (map[string]string, error) {
+// Link returns the link for a mail to one recipient, for [Message].Unsubscribe. The list
+// is a name of the operator's of 1 to 64 bytes. Each recipient needs a mail of their own.
+func (u *Unsubscribe) Link(recipient, list string) (string, error) {
 	if !plainText(recipient, maxRecipient) || !plainText(list, maxList) {
-		return nil, fmt.Errorf("recipient and list must be 1 to %d and 1 to %d bytes of printable text", maxRecipient, maxList)
+		return "", fmt.Errorf("recipient and list must be 1 to %d and 1 to %d bytes of printable text", maxRecipient, maxList)
 	}
-	return map[string]string{
-		"List-Unsubscribe":      "<" + u.o.URL + "?t=" + u.token(recipient, list) + ">",
-		"List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-	}, nil
+	return u.o.URL + "?t=" + u.token(recipient, list), nil
 }
 
 func plainText(s string, limit int) bool {

@@ -45,11 +45,11 @@ func links(t *testing.T, change func(*UnsubscribeOptions)) (*Unsubscribe, *[]lef
 
 func link(t *testing.T, u *Unsubscribe, recipient, list string) string {
 	t.Helper()
-	h, err := u.Headers(recipient, list)
+	url, err := u.Link(recipient, list)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Trim(h["List-Unsubscribe"], "<>")
+	return url
 }
 
 const formType = "application/x-www-form-urlencoded"
@@ -64,25 +64,22 @@ func click(u *Unsubscribe, method, url, contentType, body string) *httptest.Resp
 	return w
 }
 
-func TestUnsubscribeHeaders(t *testing.T) {
+func TestUnsubscribeLink(t *testing.T) {
 	t.Parallel()
 	u, _ := links(t, nil)
-	h, err := u.Headers("anna@example.org", "news")
-	if err != nil || h["List-Unsubscribe-Post"] != "List-Unsubscribe=One-Click" {
-		t.Fatal(h, err)
-	}
+	url := link(t, u, "anna@example.org", "news")
 	for _, clear := range []string{"anna", "example.org", "news", "YW5uYUBleGFtcGxl"} {
-		if strings.Contains(h["List-Unsubscribe"], clear) {
-			t.Errorf("%s shows %s", h["List-Unsubscribe"], clear)
+		if strings.Contains(url, clear) {
+			t.Errorf("%s shows %s", url, clear)
 		}
 	}
-	long, err := u.Headers(strings.Repeat("a", maxRecipient), strings.Repeat("l", maxList))
-	if n := len("List-Unsubscribe: " + long["List-Unsubscribe"]); err != nil || n > 998-maxUnsubscribeURL {
-		t.Errorf("the longest header has %d bytes, which is more than a line of a mail: %v", n, err)
+	long := link(t, u, strings.Repeat("a", maxRecipient), strings.Repeat("l", maxList))
+	if n := len("List-Unsubscribe: <" + long + ">"); n > 998-maxUnsubscribeURL {
+		t.Errorf("the longest header has %d bytes, which is more than a line of a mail", n)
 	}
 	for _, bad := range [][2]string{{"", "news"}, {"a@b.c", ""}, {"a@b.c\r\nBcc: x@y.z", "news"}, {"a@b.c", "ne\nws"}, {"a@b.c\u202e", "news"}, {strings.Repeat("a", 255), "news"}, {"a@b.c", strings.Repeat("l", 65)}, {"a\xff@b.c", "news"}} {
-		if _, err := u.Headers(bad[0], bad[1]); err == nil {
-			t.Errorf("Headers(%q) is not refused", bad)
+		if _, err := u.Link(bad[0], bad[1]); err == nil {
+			t.Errorf("Link(%q) is not refused", bad)
 		}
 	}
 }
