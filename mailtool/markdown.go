@@ -16,9 +16,12 @@ import (
 	"golang.org/x/net/html"
 )
 
-// maxMarkdown is how many bytes are made HTML of. The time for the worst of them grows
-// faster than they do.
-const maxMarkdown = 64 << 10
+// The time for the worst markdown grows with the square of its length, and so does the
+// HTML of a table, whose rows are filled up to the width of its head.
+const (
+	maxMarkdown = 16 << 10 // bytes
+	maxColumns  = 20       // | in a line
+)
 
 // converter knows CommonMark, tables and strikethrough. HTML in the source is left out.
 var converter = goldmark.New(goldmark.WithExtensions(extension.Table, extension.Strikethrough))
@@ -47,9 +50,17 @@ func markdown(src string) (string, error) {
 	if !clean(strings.ReplaceAll(src, "\r\n", "\n")) {
 		return "", refuse("markdown", "markdown holds invisible, bidirectional or control characters, or is not UTF-8")
 	}
+	for line := range strings.Lines(src) {
+		if strings.Count(line, "|") > maxColumns {
+			return "", refuse("markdown", "a line of markdown must have at most %d |", maxColumns)
+		}
+	}
 	var b bytes.Buffer
 	if err := converter.Convert([]byte(src), &b); err != nil {
 		return "", fmt.Errorf("converting markdown: %w", err)
+	}
+	if b.Len() > maxRendered {
+		return "", refuse("markdown", "what the markdown makes is longer than %d bytes", maxRendered)
 	}
 	return domains(nil).checkHTML(markdownPolicy().Sanitize(b.String()))
 }

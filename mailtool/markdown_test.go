@@ -48,13 +48,24 @@ func TestMarkdown(t *testing.T) {
 	}
 }
 
-// What takes a converter the longest is bounded by its length.
+// What takes a converter the longest is bounded by its length, and a table by its width:
+// 60 KB of one made 720 MB of HTML, in minutes.
 func TestMarkdownWorst(t *testing.T) {
 	t.Parallel()
 	for name, unit := range map[string]string{"brackets": "[", "pictures": "![", "links": "[a](", "emphasis": "*a_", "stars": "**a ", "code": "`a``", "quotes": "> ", "lists": "- ", "tables": "|", "angles": "<", "entities": "&", "references": "[a]:\n", "escapes": `\`, "strikes": "~~a"} {
 		if _, err := markdown(strings.Repeat(unit, maxMarkdown/len(unit))); err != nil && ruleOf(err) == "" {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	for _, columns := range []int{maxColumns, maxColumns + 1, 3000} {
+		table := strings.Repeat("|a", columns-1) + "|\n" + strings.Repeat("|-", columns-1) + "|\n"
+		if _, err := markdown(table + "|1|\n"); (err == nil) != (columns == maxColumns) {
+			t.Errorf("%d columns: %v", columns, err)
+		}
+	}
+	table := strings.Repeat("|a", maxColumns-1) + "|\n" + strings.Repeat("|-", maxColumns-1) + "|\n"
+	if got, err := markdown(table + strings.Repeat("|\n", 8000)); ruleOf(err) != "markdown" {
+		t.Errorf("a table of %d bytes, %v; want a refusal", len(got), err)
 	}
 }
 
