@@ -132,15 +132,15 @@ func TestTemplateInjection(t *testing.T) {
 				}
 				continue
 			}
-			if n, want := len(tags(got)), len(tags(src)); n != want {
+			if n, want := len(tagsOf(got)), len(tagsOf(src)); n != want {
 				t.Errorf("%s of %q has %d tags, want %d: %s", src, v, n, want, got)
 			}
 		}
 	}
 }
 
-// tags are the elements that a reader sees in HTML, with their attributes' names.
-func tags(s string) []string {
+// tagsOf are the elements that a reader sees in HTML, with their attributes' names.
+func tagsOf(s string) []string {
 	var out []string
 	for z := html.NewTokenizer(strings.NewReader(s)); ; {
 		switch z.Next() {
