@@ -39,7 +39,7 @@ func (d DomainCheck) dkim(ctx context.Context, l *lookups, selector string, own 
 	default:
 		f.dkimKey(records[0], own)
 	}
-	if f.Verdict == verdictPass {
+	if f.Verdict == verdictPass || f.Verdict == verdictUnknown {
 		f.Publish = ""
 	}
 	return f
