@@ -27,7 +27,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mailtool: %w", err)
 	}
-	c := &Client{o: o, now: time.Now, pause: 500 * time.Millisecond, plans: map[string]*built{}}
+	c := &Client{o: o, now: time.Now, pause: 200 * time.Millisecond, plans: map[string]*built{}}
 	if c.policy, err = newPolicy(o); err != nil {
 		return nil, fmt.Errorf("mailtool: %w", err)
 	}
@@ -58,5 +58,5 @@ func (c *Client) Send(ctx context.Context, m Message) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, err
 	}
-	return c.deliver(ctx, b, func() error { return nil })
+	return c.deliver(ctx, b)
 }

@@ -156,8 +156,3 @@ func (p policy) allows(a address) error {
 	}
 	return nil
 }
-
-// internalOnly reports whether nobody has to be asked.
-func (p policy) internalOnly(as []address) bool {
-	return len(as) > 0 && !slices.ContainsFunc(as, func(a address) bool { return !p.internal.match(a) })
-}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/mcpsec/mcpsec-go/internal/rootfile"
 )
 
 // TestImportOfAPipe has a pipe, also one that takes the place of a file after it was
@@ -22,7 +24,7 @@ func TestImportOfAPipe(t *testing.T) {
 	if _, err := o.read("pipe"); err == nil || !strings.Contains(err.Error(), errNoFile.Message) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := openRegular(o.Root, "pipe"); err == nil {
+	if _, err := rootfile.Open(o.Root, "pipe"); err == nil {
 		t.Error("opened a pipe")
 	}
 	if err := os.WriteFile(filepath.Join(dir, "file"), []byte("x"), 0o600); err != nil {

@@ -4,15 +4,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 
+	"github.com/mcpsec/mcpsec-go/internal/rootfile"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -119,7 +118,7 @@ func (o FileOptions) read(name string) ([]byte, error) {
 	if o.Root == nil || !importName.MatchString(name) || path.Base(name) != name {
 		return nil, errNoFile
 	}
-	data, err := readRegular(o.Root, name, o.MaxBytes)
+	data, err := rootfile.Read(o.Root, name, o.MaxBytes)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, errNoFile
@@ -129,34 +128,4 @@ func (o FileOptions) read(name string) ([]byte, error) {
 		return nil, &mcpsec.Error{Message: fmt.Sprintf("the file has more than %d bytes: split it", o.MaxBytes), Rule: "bytes"}
 	}
 	return data, nil
-}
-
-var errIrregular = errors.New("not a regular file")
-
-// readRegular reads one byte more than limit at most. It looks first, because to
-// open a device can do something.
-func readRegular(root *os.Root, name string, limit int64) ([]byte, error) {
-	if info, err := root.Lstat(name); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, errIrregular)
-	}
-	f, err := openRegular(root, name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, limit+1))
-}
-
-// openRegular opens a file that has been looked at, and may be another one by now: a
-// pipe must not make us wait.
-func openRegular(root *os.Root, name string) (*os.File, error) {
-	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		f.Close()
-		return nil, errors.Join(err, errIrregular)
-	}
-	return f, nil
 }
