@@ -101,6 +101,9 @@ func shown(s string) string {
 	return s
 }
 
+// ascii is a name that strangers wrote, in quotes and without letters that look alike.
+func ascii(s string) string { return fmt.Sprintf("%+q", cut(s, 100)) }
+
 func record(name, kind, value string) string {
 	return fmt.Sprintf("%s. %s %q", name, kind, value)
 }
@@ -302,9 +305,9 @@ func (d DomainCheck) mx(ctx context.Context, l *lookups) (Finding, []string) {
 		}
 		switch ok, err := l.addresses(ctx, h); {
 		case err != nil:
-			f.note(verdictUnknown, "the name server gave no answer for %s", quoted(h))
+			f.note(verdictUnknown, "the name server gave no answer for %s", ascii(h))
 		case !ok:
-			f.note(verdictWrong, "%s has no address", quoted(h))
+			f.note(verdictWrong, "%s has no address", ascii(h))
 		}
 	}
 	if f.Verdict == verdictPass {

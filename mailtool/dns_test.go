@@ -21,7 +21,7 @@ import (
 	"unicode"
 )
 
-var keys = sync.OnceValues(func() (*rsa.PrivateKey, ed25519.PublicKey) {
+var ownKeys = sync.OnceValues(func() (*rsa.PrivateKey, ed25519.PublicKey) {
 	r, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		panic(err)
@@ -41,8 +41,8 @@ func must(s string, err error) string {
 }
 
 // good is a domain with all that it should have.
-func good() zone {
-	r, e := keys()
+func goodZone() zone {
+	r, e := ownKeys()
 	return zone{
 		"shop.example":               {"TXT v=spf1 include:_spf.host.example mx ip4:192.0.2.0/24 -all", "TXT some-verification=1", "MX 10 mx1.shop.example.", "MX 20 mx2.shop.example."},
 		"_spf.host.example":          {"TXT v=spf1 ip4:198.51.100.0/24 ~all"},
@@ -73,7 +73,7 @@ func serves(status int, kind, body string) *http.Client {
 
 func checked(t *testing.T, z zone, change func(*DomainCheck)) map[string]Finding {
 	t.Helper()
-	r, e := keys()
+	r, e := ownKeys()
 	d := DomainCheck{Domain: "shop.example", DKIM: map[string]crypto.PublicKey{"s1": r.Public(), "s2": e}, Resolver: z.resolver(nil), Client: serves(200, "text/plain", goodPolicy)}
 	if change != nil {
 		change(&d)
@@ -96,7 +96,7 @@ func checked(t *testing.T, z zone, change func(*DomainCheck)) map[string]Finding
 
 func TestDomainCheckGood(t *testing.T) {
 	t.Parallel()
-	out := checked(t, good(), nil)
+	out := checked(t, goodZone(), nil)
 	for _, check := range []string{"mx", "spf", "dkim s1", "dkim s2", "dmarc", "mta-sts", "tls-rpt", "bimi"} {
 		if f := out[check]; f.Verdict != "pass" || f.Text == "" || len(f.Found) == 0 || f.Publish != "" {
 			t.Errorf("%s: %+v", check, f)
@@ -110,7 +110,7 @@ func TestDomainCheckGood(t *testing.T) {
 func TestDomainCheckNothing(t *testing.T) {
 	t.Parallel()
 	out := checked(t, zone{}, nil)
-	r, _ := keys()
+	r, _ := ownKeys()
 	for check, publish := range map[string]string{
 		"mx": "", "spf": `shop.example. TXT "v=spf1 mx -all"`, "dkim s1": record("s1._domainkey.shop.example", "TXT", must(dkimRecord(r.Public()))), "dmarc": `_dmarc.shop.example. TXT "v=DMARC1; p=reject; rua=mailto:postmaster@shop.example"`,
 		"mta-sts": `_mta-sts.shop.example. TXT "v=STSv1; id=1"`, "tls-rpt": `_smtp._tls.shop.example. TXT "v=TLSRPTv1; rua=mailto:postmaster@shop.example"`, "bimi": "",
@@ -126,7 +126,7 @@ func TestDomainCheckUnknown(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"shop.example", "s1._domainkey.shop.example", "_dmarc.shop.example", "_mta-sts.shop.example", "_smtp._tls.shop.example", "default._bimi.shop.example", "_spf.host.example"} {
 		unknown := 0
-		for check, f := range checked(t, good().with(name, "SERVFAIL"), nil) {
+		for check, f := range checked(t, goodZone().with(name, "SERVFAIL"), nil) {
 			if f.Verdict == "unknown" && f.Publish == "" {
 				unknown++
 			} else if f.Verdict != "pass" && check != "bimi" && !(name == "shop.example" && check == "mta-sts") && f.Verdict != "unknown" {
@@ -149,7 +149,7 @@ func TestDomainCheckUnknown(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	d := DomainCheck{Domain: "shop.example", Resolver: good().resolver(&asked), Client: serves(200, "text/plain", goodPolicy)}
+	d := DomainCheck{Domain: "shop.example", Resolver: goodZone().resolver(&asked), Client: serves(200, "text/plain", goodPolicy)}
 	if out, err := d.Run(ctx); err != nil || out[0].Verdict != "unknown" {
 		t.Error(out, err)
 	}
@@ -171,7 +171,7 @@ func TestDomainCheckOptions(t *testing.T) {
 func verdicts(t *testing.T, check, name string, want map[string]string) {
 	t.Helper()
 	for lines, verdict := range want {
-		f := checked(t, good().with(name, strings.Split(lines, "\n")...), nil)[check]
+		f := checked(t, goodZone().with(name, strings.Split(lines, "\n")...), nil)[check]
 		if f.Verdict != verdict {
 			t.Errorf("%s of %q: %s, %s; want %s", check, lines, f.Verdict, f.Text, verdict)
 		}
@@ -193,7 +193,7 @@ func TestDMARC(t *testing.T) {
 		"TXT v=DMARC1; p=block": "wrong", "TXT v=DMARC1": "wrong", "TXT v=DMARC1; p=reject; p=none": "wrong", "TXT v=DMARC1; p=reject; pct=101; rua=mailto:a@shop.example": "wrong", "TXT v=DMARC1; p=reject; rua=https://shop.example": "wrong", "TXT v=DMARC1; p=reject; sp=x; rua=mailto:a@shop.example": "wrong", "TXT v=DMARC1; p=reject; adkim=x; rua=mailto:a@shop.example": "wrong", "TXT v=DMARC1; p=reject; rua": "wrong",
 		"TXT v=DMARC1; p=reject\nTXT v=DMARC1; p=none": "wrong", "TXT v=DMARC2; p=reject": "missing", "TXT p=reject": "missing", "TXT  v=DMARC1; p=reject": "missing", "TXT v=DMARC1; p=reject; x=" + strings.Repeat("y", 5000): "wrong",
 	})
-	agreed := good().with("_dmarc.shop.example", "TXT v=DMARC1; p=reject; rua=mailto:a@other.example").with("shop.example._report._dmarc.other.example", "TXT v=DMARC1")
+	agreed := goodZone().with("_dmarc.shop.example", "TXT v=DMARC1; p=reject; rua=mailto:a@other.example").with("shop.example._report._dmarc.other.example", "TXT v=DMARC1")
 	if f := checked(t, agreed, nil)["dmarc"]; f.Verdict != "pass" {
 		t.Error(f)
 	}
@@ -208,7 +208,7 @@ func TestDMARC(t *testing.T) {
 
 func TestDKIMRecord(t *testing.T) {
 	t.Parallel()
-	r, e := keys()
+	r, e := ownKeys()
 	other, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -222,7 +222,7 @@ func TestDKIMRecord(t *testing.T) {
 		"TXT v=DKIM1; p=":             "wrong", "TXT v=DKIM1": "wrong", "TXT " + theirs: "wrong", "TXT v=DKIM2; " + mine: "wrong", "TXT " + mine + "; v=DKIM1": "wrong", "TXT v=DKIM1; h=sha1; " + mine: "wrong", "TXT v=DKIM1; s=other; " + mine: "wrong", "TXT v=DKIM1; k=dsa; " + mine: "wrong", "TXT v=DKIM1; k=ed25519; " + mine: "wrong", "TXT v=DKIM1; p=!!!": "wrong", "TXT v=DKIM1; p=AAAA": "wrong",
 		"TXT v=DKIM1; " + mine + "\nTXT v=DKIM1; " + mine: "wrong", "TXT v=DKIM1; p=" + mine[2:] + "; p=": "wrong", "TXT v=DKIM1; p=" + weak: "wrong", "TXT v=DKIM1; n=" + strings.Repeat("x", 5000) + "; " + mine: "wrong", "TXT v=DKIM1; k=rsa; p=" + base64.StdEncoding.EncodeToString(e): "wrong",
 	})
-	f := checked(t, good().with("s3._domainkey.shop.example", "TXT v=DKIM1; p="+weak), func(d *DomainCheck) { d.DKIM = map[string]crypto.PublicKey{"s3": nil} })["dkim s3"]
+	f := checked(t, goodZone().with("s3._domainkey.shop.example", "TXT v=DKIM1; p="+weak), func(d *DomainCheck) { d.DKIM = map[string]crypto.PublicKey{"s3": nil} })["dkim s3"]
 	if f.Verdict != "weak" { // and no key of ours to compare with
 		t.Error(f)
 	}
@@ -243,7 +243,7 @@ func TestTLSReportsAndBIMI(t *testing.T) {
 		"TXT v=BIMI1; l=https://shop.example/l.svg": "weak", "TXT v=BIMI1; l=; a=": "weak", "TXT v=BIMI1; l=http://shop.example/l.svg": "wrong", "TXT v=BIMI1; x": "wrong", "TXT x": "missing",
 	})
 	for _, dmarc := range []string{"p=none", "p=reject; pct=99"} {
-		if f := checked(t, good().with("_dmarc.shop.example", "TXT v=DMARC1; "+dmarc), nil)["bimi"]; f.Verdict != "wrong" {
+		if f := checked(t, goodZone().with("_dmarc.shop.example", "TXT v=DMARC1; "+dmarc), nil)["bimi"]; f.Verdict != "wrong" {
 			t.Errorf("%s: %+v", dmarc, f)
 		}
 	}
@@ -253,7 +253,7 @@ func TestMTASTS(t *testing.T) {
 	t.Parallel()
 	verdicts(t, "mta-sts", "_mta-sts.shop.example", map[string]string{"TXT v=STSv1; id=a-b": "wrong", "TXT v=STSv1": "wrong", "TXT v=STSv1; id=1\nTXT v=STSv1; id=2": "wrong", "TXT v=STSv2; id=1": "missing"})
 	policy := func(status int, kind, body string) Finding {
-		return checked(t, good(), func(d *DomainCheck) { d.Client = serves(status, kind, body) })["mta-sts"]
+		return checked(t, goodZone(), func(d *DomainCheck) { d.Client = serves(status, kind, body) })["mta-sts"]
 	}
 	for body, verdict := range map[string]string{
 		goodPolicy: "pass", strings.ReplaceAll(goodPolicy, "\r", ""): "pass", strings.Replace(goodPolicy, "*.shop", "mx1.shop.example\nmx: MX2.shop", 1): "pass", strings.Replace(goodPolicy, "enforce", "testing", 1): "weak", strings.Replace(goodPolicy, "enforce", "none", 1): "weak", strings.Replace(goodPolicy, "604800", "60", 1): "weak",
@@ -269,7 +269,7 @@ func TestMTASTS(t *testing.T) {
 			t.Error(f)
 		}
 	}
-	moved := checked(t, good(), func(d *DomainCheck) {
+	moved := checked(t, goodZone(), func(d *DomainCheck) {
 		d.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			w := httptest.NewRecorder()
 			if w.Header().Set("Content-Type", "text/plain"); r.URL.Path != "/moved" {

@@ -114,9 +114,9 @@ func (d DomainCheck) dmarcReports(ctx context.Context, l *lookups, f *Finding, n
 		agreed, err := l.versioned(ctx, name+"._report._dmarc."+a.domain, "v=DMARC1")
 		switch {
 		case err != nil:
-			f.note(verdictUnknown, "the name server gave no answer about reports to %s", quoted(a.domain))
+			f.note(verdictUnknown, "the name server gave no answer about reports to %s", ascii(a.domain))
 		case len(agreed) == 0:
-			f.note(verdictWeak, "%s has not agreed to get reports, so none are sent: it must publish %s", quoted(a.domain), record(name+"._report._dmarc."+a.domain, "TXT", "v=DMARC1"))
+			f.note(verdictWeak, "%s has not agreed to get reports, so none are sent: it must publish %s", ascii(a.domain), record(name+"._report._dmarc."+a.domain, "TXT", "v=DMARC1"))
 		}
 	}
 }

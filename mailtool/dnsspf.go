@@ -221,7 +221,7 @@ func ended(s string) string {
 // record reads the record of a name, and returns the qualifier of its all, or 0.
 func (w *spfWalk) record(ctx context.Context, name string) byte {
 	if slices.Contains(w.path, name) {
-		w.f.note(verdictWrong, "%s leads to itself", quoted(name))
+		w.f.note(verdictWrong, "%s leads to itself", ascii(name))
 		return 0
 	}
 	w.path = append(w.path, name)
@@ -237,7 +237,7 @@ func (w *spfWalk) record(ctx context.Context, name string) byte {
 	}
 	terms, err := parseSPF(s)
 	if err != nil {
-		w.f.note(verdictWrong, "the record of %s is no SPF: %v", quoted(name), err)
+		w.f.note(verdictWrong, "the record of %s is no SPF: %v", ascii(name), err)
 		return 0
 	}
 	if len(w.path) == 1 {
@@ -253,7 +253,7 @@ func (w *spfWalk) unread(ctx context.Context, name string, own Finding) {
 		if all, err := w.l.txt(ctx, name); err == nil && len(all) == 0 {
 			w.void++
 		}
-		w.f.note(verdictWrong, "it leads to %s, which has no SPF record", quoted(name))
+		w.f.note(verdictWrong, "it leads to %s, which has no SPF record", ascii(name))
 		return
 	}
 	w.f.note(own.Verdict, "%s", own.Text)
@@ -270,11 +270,11 @@ func (w *spfWalk) terms(ctx context.Context, name string, terms []term) byte {
 			continue
 		}
 		if all != 0 {
-			w.f.note(verdictWeak, "what stands after all in the record of %s has no effect", quoted(name))
+			w.f.note(verdictWeak, "what stands after all in the record of %s has no effect", ascii(name))
 			break
 		}
 		if t.wide && t.qualifier == '+' {
-			w.f.note(verdictWrong, "%s of %s is of so many addresses that nearly everybody may send", t.name, quoted(name))
+			w.f.note(verdictWrong, "%s of %s is of so many addresses that nearly everybody may send", t.name, ascii(name))
 		}
 		if t.name == "all" {
 			all = t.qualifier
@@ -299,7 +299,7 @@ func (w *spfWalk) mechanism(ctx context.Context, name string, t term) {
 		return
 	}
 	if t.name == "ptr" {
-		w.f.note(verdictWeak, "ptr of %s should not be used (RFC 7208, 5.5)", quoted(name))
+		w.f.note(verdictWeak, "ptr of %s should not be used (RFC 7208, 5.5)", ascii(name))
 		return
 	}
 	if t.macro {
@@ -314,14 +314,14 @@ func (w *spfWalk) mechanism(ctx context.Context, name string, t term) {
 	switch t.name {
 	case "include":
 		if w.record(ctx, target) == '+' && t.qualifier == '+' {
-			w.f.note(verdictWrong, "it includes %s, which lets everybody send", quoted(target))
+			w.f.note(verdictWrong, "it includes %s, which lets everybody send", ascii(target))
 		}
 		return
 	case "mx":
 		var hosts []string
 		hosts, err = w.mxHosts(ctx, target)
 		if n = len(hosts); n > maxSPFHosts {
-			w.f.note(verdictWrong, "%s has more than %d MX, so receivers give up (RFC 7208, 4.6.4)", quoted(target), maxSPFHosts)
+			w.f.note(verdictWrong, "%s has more than %d MX, so receivers give up (RFC 7208, 4.6.4)", ascii(target), maxSPFHosts)
 		}
 	default:
 		var ok bool
@@ -331,7 +331,7 @@ func (w *spfWalk) mechanism(ctx context.Context, name string, t term) {
 	}
 	switch {
 	case err != nil:
-		w.f.note(verdictUnknown, "the name server gave no answer for %s", quoted(target))
+		w.f.note(verdictUnknown, "the name server gave no answer for %s", ascii(target))
 	case n == 0:
 		w.void++
 	}

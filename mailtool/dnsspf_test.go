@@ -28,7 +28,7 @@ func TestParseSPF(t *testing.T) {
 
 // spfZone is a domain whose record is s, and names that it may use.
 func spfZone(s string) zone {
-	z := good().with("shop.example", "TXT "+s, "MX 10 mx1.shop.example.", "A 192.0.2.9")
+	z := goodZone().with("shop.example", "TXT "+s, "MX 10 mx1.shop.example.", "A 192.0.2.9")
 	z["open.example"] = []string{"TXT v=spf1 +all"}
 	z["deny.example"] = []string{"TXT v=spf1 -all"}
 	z["loop.example"] = []string{"TXT v=spf1 include:pool.example -all"}

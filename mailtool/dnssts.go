@@ -127,7 +127,7 @@ func (f *Finding) stsPolicy(policy string, hosts []string) {
 	}
 	for _, h := range hosts {
 		if !slices.ContainsFunc(patterns, func(p string) bool { return stsMatches(p, h) }) {
-			f.note(verdictWrong, "the MX %s is not in the policy: mail for it is not delivered, or will not be", quoted(h))
+			f.note(verdictWrong, "the MX %s is not in the policy: mail for it is not delivered, or will not be", ascii(h))
 		}
 	}
 	if mode == "testing" {

@@ -4,13 +4,11 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/mcpsec/mcpsec-go/internal/text"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -29,8 +27,8 @@ type Template struct {
 	Subject string `json:"subject" validate:"required,max=500"`
 	// Text is plain text, for all readers.
 	Text string `json:"text" validate:"required,max=65536"`
-	// HTML is the same for those who show it: a fixed set of elements and attributes,
-	// without scripts, forms and anything that loads. Defaults to none.
+	// HTML is the same for those who show it, as [Message] may have it. Defaults to
+	// none.
 	HTML string `json:"html,omitempty" validate:"max=65536"`
 	// Variables are all that the template uses, at most 50.
 	Variables []Variable `json:"variables,omitempty" validate:"max=50,dive"`
@@ -57,7 +55,6 @@ const (
 	maxItems      = 200
 	maxSource     = 64 << 10  // bytes of a text or HTML
 	maxRendered   = 256 << 10 // bytes of each that is made of it
-	maxSubject    = 250       // bytes of a subject that is made
 	maxSubjectSrc = 500
 )
 
@@ -66,69 +63,55 @@ var (
 	variableName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
 )
 
-// refuse is an error that the model may read: its text is made of constants and of names
-// that have been checked.
-func refuse(rule, format string, args ...any) error {
-	return &mcpsec.Error{Message: fmt.Sprintf(format, args...), Rule: rule}
-}
-
-func wrong(format string, args ...any) error { return refuse("template", format, args...) }
-
 // fit tells what of a template is wrong apart from its language.
 func (t Template) fit() error {
 	if !templateName.MatchString(t.Name) {
-		return wrong("name must be 1 to 64 characters of a-z 0-9 _ and -, the first a letter")
+		return wrong("template", "name must be 1 to 64 characters of a-z 0-9 _ and -, the first a letter")
 	}
 	if t.Subject == "" || t.Text == "" {
-		return wrong("subject and text are needed")
+		return wrong("template", "subject and text are needed")
 	}
 	for _, s := range []struct {
 		what, text string
 		max        int
 	}{{"description", t.Description, 500}, {"subject", t.Subject, maxSubjectSrc}, {"text", t.Text, maxSource}, {"html", t.HTML, maxSource}} {
 		if len(s.text) > s.max {
-			return wrong("%s must have at most %d bytes", s.what, s.max)
+			return wrong("template", "%s must have at most %d bytes", s.what, s.max)
 		}
-		if !clean(s.text) {
-			return wrong("%s holds invisible, bidirectional or control characters, or is not UTF-8", s.what)
+		if !cleanLines(s.text) {
+			return wrong("template", "%s holds invisible, bidirectional or control characters, or is not UTF-8", s.what)
 		}
 	}
 	if strings.Contains(t.Subject, "\n") {
-		return wrong("subject must be one line")
+		return wrong("template", "subject must be one line")
 	}
 	return fitVariables(t.Variables)
 }
 
 func fitVariables(vars []Variable) error {
 	if len(vars) > maxVariables {
-		return wrong("at most %d variables", maxVariables)
+		return wrong("template", "at most %d variables", maxVariables)
 	}
 	seen := map[string]bool{}
 	for i, v := range vars {
 		switch {
 		case !variableName.MatchString(v.Name):
-			return wrong("variables[%d]: name must be 1 to 40 characters of a-z 0-9 and _, the first a letter", i)
+			return wrong("template", "variables[%d]: name must be 1 to 40 characters of a-z 0-9 and _, the first a letter", i)
 		case seen[v.Name]:
-			return wrong("variable %s is declared twice", v.Name)
+			return wrong("template", "variable %s is declared twice", v.Name)
 		case v.Type != "text" && v.Type != "number" && v.Type != "flag" && v.Type != "list":
-			return wrong("variable %s: type must be text, number, flag or list", v.Name)
+			return wrong("template", "variable %s: type must be text, number, flag or list", v.Name)
 		case v.Max < 0 || v.Max > maxValue:
-			return wrong("variable %s: max must be at most %d", v.Name, maxValue)
+			return wrong("template", "variable %s: max must be at most %d", v.Name, maxValue)
 		}
 		seen[v.Name] = true
 	}
 	return nil
 }
 
-// clean reports whether s is UTF-8 without what a person cannot see. Joiners and
-// selectors that do honest work may stay. A carriage return is no line end in a mail
-// before it is written.
-func clean(s string) bool {
-	_, hidden := text.Strip(s)
-	return hidden == 0 && utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
-		return unicode.IsControl(r) && r != '\n' && r != '\t'
-	})
-}
+// cleanLines is clean, without carriage returns: text gets the line ends of mail when it
+// is written.
+func cleanLines(s string) bool { return clean(s) && !strings.Contains(s, "\r") }
 
 // headerText is what a header that people read may hold: one line, which no reader
 // decodes into another one (RFC 2047).
@@ -136,13 +119,13 @@ func headerText(s string) (string, error) {
 	s = strings.TrimSpace(s)
 	switch {
 	case s == "":
-		return "", wrong("the subject is empty")
-	case len(s) > maxSubject:
-		return "", wrong("the subject must have at most %d bytes", maxSubject)
-	case !clean(s) || strings.ContainsAny(s, "\n\t\u2028\u2029"):
-		return "", wrong("the subject holds line ends, or invisible, bidirectional or control characters")
+		return "", wrong("template", "the subject is empty")
+	case utf8.RuneCountInString(s) > maxSubject:
+		return "", wrong("template", "the subject must have at most %d characters", maxSubject)
+	case !cleanLines(s) || strings.ContainsAny(s, "\n\t\u2028\u2029"):
+		return "", wrong("template", "the subject holds line ends, or invisible, bidirectional or control characters")
 	case strings.Contains(s, "=?"):
-		return "", wrong("the subject holds =?, which mail programs decode")
+		return "", wrong("template", "the subject holds =?, which mail programs decode")
 	}
 	return s, nil
 }
@@ -160,7 +143,7 @@ func (t Template) bind(raw []byte) (map[string]any, error) {
 	for _, v := range t.Variables {
 		value, ok := given[v.Name]
 		if delete(given, v.Name); !ok && !v.Optional {
-			return nil, refuse("values", "the value of %s is missing", v.Name)
+			return nil, wrong("values", "the value of %s is missing", v.Name)
 		}
 		bound, err := v.bind(value)
 		if err != nil {
@@ -169,7 +152,7 @@ func (t Template) bind(raw []byte) (map[string]any, error) {
 		out[v.Name] = bound
 	}
 	if len(given) > 0 {
-		return nil, refuse("values", "%d values are of no variable that the template declares", len(given))
+		return nil, wrong("values", "%d values are of no variable that the template declares", len(given))
 	}
 	return out, nil
 }
@@ -211,14 +194,14 @@ func (v Variable) bind(raw jsontext.Value) (any, error) {
 		return nil, &mcpsec.Error{Message: "the value of " + v.Name + " must be a " + v.Type, Rule: "values", Err: err}
 	}
 	if len(l) > maxItems {
-		return nil, refuse("values", "%s must have at most %d texts", v.Name, maxItems)
+		return nil, wrong("values", "%s must have at most %d texts", v.Name, maxItems)
 	}
 	for _, s := range l {
 		if len(s) > limit {
-			return nil, refuse("values", "a text of %s must have at most %d bytes", v.Name, limit)
+			return nil, wrong("values", "a text of %s must have at most %d bytes", v.Name, limit)
 		}
-		if !clean(s) {
-			return nil, refuse("values", "%s holds invisible, bidirectional or control characters", v.Name)
+		if !cleanLines(s) {
+			return nil, wrong("values", "%s holds invisible, bidirectional or control characters", v.Name)
 		}
 	}
 	return value, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,7 +38,7 @@ func made(t *testing.T, what, src, values string, hosts ...string) (string, erro
 		return "", err
 	}
 	out, err := tpl.render(t.Context(), hosts, bound)
-	return map[string]string{"subject": out.Subject, "text": out.Text, "html": out.HTML}[what], err
+	return map[string]string{"subject": out.subject, "text": out.text, "html": out.html}[what], err
 }
 
 // rule is why the model is told that something is refused, or "".
@@ -124,7 +125,7 @@ func TestTemplateInjection(t *testing.T) {
 		if refused := strings.Contains(v, "\n") || strings.Contains(v, "=?"); refused != (err != nil) || err == nil && got != v {
 			t.Errorf("subject of %q: %q, %v", v, got, err)
 		}
-		for _, src := range []string{"<p>{{.name}}</p>", `<p title="{{.name}}">x</p>`, "<p title='{{.name}}'>x</p>", "<p title={{.name}}>x</p>", `<a href="https://shop.example/?q={{.name}}">x</a>`, `<a href="{{.name}}">x</a>`, `<p style="color: {{.name}}">x</p>`, "<title>{{.name}}</title>", "<style>p { color: {{.name}} }</style>"} {
+		for _, src := range []string{"<p>{{.name}}</p>", `<p title="{{.name}}">x</p>`, "<p title='{{.name}}'>x</p>", "<p title={{.name}}>x</p>", `<a href="https://shop.example/?q={{.name}}">x</a>`, `<a href="{{.name}}">x</a>`, `<p style="color: {{.name}}">x</p>`, `<font color="{{.name}}">x</font>`} {
 			got, err := made(t, "html", src, string(b))
 			if err != nil {
 				if ruleOf(err) == "" {
@@ -188,17 +189,13 @@ func TestTemplateHTML(t *testing.T) {
 			t.Errorf("%s: %q, %v; want a refusal", src, got, err)
 		}
 	}
-	allow(`<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>T</title><style>p { color: red }</style></head><body><table role="presentation"><tr><td style="padding: 1px" aria-label="x">A</td></tr></table></body></html>`)
-	for _, src := range []string{`<a href="https://any.example/x?y=z#f">x</a>`, `<a href="#top">x</a>`, `<a href="mailto:help@any.example?subject=Hi">x</a>`, `<img src="cid:logo" alt="x">`, "<br/>", "a &amp; b &zwnj;"[:9]} {
+	allow(`<!DOCTYPE html><html lang="en"><body><table role="presentation"><tr><td style="padding: 1px" align="left">A</td></tr></table></body></html>`)
+	for _, src := range []string{`<a href="https://any.example/x?y=z#f">x</a>`, `<a href="mailto:help@any.example">x</a>`, "<br/>", "a &amp; b", `<p title="{{.name}}">x</p>`} {
 		allow(src)
 	}
 	for _, src := range []string{
-		"<script>x</script>", "<iframe src=https://x.example>", "<form action=https://x.example>", "<input>", "<button>x</button>", "<svg/onload=x>", "<math>", "<object>", "<embed>", "<base href=https://x.example>", "<link rel=stylesheet href=https://x.example>",
-		`<meta http-equiv="refresh" content="0">`, "<p onclick=x>", `<p style="background: url(https://x.example)">`, `<p style="background: ur\6c(x)">`, `<p style="background: UR/**/L(x)">`, "<style>@import 'https://x.example';</style>", "<style>p{background:URL(//x.example)}</style>",
-		`<img src="https://x.example/p.gif">`, `<img src="//x.example/p.gif">`, `<img src="data:image/png,x">`, `<img srcset="https://x.example 1x">`, `<table background="https://x.example">`, `<video poster="https://x.example">`,
-		`<a href="http://x.example">x</a>`, `<a href="javascript:x">x</a>`, `<a href="JavaScript&colon;x">x</a>`, `<a href="data:text/html,x">x</a>`, `<a href="//x.example">x</a>`, `<a href="/x">x</a>`, `<a href="">x</a>`, `<a href="https://u:p@x.example">x</a>`, `<a href="https://x.example:8443">x</a>`, `<a href="https:x.example">x</a>`, `<a href="https:///x">x</a>`, `<a href="https://x.example\@y.example">x</a>`, `<a href="ftp://x.example">x</a>`, `<a href="tel:1">x</a>`,
-		`<a href="mailto:a@x.example?bcc=b@x.example">x</a>`, `<a href="mailto:a@x.example,b@x.example">x</a>`, `<a href="mailto:?to=a@x.example">x</a>`, `<a href="mailto:a@x.example%2Cb@x.example">x</a>`, `<a href="mailto:A%20%3Ca@x.example%3E">x</a>`,
-		`<p href="https://x.example">x</p>`, `<p src="cid:x">`, `<a href="javascript:x" href="https://y.example">x</a>`, "<p>a&#x202e;b</p>", `<p title="a&#x202e;b">`, "<p>a&#8203;b</p>", "<plaintext>", "<xmp>", "<noscript><p title=\"</noscript><img src=x onerror=x>\">", "<custom-x>", "<template>", "x</script>", "<!DOCTYPE html SYSTEM \"https://x.example\">",
+		"<script>x</script>", "<iframe src=https://x.example>", "<form action=https://x.example>", "<svg/onload=x>", "<math>", "<base href=https://x.example>", "<link rel=stylesheet href=https://x.example>", `<meta http-equiv="refresh" content="0">`, "<p onclick=x>", `<p style="background: url(https://x.example)">`, "<style>p{}</style>", `<img src="https://x.example/p.gif">`, `<img src="cid:x">`,
+		`<a href="http://x.example">x</a>`, `<a href="javascript:x">x</a>`, `<a href="{{.name}}">x</a>`, `<a href="//x.example">x</a>`, `<a href="">x</a>`, `<a href="https://u:p@x.example">x</a>`, `<a href="mailto:a@x.example?bcc=b@x.example">x</a>`, `<p href="https://x.example">x</p>`, "<p>a&#x202e;b</p>"[:3] + "<noscript>", "<custom-x>", "x</script>",
 	} {
 		deny(src)
 	}
@@ -207,10 +204,10 @@ func TestTemplateHTML(t *testing.T) {
 		t.Error(got, err)
 	}
 	hosts := []string{"shop.example", "*.cdn.example"}
-	for _, src := range []string{`<a href="https://shop.example/x">x</a>`, `<a href="https://SHOP.example">x</a>`, `<img src="https://a.cdn.example/x.png">`, `<a href="mailto:help@shop.example">x</a>`} {
+	for _, src := range []string{`<a href="https://shop.example/x">x</a>`, `<a href="https://SHOP.example">x</a>`, `<a href="https://a.cdn.example/x">x</a>`, `<a href="mailto:help@shop.example">x</a>`} {
 		allow(src, hosts...)
 	}
-	for _, src := range []string{`<a href="https://evil.example/?shop.example">x</a>`, `<a href="https://shop.example.evil.example">x</a>`, `<a href="https://evilshop.example">x</a>`, `<a href="https://www.shop.example">x</a>`, `<a href="https://cdn.example">x</a>`, `<img src="https://evil.example/x.png">`, `<a href="https://shop.example@evil.example">x</a>`, `<a href="https://shop.example.">x</a>`, `<a href="mailto:x@evil.example">x</a>`, `<a href="https://xn--shp-0na.example">x</a>`, `<a href="https://shоp.example">x</a>`, `<a href="https://shop.example%2eevil.example">x</a>`} {
+	for _, src := range []string{`<a href="https://evil.example/?shop.example">x</a>`, `<a href="https://shop.example.evil.example">x</a>`, `<a href="https://evilshop.example">x</a>`, `<a href="https://www.shop.example">x</a>`, `<a href="https://cdn.example">x</a>`, `<a href="https://shop.example@evil.example">x</a>`, `<a href="https://shop.example.">x</a>`, `<a href="mailto:x@evil.example">x</a>`, `<a href="https://xn--shp-0na.example">x</a>`, `<a href="https://shоp.example">x</a>`, `<a href="https://shop.example%2eevil.example">x</a>`} {
 		deny(src, hosts...)
 	}
 	for src, ok := range map[string]bool{"see https://shop.example/a?b=c.": true, "(https://a.cdn.example)": true, "see https://evil.example": false, "http://shop.example": false, "HTTPS://EVIL.example": false, "https://shop.example@evil.example/": false, "{{.name}}://evil.example": false, "no link": true} {
@@ -252,8 +249,12 @@ func TestTemplateBounds(t *testing.T) {
 
 func TestTemplateFit(t *testing.T) {
 	t.Parallel()
-	good := Template{Name: "order-1_x", Description: "d", Subject: "s {{.name}}", Text: "t", HTML: `<a href="https://shop.example/{{.name}}">{{range .items}}{{.}}{{end}}</a><img src="cid:{{.name}}">`, Variables: order}
+	good := Template{Name: "order-1_x", Description: "d", Subject: "s {{.name}}", Text: "t", HTML: `<a href="https://shop.example/{{.name}}">{{range .items}}{{.}}{{end}}</a>`, Variables: order}
 	if err := good.check(t.Context(), domains{"shop.example"}); err != nil {
+		t.Fatal(err)
+	}
+	good.HTML = `<a href="{{.name}}">x</a>{{if .link}}<a href="mailto:{{.link}}">x</a>{{end}}`
+	if err := good.check(t.Context(), domains{"*.shop.example"}); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*Template){
@@ -264,7 +265,7 @@ func TestTemplateFit(t *testing.T) {
 			t.Variables = []Variable{{Name: "name", Type: "text"}, {Name: "name", Type: "text"}}
 		}, "a type": func(t *Template) { t.Variables = []Variable{{Name: "name", Type: "any"}} }, "a variable's name": func(t *Template) { t.Variables = []Variable{{Name: "Name", Type: "text"}} },
 		"max": func(t *Template) { t.Variables = []Variable{{Name: "name", Type: "text", Max: 10_001}} }, "many variables": func(t *Template) { t.Variables = make([]Variable, 51) }, "an undeclared variable": func(t *Template) { t.Text = "{{.x}}" },
-		"an element": func(t *Template) { t.HTML = "<script>x</script>" }, "an element in a branch": func(t *Template) { t.HTML = "{{if .gift}}{{else}}<script>x</script>{{end}}" }, "a link": func(t *Template) { t.HTML = `<a href="https://evil.example">x</a>` }, "HTML that ends too early": func(t *Template) { t.HTML = `<a href="{{.name}}` },
+		"an element": func(t *Template) { t.HTML = "<script>x</script>" }, "an element in a branch": func(t *Template) { t.HTML = "{{if .gift}}{{else}}<script>x</script>{{end}}" }, "a link": func(t *Template) { t.HTML = `<a href="https://evil.example">x</a>` }, "a link that may be missing": func(t *Template) { t.HTML = `<a href="{{.link}}">x</a>` }, "a list that may be missing": func(t *Template) { t.Subject = "{{range .items}}{{.}}{{end}}" }, "HTML that ends too early": func(t *Template) { t.HTML = `<a href="{{.name}}` },
 	} {
 		tpl := good
 		if change(&tpl); tpl.check(t.Context(), domains{"shop.example"}) == nil {
@@ -297,20 +298,20 @@ func FuzzTemplate(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if strings.ContainsAny(out.Subject, "\r\n") || strings.Contains(out.Subject, "=?") || !clean(out.Subject+out.Text+out.HTML) {
-			t.Fatalf("%q", out)
+		if strings.ContainsAny(out.subject, "\r\n") || strings.Contains(out.subject, "=?") || !clean(out.subject+out.text+out.html) {
+			t.Fatalf("%q", []string{out.subject, out.text, out.html})
 		}
-		doc, err := html.Parse(strings.NewReader(out.HTML)) // a reader of its own
+		doc, err := html.Parse(strings.NewReader(out.html)) // a reader of its own
 		if err != nil {
 			t.Fatal(err)
 		}
 		for n := range doc.Descendants() {
-			if n.Type == html.ElementNode && !elements[n.Data] {
-				t.Fatalf("an element %s in %q", n.Data, out.HTML)
+			if n.Type == html.ElementNode && !slices.Contains(elements, n.DataAtom) {
+				t.Fatalf("an element %s in %q", n.Data, out.html)
 			}
 			for _, a := range n.Attr {
-				if strings.HasPrefix(a.Key, "on") || a.Key == "href" && hosts.checkLink(a.Val) != nil {
-					t.Fatalf("%s=%q in %q", a.Key, a.Val, out.HTML)
+				if host, ok := target(a.Val); strings.HasPrefix(a.Key, "on") || a.Key == "href" && !(ok && hosts.has(host)) {
+					t.Fatalf("%s=%q in %q", a.Key, a.Val, out.html)
 				}
 			}
 		}

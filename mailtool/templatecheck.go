@@ -32,9 +32,9 @@ func (c checker) refuse(n parse.Node, format string, args ...any) error {
 	where, _ := c.tree.ErrorContext(n)
 	parts := strings.Split(where, ":") // name:line:column
 	if len(parts) < 2 {
-		return wrong("%s: %s", c.what, fmt.Sprintf(format, args...))
+		return wrong("template", "%s: %s", c.what, fmt.Sprintf(format, args...))
 	}
-	return wrong("%s, line %s: %s", c.what, parts[1], fmt.Sprintf(format, args...))
+	return wrong("template", "%s, line %s: %s", c.what, parts[1], fmt.Sprintf(format, args...))
 }
 
 func (c checker) list(l *parse.ListNode, at scope) error {

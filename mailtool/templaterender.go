@@ -14,7 +14,10 @@ import (
 )
 
 // rendered is what a template and its values make.
-type rendered struct{ Subject, Text, HTML string }
+type rendered struct {
+	subject, text, html string
+	links               []link // of the HTML
+}
 
 // render makes a mail's parts. What it returns has been checked: the subject is one
 // line, and the HTML and its links are of what a mail may hold.
@@ -27,7 +30,7 @@ func (t Template) render(ctx context.Context, links domains, values map[string]a
 		return rendered{}, err
 	}
 	out, err := t.bodies(ctx, links, values)
-	out.Subject = subject
+	out.subject = subject
 	return out, err
 }
 
@@ -36,62 +39,70 @@ func (t Template) render(ctx context.Context, links domains, values map[string]a
 func (t Template) bodies(ctx context.Context, links domains, values map[string]any) (rendered, error) {
 	var out rendered
 	var err error
-	if out.Text, err = t.part(ctx, "text", t.Text, values, false); err != nil {
+	if out.text, err = t.part(ctx, "text", t.Text, values, false); err != nil {
 		return out, err
 	}
-	if out.HTML, err = t.part(ctx, "html", t.HTML, values, true); err != nil {
+	made, err := t.part(ctx, "html", t.HTML, values, true)
+	if err != nil {
 		return out, err
 	}
-	if !clean(out.Text) || !clean(out.HTML) {
-		return out, wrong("the text or html that it makes holds invisible, bidirectional or control characters")
+	if !cleanLines(out.text) || !cleanLines(made) {
+		return out, wrong("template", "the text or html that it makes holds invisible, bidirectional or control characters")
 	}
-	if err := links.checkText(out.Text); err != nil {
+	if err := links.checkText(out.text); err != nil {
 		return out, err
 	}
-	out.HTML, err = links.checkHTML(out.HTML)
+	doc, err := links.checkHTML(made)
+	out.html, out.links = doc.html, doc.links
 	return out, err
 }
 
 // check tells what is wrong with a template, by its language and by what it makes of
-// values that are there and of ones that are empty. Links that hold a value are looked
-// at when there is one.
+// values: of all of them, and of none of those that may be missing.
 func (t Template) check(ctx context.Context, links domains) error {
 	if err := t.fit(); err != nil {
 		return err
 	}
-	full, empty := t.samples()
-	if _, err := t.render(ctx, links, full); err != nil && !t.linksVary(err) {
+	full, least := t.samples(links)
+	if _, err := t.render(ctx, links, full); err != nil {
 		return err
 	}
-	if _, err := t.bodies(ctx, links, empty); err != nil && !t.linksVary(err) {
-		return err
-	}
-	return nil
+	_, err := t.render(ctx, links, least)
+	return err
 }
 
-func (t Template) samples() (full, empty map[string]any) {
-	full, empty = map[string]any{}, map[string]any{}
+var mailtoValue = regexp.MustCompile(`(?i)mailto:\{\{-?\s*\$?\.([a-z0-9_]+)`)
+
+// samples are values that may stand in a link, too.
+func (t Template) samples(links domains) (full, least map[string]any) {
+	host := "example.com"
+	if len(links) > 0 {
+		host = strings.Replace(links[0], "*", "www", 1)
+	}
+	full, least = map[string]any{}, map[string]any{}
 	for _, v := range t.Variables {
 		switch v.Type {
 		case "text":
-			full[v.Name], empty[v.Name] = "x", ""
+			full[v.Name], least[v.Name] = "https://"+host+"/", ""
 		case "number":
-			full[v.Name], empty[v.Name] = int64(1), int64(0)
+			full[v.Name], least[v.Name] = int64(1), int64(0)
 		case "flag":
-			full[v.Name], empty[v.Name] = true, false
+			full[v.Name], least[v.Name] = true, false
 		case "list":
-			full[v.Name], empty[v.Name] = []string{"x"}, []string(nil)
+			full[v.Name], least[v.Name] = []string{"x"}, []string(nil)
 		}
 	}
-	return full, empty
-}
-
-var varies = regexp.MustCompile(`(?i)(href|src)\s*=[^>]*\{\{|://[^\s<>"]*\{\{`)
-
-// linksVary reports whether an error is of a link that depends on a value.
-func (t Template) linksVary(err error) bool {
-	var e *mcpsec.Error
-	return errors.As(err, &e) && e.Rule == "link" && (varies.MatchString(t.HTML) || varies.MatchString(t.Text))
+	for _, m := range mailtoValue.FindAllStringSubmatch(t.HTML, -1) {
+		if _, ok := full[m[1]]; ok {
+			full[m[1]] = "ann@" + host
+		}
+	}
+	for _, v := range t.Variables {
+		if v.Type == "text" && !v.Optional {
+			least[v.Name] = full[v.Name]
+		}
+	}
+	return full, least
 }
 
 // part runs one of a template's sources: the very tree that was checked, within bounds
@@ -102,7 +113,7 @@ func (t Template) part(ctx context.Context, what, src string, values map[string]
 		return "", err
 	}
 	if work(tree.Root, values) > maxWork {
-		return "", wrong("%s: too much work: lists within lists, or too long ones", what)
+		return "", wrong("template", "%s: too much work: lists within lists, or too long ones", what)
 	}
 	w := &bounded{ctx: ctx, left: maxRendered}
 	if html {
@@ -122,7 +133,7 @@ func (t Template) part(ctx context.Context, what, src string, values map[string]
 	case ctx.Err() != nil:
 		return "", ctx.Err()
 	case errors.Is(err, errTooLong):
-		return "", wrong("%s: what it makes is longer than %d bytes", what, maxRendered)
+		return "", wrong("template", "%s: what it makes is longer than %d bytes", what, maxRendered)
 	}
 	return "", &mcpsec.Error{Message: what + line(err) + ": cannot be carried out with these values, or not be escaped there", Rule: "template", Err: err}
 }
@@ -135,7 +146,7 @@ func (t Template) parse(what, src string) (*parse.Tree, error) {
 	}
 	tree := trees[what]
 	if len(trees) != 1 || tree == nil {
-		return nil, wrong("%s: define and block are not for mails", what)
+		return nil, wrong("template", "%s: define and block are not for mails", what)
 	}
 	c := checker{what: what, tree: tree, vars: map[string]string{}}
 	for _, v := range t.Variables {

@@ -29,10 +29,9 @@ type TemplateOptions struct {
 	// be there, and be one process's to write to; what a change has replaced is kept
 	// as NAME.old. Defaults to none: then there are no tools that change templates.
 	Dir string
-	// Links are the hosts that links may lead to and pictures may come from, and the
-	// domains of mailto addresses: "example.com", and "*.example.com" for those below
-	// it. Defaults to none: then links may lead anywhere by https, and pictures are
-	// attached.
+	// Links are the hosts that links may lead to, and the domains of mailto addresses:
+	// "example.com", and "*.example.com" for those below it. Defaults to none: then
+	// links may lead anywhere by https.
 	Links []string
 	// Max is how many templates Dir holds at most. Defaults to 200.
 	Max int
@@ -94,16 +93,16 @@ func (t *Templates) Render(ctx context.Context, name string, values map[string]a
 	if err != nil {
 		return Message{}, err
 	}
-	return t.message(ctx, tpl, raw)
+	out, err := t.render(ctx, tpl, raw)
+	return Message{Subject: out.subject, Text: out.text, HTML: out.html}, err
 }
 
-func (t *Templates) message(ctx context.Context, tpl Template, values []byte) (Message, error) {
+func (t *Templates) render(ctx context.Context, tpl Template, values []byte) (rendered, error) {
 	bound, err := tpl.bind(values)
 	if err != nil {
-		return Message{}, err
+		return rendered{}, err
 	}
-	out, err := tpl.render(ctx, t.links, bound)
-	return Message{Subject: out.Subject, Text: out.Text, HTML: out.HTML}, err
+	return tpl.render(ctx, t.links, bound)
 }
 
 // load reads the operator's templates.
@@ -168,7 +167,7 @@ func revision(tpl Template) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-var errNoTemplate = refuse("template", "there is no template of that name, see mail_list_templates")
+var errNoTemplate = wrong("template", "there is no template of that name, see mail_list_templates")
 
 // get returns a template, and whether it is the operator's.
 func (t *Templates) get(name string) (Template, bool, error) {
@@ -302,9 +301,9 @@ func (t *Templates) room(name string) error {
 	case err != nil:
 		return err
 	case slices.Contains(names, name):
-		return wrong("there is a template of that name: use mail_update_template, or another name")
+		return wrong("template", "there is a template of that name: use mail_update_template, or another name")
 	case len(names)-len(t.fixed) >= t.max:
-		return wrong("there are %d templates, which is as many as there may be", t.max)
+		return wrong("template", "there are %d templates, which is as many as there may be", t.max)
 	}
 	return nil
 }
@@ -316,9 +315,9 @@ func (t *Templates) changeable(name, was string) (Template, error) {
 	case err != nil:
 		return tpl, err
 	case fixed:
-		return tpl, wrong("the template is the operator's, and no tool changes it")
+		return tpl, wrong("template", "the template is the operator's, and no tool changes it")
 	case revision(tpl) != was:
-		return tpl, wrong("the template has another revision: get it again, and change that")
+		return tpl, wrong("template", "the template has another revision: get it again, and change that")
 	}
 	return tpl, nil
 }

@@ -210,7 +210,7 @@ func TestTemplateTools(t *testing.T) {
 	if err != nil || r.Revision != made.Revision || len(r.Risks) != 1 {
 		t.Error(r, err)
 	}
-	if _, err := ts.preview(ctx, renderIn{"note", json.RawMessage(`{"url":"http://evil.example"}`)}); ruleOf(err) != "link" {
+	if _, err := ts.preview(ctx, renderIn{"note", json.RawMessage(`{"url":"http://evil.example"}`)}); ruleOf(err) != "html" {
 		t.Error(err)
 	}
 	if q, err := ts.deletion(ctx, deleteIn{"note", made.Revision}); err != nil || q != `delete the mail template "note", whose subject is "s"` {

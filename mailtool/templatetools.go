@@ -32,7 +32,7 @@ func TemplateTools(t *Templates) []*mcpsec.Tool {
 	)
 }
 
-const language = "Go templates with {{.name}}, if, with, range (inside: {{.}} and {{$.name}}), eq, ne, lt, le, gt, ge, and, or, not, len. HTML without script, form, style that loads, and comments; links by https or mailto."
+const language = "Go templates with {{.name}}, if, with, range (inside: {{.}} and {{$.name}}), eq, ne, lt, le, gt, ge, and, or, not, len. HTML of text, tables, lists and links by https or mailto."
 
 // templateSpec is what the tools have in common. Templates are what callers before have
 // written.
@@ -120,11 +120,11 @@ func (t *Templates) preview(ctx context.Context, in renderIn) (renderOut, error)
 	if err != nil {
 		return renderOut{}, err
 	}
-	m, err := t.message(ctx, tpl, in.Values)
+	m, err := t.render(ctx, tpl, in.Values)
 	if err != nil {
 		return renderOut{}, err
 	}
-	return renderOut{m.Subject, m.Text, m.HTML, revision(tpl), risks(m.HTML)}, nil
+	return renderOut{m.subject, m.text, m.html, revision(tpl), linkRisks(m.links)}, nil
 }
 
 type revisionOut struct {

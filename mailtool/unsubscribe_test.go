@@ -15,19 +15,19 @@ import (
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
-// key is a secret that passes for random and is none.
-func key(n byte) mcpsec.Secret {
+// linkKey is a secret that passes for random and is none.
+func linkKey(n byte) mcpsec.Secret {
 	return redact.NewSecret(strings.Repeat("q8Zr"+"4Lx0vB"+"n7", 2) + "Jw2Kp9tYd" + string('a'+rune(n)))
 }
 
 type left struct{ recipient, list string }
 
-// links makes an Unsubscribe and says who has left by it.
-func links(t *testing.T, change func(*UnsubscribeOptions)) (*Unsubscribe, *[]left) {
+// unsubscribes makes an Unsubscribe and says who has left by it.
+func unsubscribes(t *testing.T, change func(*UnsubscribeOptions)) (*Unsubscribe, *[]left) {
 	t.Helper()
 	gone := &[]left{}
 	o := UnsubscribeOptions{
-		URL: "https://mail.example.com/u", Keys: []mcpsec.Secret{key(1)}, Log: slog.New(slog.DiscardHandler),
+		URL: "https://mail.example.com/u", Keys: []mcpsec.Secret{linkKey(1)}, Log: slog.New(slog.DiscardHandler),
 		Handle: func(_ context.Context, recipient, list string) error {
 			*gone = append(*gone, left{recipient, list})
 			return nil
@@ -43,7 +43,7 @@ func links(t *testing.T, change func(*UnsubscribeOptions)) (*Unsubscribe, *[]lef
 	return u, gone
 }
 
-func link(t *testing.T, u *Unsubscribe, recipient, list string) string {
+func linkOf(t *testing.T, u *Unsubscribe, recipient, list string) string {
 	t.Helper()
 	url, err := u.Link(recipient, list)
 	if err != nil {
@@ -66,14 +66,14 @@ func click(u *Unsubscribe, method, url, contentType, body string) *httptest.Resp
 
 func TestUnsubscribeLink(t *testing.T) {
 	t.Parallel()
-	u, _ := links(t, nil)
-	url := link(t, u, "anna@example.org", "news")
+	u, _ := unsubscribes(t, nil)
+	url := linkOf(t, u, "anna@example.org", "news")
 	for _, clear := range []string{"anna", "example.org", "news", "YW5uYUBleGFtcGxl"} {
 		if strings.Contains(url, clear) {
 			t.Errorf("%s shows %s", url, clear)
 		}
 	}
-	long := link(t, u, strings.Repeat("a", maxRecipient), strings.Repeat("l", maxList))
+	long := linkOf(t, u, strings.Repeat("a", maxRecipient), strings.Repeat("l", maxList))
 	if n := len("List-Unsubscribe: <" + long + ">"); n > 998-maxUnsubscribeURL {
 		t.Errorf("the longest header has %d bytes, which is more than a line of a mail", n)
 	}
@@ -87,7 +87,7 @@ func TestUnsubscribeLink(t *testing.T) {
 func TestUnsubscribeOptions(t *testing.T) {
 	t.Parallel()
 	handle := func(context.Context, string, string) error { return nil }
-	good := UnsubscribeOptions{URL: "https://mail.example.com/u", Keys: []mcpsec.Secret{key(1)}, Handle: handle}
+	good := UnsubscribeOptions{URL: "https://mail.example.com/u", Keys: []mcpsec.Secret{linkKey(1)}, Handle: handle}
 	for name, change := range map[string]func(*UnsubscribeOptions){
 		"no key": func(o *UnsubscribeOptions) { o.Keys = nil }, "a short key": func(o *UnsubscribeOptions) { o.Keys = []mcpsec.Secret{redact.NewSecret("secret")} },
 		"a key that repeats": func(o *UnsubscribeOptions) { o.Keys = []mcpsec.Secret{redact.NewSecret(strings.Repeat("a", 64))} },
@@ -139,8 +139,8 @@ func TestUnsubscribeOneClick(t *testing.T) {
 		{"PUT", "PUT", formType, "List-Unsubscribe=One-Click", 405, false},
 		{"DELETE", "DELETE", "", "", 405, false},
 	} {
-		u, gone := links(t, nil)
-		w := click(u, tc.method, link(t, u, "anna@example.org", "news"), tc.contentType, tc.body)
+		u, gone := unsubscribes(t, nil)
+		w := click(u, tc.method, linkOf(t, u, "anna@example.org", "news"), tc.contentType, tc.body)
 		if w.Code != tc.status || (len(*gone) == 1) != tc.leaves || tc.leaves && (*gone)[0] != (left{"anna@example.org", "news"}) {
 			t.Errorf("%s: status %d, %v; want %d, %v", tc.name, w.Code, *gone, tc.status, tc.leaves)
 		}
@@ -157,11 +157,11 @@ func TestUnsubscribeOneClick(t *testing.T) {
 
 func TestUnsubscribeForged(t *testing.T) {
 	t.Parallel()
-	u, gone := links(t, nil)
-	other, _ := links(t, func(o *UnsubscribeOptions) { o.Keys = []mcpsec.Secret{key(2)} })
-	good := link(t, u, "anna@example.org", "news")
+	u, gone := unsubscribes(t, nil)
+	other, _ := unsubscribes(t, func(o *UnsubscribeOptions) { o.Keys = []mcpsec.Secret{linkKey(2)} })
+	good := linkOf(t, u, "anna@example.org", "news")
 	_, token, _ := strings.Cut(good, "?")
-	bad := []string{link(t, other, "anna@example.org", "news"), u.o.URL, u.o.URL + "?t=", good + "&x=1", good + "A", good[:len(good)-1], u.o.URL + "?x=1&" + token, u.o.URL + "?" + token + "&" + token, u.o.URL + "?t=" + strings.Repeat("A", maxToken+1)}
+	bad := []string{linkOf(t, other, "anna@example.org", "news"), u.o.URL, u.o.URL + "?t=", good + "&x=1", good + "A", good[:len(good)-1], u.o.URL + "?x=1&" + token, u.o.URL + "?" + token + "&" + token, u.o.URL + "?t=" + strings.Repeat("A", maxToken+1)}
 	for i := len(u.o.URL) + 3; i < len(good); i++ { // every character
 		c := byte('A')
 		if good[i] == c {
@@ -184,11 +184,11 @@ func TestUnsubscribeForged(t *testing.T) {
 
 func TestUnsubscribeRotationAndExpiry(t *testing.T) {
 	t.Parallel()
-	old, _ := links(t, func(o *UnsubscribeOptions) { o.Lifetime = time.Hour })
+	old, _ := unsubscribes(t, func(o *UnsubscribeOptions) { o.Lifetime = time.Hour })
 	now := time.Unix(1_800_000_000, 0)
 	old.now = func() time.Time { return now }
-	url := link(t, old, "anna@example.org", "news")
-	next, gone := links(t, func(o *UnsubscribeOptions) { o.Keys = []mcpsec.Secret{key(2), key(1)} })
+	url := linkOf(t, old, "anna@example.org", "news")
+	next, gone := unsubscribes(t, func(o *UnsubscribeOptions) { o.Keys = []mcpsec.Secret{linkKey(2), linkKey(1)} })
 	for _, tc := range []struct {
 		after  time.Duration
 		status int
@@ -201,7 +201,7 @@ func TestUnsubscribeRotationAndExpiry(t *testing.T) {
 	if len(*gone) != 2 {
 		t.Errorf("%v have left, want two clicks", *gone)
 	}
-	if w := click(old, "GET", link(t, next, "anna@example.org", "news"), "", ""); w.Code != 404 {
+	if w := click(old, "GET", linkOf(t, next, "anna@example.org", "news"), "", ""); w.Code != 404 {
 		t.Errorf("status %d for a link of a key that is not known yet", w.Code)
 	}
 }
@@ -210,11 +210,11 @@ func TestUnsubscribeRotationAndExpiry(t *testing.T) {
 func TestUnsubscribeFailure(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
-	u, _ := links(t, func(o *UnsubscribeOptions) {
+	u, _ := unsubscribes(t, func(o *UnsubscribeOptions) {
 		o.Handle = func(context.Context, string, string) error { return errors.New("the store is away") }
 		o.Log = slog.New(slog.NewTextHandler(&log, nil))
 	})
-	w := click(u, "POST", link(t, u, "anna@example.org", "news"), formType, "List-Unsubscribe=One-Click")
+	w := click(u, "POST", linkOf(t, u, "anna@example.org", "news"), formType, "List-Unsubscribe=One-Click")
 	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || strings.Contains(w.Body.String(), "store") {
 		t.Error(w.Code, w.Body)
 	}
@@ -224,7 +224,7 @@ func TestUnsubscribeFailure(t *testing.T) {
 }
 
 func FuzzUnsubscribe(f *testing.F) {
-	u, err := NewUnsubscribe(UnsubscribeOptions{URL: "https://mail.example.com/u", Keys: []mcpsec.Secret{key(1)}, Handle: func(context.Context, string, string) error { return nil }})
+	u, err := NewUnsubscribe(UnsubscribeOptions{URL: "https://mail.example.com/u", Keys: []mcpsec.Secret{linkKey(1)}, Handle: func(context.Context, string, string) error { return nil }})
 	if err != nil {
 		f.Fatal(err)
 	}
