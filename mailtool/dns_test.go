@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -175,6 +176,17 @@ func verdicts(t *testing.T, check, name string, want map[string]string) {
 		if f.Verdict != verdict {
 			t.Errorf("%s of %q: %s, %s; want %s", check, lines, f.Verdict, f.Text, verdict)
 		}
+	}
+}
+
+func TestLookups(t *testing.T) {
+	t.Parallel()
+	l := &lookups{resolver: goodZone().resolver(nil), left: 1}
+	if _, err := l.txt(t.Context(), "shop.example"); err != nil {
+		t.Error(err)
+	}
+	if _, err := l.txt(t.Context(), "shop.example"); !errors.Is(err, errQueries) {
+		t.Errorf("a lookup beyond the last: %v", err)
 	}
 }
 

@@ -73,6 +73,9 @@ func TestTemplateLanguage(t *testing.T) {
 		"{{$x := .name}}{{$x}}", "{{range $x := .items}}{{$x.y}}{{end}}", "{{range $x := .items}}{{$x = 1}}{{end}}", "{{with $x := .name}}{{$x}}{{end}}", "{{if $x := .name}}{{$x}}{{end}}",
 		"{{nil}}", "{{if nil}}{{end}}", "{{(.name).x}}", `{{"x".y}}`, "{{", "{{end}}", "{{if}}", "{{.name", "{{if .n}}", "{{else}}", "{{_html_template_nospaceescaper .name}}", "{{.Name}}",
 	} {
+		if _, err := (Template{Variables: order}).parse("text", src); err == nil {
+			t.Errorf("%s is refused only when it runs", src)
+		}
 		for _, what := range []string{"subject", "text", "html"} {
 			if got, err := made(t, what, src, values); ruleOf(err) != "template" {
 				t.Errorf("%s %s: %q, %v; want a refusal", what, src, got, err)
@@ -199,6 +202,9 @@ func TestTemplateHTML(t *testing.T) {
 	} {
 		deny(src)
 	}
+	if got, err := made(t, "html", `<p style="color: {{.name}}">x</p>`, `{"name":"expression(x)","n":1}`); ruleOf(err) != "html" {
+		t.Errorf("a value that is not fit for its place becomes %q, %v", got, err)
+	}
 	// What was not looked at is not there.
 	if got, err := made(t, "html", `<a href="https://x.example" href="javascript:x" href='https://y.example'>x</a>`, `{"name":"x","n":1}`); got != `<a href="https://x.example">x</a>` || err != nil {
 		t.Error(got, err)
@@ -232,6 +238,12 @@ func TestTemplateBounds(t *testing.T) {
 	}
 	if _, err := made(t, "text", "{{range .items}}{{range $.items}}.{{end}}{{end}}", list); err != nil {
 		t.Error(err)
+	}
+	for n := range 8 {
+		_, err := made(t, "html", strings.Repeat("{{range $.items}}", n)+"x"+strings.Repeat("{{end}}", n), `{"name":"x","n":1}`)
+		if (err == nil) != (n <= maxLoops) {
+			t.Errorf("%d lists within lists: %v", n, err)
+		}
 	}
 	for name, src := range map[string]string{"deep": strings.Repeat("{{if .n}}", 5000) + "x" + strings.Repeat("{{end}}", 5000), "loops": strings.Repeat("{{range $.items}}", 40) + "x" + strings.Repeat("{{end}}", 40), "parentheses": "{{" + strings.Repeat("(", 30_000) + ".n" + strings.Repeat(")", 30_000) + "}}", "loops in else": strings.Repeat("{{range $.items}}{{else}}", 40) + "x" + strings.Repeat("{{end}}", 40), "else": "{{if .n}}" + strings.Repeat("{{else if .n}}", 4000) + "{{end}}"} {
 		_, err := made(t, "html", src, `{"name":"x","n":1}`)

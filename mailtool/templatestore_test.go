@@ -45,8 +45,8 @@ func TestTemplatesRender(t *testing.T) {
 		t.Error(m, err)
 	}
 	for name, values := range map[string]map[string]any{"welcome": {"name": "x\r\nBcc: y"}, "none": {}, "../welcome": {}, "": {}} {
-		if m, err := ts.Render(t.Context(), name, values); err == nil {
-			t.Errorf("%s: %v", name, m)
+		if m, err := ts.Render(t.Context(), name, values); ruleOf(err) == "" {
+			t.Errorf("%s: %v, %v", name, m, err)
 		}
 	}
 }
@@ -153,7 +153,7 @@ func TestTemplatesHostileDirectory(t *testing.T) {
 	ts, dir := opened(t, nil)
 	outside := filepath.Join(t.TempDir(), "outside.json")
 	template := func(name string) []byte { return []byte(`{"name":"` + name + `","subject":"s","text":"outside"}`) }
-	for file, b := range map[string][]byte{outside: template("link"), filepath.Join(dir, "big.json"): bytes.Repeat([]byte(" "), maxTemplateFile+1), filepath.Join(dir, "broken.json"): []byte(`{"name":`), filepath.Join(dir, "other.json"): template("another"), filepath.Join(dir, "Upper.json"): template("Upper"), filepath.Join(dir, "hidden.json"): []byte(`{"name":"hidden","subject":"s","text":"a` + "\u202e" + `"}`)} {
+	for file, b := range map[string][]byte{outside: template("link"), filepath.Join(dir, "big.json"): append(template("big"), bytes.Repeat([]byte(" "), maxTemplateFile)...), filepath.Join(dir, "target.txt"): template("inside"), filepath.Join(dir, "broken.json"): []byte(`{"name":`), filepath.Join(dir, "other.json"): template("another"), filepath.Join(dir, "Upper.json"): template("Upper"), filepath.Join(dir, "hidden.json"): []byte(`{"name":"hidden","subject":"s","text":"a` + "\u202e" + `"}`)} {
 		if err := os.WriteFile(file, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +163,10 @@ func TestTemplatesHostileDirectory(t *testing.T) {
 	}
 	names := []string{"big", "broken", "other", "dir", "hidden", "Upper"}
 	if runtime.GOOS != "windows" {
-		names = append(names, "link")
+		names = append(names, "link", "inside")
+		if err := os.Symlink("target.txt", filepath.Join(dir, "inside.json")); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.Symlink(outside, filepath.Join(dir, "link.json")); err != nil {
 			t.Fatal(err)
 		}

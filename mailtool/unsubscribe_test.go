@@ -174,6 +174,9 @@ func TestUnsubscribeForged(t *testing.T) {
 			t.Fatalf("%s: status %d, %v", url, w.Code, *gone)
 		}
 	}
+	if _, ok := linkToken("t=" + strings.Repeat("A", maxToken+1)); ok {
+		t.Error("a token of any length is looked at")
+	}
 	// What our own key has sealed for another purpose is no link.
 	for _, plain := range []string{"", "12345678", "\x00\x00\x00\x00\x00\x00\x00\x00\xffnews", "\x00\x00\x00\x00\x00\x00\x00\x00\x04news", "\x00\x00\x00\x00\x00\x00\x00\x00\x04newsa@b\r\nc"} {
 		if w := click(u, "POST", u.o.URL+"?t="+u.ring.Seal([]byte(plain)), formType, "List-Unsubscribe=One-Click"); w.Code != 404 || len(*gone) != 0 {
