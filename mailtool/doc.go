@@ -10,4 +10,74 @@
 //	if err != nil {
 //		return err
 //	}
+//	srv.Add(mailtool.ReadTools(mc)...)
+//	srv.Add(mailtool.SendTools(mc)...) // served with Options.Mode: mcpsec.Destroy
+//
+// [ReadTools] previews messages, tells who may be written to and tries the server.
+// [SendTools] sends. [Client.Send] is the same for Go code, without the person.
+//
+// # What it protects, and from whom
+//
+// It protects those who get mail in the operator's name, and all that a model has read,
+// from a caller who chooses recipients and texts: a model that was talked into
+// something, or whoever talks through it. It also protects from our own dependencies:
+// in 2025 one line more in a package for mail sent a copy of every message to a
+// stranger.
+//
+// Who may be written to is a list of the operator's, without which there is no client,
+// and how often is capped by message, hour, day and mailbox, on all replicas that share
+// Options.State together. The sender is an option and never an argument.
+//
+// An address has one spelling and one reading: no names, comments, quotes, lists,
+// routes and literals; domains are compared as A-labels. Header fields are those of a
+// fixed set, in a fixed order. Every value is checked, and what is not ASCII is encoded.
+// A message is of ASCII lines that end with CRLF, so that no text in it ends it or
+// begins another (CVE-2023-51764 and its like).
+//
+// A person is asked with recipients, subject, text, links, attachments, what is risky
+// about them, and a SHA-256 of envelope and message. What is sent is that message: the
+// last step before the network, beneath the library that speaks the protocol, compares
+// the recipients that were named to the server with the declared ones, with the list,
+// and every byte with the message of that digest. Otherwise DATA is not sent, and
+// nothing is.
+//
+// A message is sent once, however often and wherever an equal call is made within 24
+// hours. It is handed over again only after an answer, or a failure, with which it was
+// certainly not taken. When the server has it and no answer comes, that is said,
+// [ErrUnknown], and it is never sent again.
+//
+// The connection has TLS of 1.2 or more with a certificate of Options.Host, before which
+// no password is sent, to this machine neither. Every step ends with its context. The
+// machine's name is in no greeting and no Message-ID.
+//
+// HTML may have text, tables, lists and links: no scripts, forms, pictures from elsewhere
+// or anything else that acts or tells somebody when a mail is opened. An attachment is
+// what its ending says, of the operator's list, and no program in any disguise. Nothing
+// is fetched from a URL.
+//
+// The log has Message-ID, digest, and a hash of the recipients, under the id of the call
+// in the audit record. It has no address, subject, text or credential, and no text of
+// the server's.
+//
+// # For those who add tools
+//
+// Client.build makes a message of what was checked; Client.deliver sends it, by caps and
+// suppressions; Client.once does so for all equal calls. There is no other way to the
+// gate, and the gate lets nothing else through.
+//
+// # What it does not protect
+//
+// Who may be written to can be written anything that a person says yes to, or that
+// Recipients.Internal lets pass. Where a link of an allowed text leads is shown by its
+// host, not followed. PDF and office documents are not searched for what exploits their
+// readers, nor an archive for what differs between its two lists of files.
+//
+// What the server does with a message after it has taken it is its own: it can add
+// recipients, or lose it. Bounces go to Options.From.
+//
+// Local parts are in ASCII only (no SMTPUTF8), and written in lower case.
+//
+// A process that ends while it sends leaves an equal call without an answer for a day:
+// nobody knows whether the message was sent, so it is not sent again. With the state in
+// this process's memory, a restart forgets that, and what was used of the caps.
 package mailtool

@@ -57,7 +57,7 @@ func (p *pool) take() (*session, error) {
 func (p *pool) put(s *session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || s.used >= maxUses {
+	if p.closed || s.used >= maxUses || s.c.Text.R.Buffered() > 0 { // what a server says unasked would answer the next command
 		go s.quit()
 		return
 	}

@@ -168,7 +168,7 @@ func (c *Client) question(b *built) (string, error) {
 
 // quoted is a text as it reads, in at most max bytes.
 func quoted(s string, max int) string {
-	for n := len(s); ; n = n * 9 / 10 {
+	for n := min(len(s), max); ; n = n * 9 / 10 {
 		t := cut(s, n)
 		q := fmt.Sprintf("%q", t)
 		if len(t) < len(s) {

@@ -103,7 +103,7 @@ func TestRefusedRecipient(t *testing.T) {
 	if _, err := c.Send(t.Context(), hello("ann@customer.example")); err != nil {
 		t.Error(err)
 	}
-	if got := w.commands(); strings.Count(got, "EHLO") != 2 || strings.Count(got, "DATA") != 1 || !strings.HasSuffix(got, "RSET\nRSET\nMAIL FROM:<orders@example.com> BODY=8BITMIME\nRCPT TO:<ann@customer.example>\nDATA") {
+	if got := w.commands(); strings.Count(got, "EHLO example.com\n") != 2 || strings.Count(got, "DATA") != 1 || !strings.HasSuffix(got, "RSET\nRSET\nMAIL FROM:<orders@example.com> BODY=8BITMIME\nRCPT TO:<ann@customer.example>\nDATA") {
 		t.Errorf("got %s", got)
 	}
 }
@@ -139,7 +139,7 @@ func TestCancel(t *testing.T) {
 			if err == nil || errors.Is(err, mailtool.ErrUnknown) != (step == "end") || (r.Status == "unknown") != (step == "end") {
 				t.Errorf("got %+v, %v", r, err)
 			}
-			w.open.Wait() // for the client's end
+			w.wait() // for the client's end
 		})
 	}
 }
@@ -195,7 +195,7 @@ func TestPlaintext(t *testing.T) {
 // A server that talks without end does not fill the memory.
 func TestTalkativeServer(t *testing.T) {
 	t.Parallel()
-	w := newWire(t, failing("EHLO", strings.Repeat("250-x\r\n", 1<<20)+"250 x", false))
+	w := newWire(t, failing("EHLO", strings.Repeat("250-x\r\n", 1<<16)+"250 x", false))
 	if _, err := newClient(t, options(w.port)).Send(t.Context(), hello("bob@example.com")); err == nil {
 		t.Error("sent")
 	}
@@ -209,5 +209,54 @@ func TestImplicitTLS(t *testing.T) {
 	opt.ImplicitTLS = true
 	if _, err := newClient(t, opt).Send(t.Context(), hello("bob@example.com")); err != nil || len(o.got()) != 1 {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A connection that its server has ended meanwhile costs nobody a message, and one that
+// has had answers to spare is not used again.
+func TestReuse(t *testing.T) {
+	t.Parallel()
+	for name, at := range map[string]func(string, int) string{
+		"ended":  failing("RSET", drop, true),
+		"later":  failing("RSET", "421 4.3.2 later", true),
+		"unused": failing("end", "250 2.0.0 taken\r\n250 2.0.0 and another answer", true),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWire(t, at)
+			c := newClient(t, options(w.port))
+			for range 2 {
+				if _, err := c.Send(t.Context(), hello("bob@example.com")); err != nil {
+					t.Error(err)
+				}
+			}
+			if n := len(w.contents()); n != 2 || w.stepped("connect") != 2 {
+				t.Errorf("%d contents over %d connections", n, w.stepped("connect"))
+			}
+		})
+	}
+}
+
+// A connection that nobody needs ends by itself, and so does each with Close.
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, nil)
+	o := options(w.port)
+	o.Idle = time.Millisecond
+	if _, err := newClient(t, o).Send(t.Context(), hello("bob@example.com")); err != nil {
+		t.Error(err)
+	}
+	w.wait()
+	o.Idle = 5 * time.Minute
+	c := newClient(t, o)
+	if _, err := c.Send(t.Context(), hello("bob@example.com")); err != nil {
+		t.Error(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	w.wait()
+	if got := w.commands(); !strings.HasSuffix(got, "QUIT") {
+		t.Errorf("got %s", got)
 	}
 }

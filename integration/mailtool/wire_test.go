@@ -31,8 +31,8 @@ type wire struct {
 	steps map[string]int
 	lines []string // commands
 	sent  []string // contents that it took
-	open  sync.WaitGroup
 	live  map[net.Conn]bool
+	ended *sync.Cond // of a connection
 }
 
 func newWire(t testing.TB, at func(step string, n int) string) *wire {
@@ -43,6 +43,7 @@ func newWire(t testing.TB, at func(step string, n int) string) *wire {
 	}
 	cert, _ := authority()
 	w := &wire{port: ln.Addr().(*net.TCPAddr).Port, t: t, cert: cert, at: at, steps: map[string]int{}, ext: []string{"STARTTLS", "AUTH PLAIN LOGIN", "SIZE 1000000"}, live: map[net.Conn]bool{}}
+	w.ended = sync.NewCond(&w.mu)
 	go func() {
 		for {
 			conn, err := ln.Accept()
@@ -50,11 +51,11 @@ func newWire(t testing.TB, at func(step string, n int) string) *wire {
 				return
 			}
 			w.note(conn, true)
-			w.open.Go(func() {
+			go func() {
 				defer w.note(conn, false)
 				defer conn.Close()
 				w.serve(conn)
-			})
+			}()
 		}
 	}()
 	t.Cleanup(func() {
@@ -64,7 +65,7 @@ func newWire(t testing.TB, at func(step string, n int) string) *wire {
 			conn.Close()
 		}
 		w.mu.Unlock()
-		w.open.Wait()
+		w.wait()
 	})
 	return w
 }
@@ -76,14 +77,17 @@ func (w *wire) note(conn net.Conn, live bool) {
 		w.live[conn] = true
 	} else {
 		delete(w.live, conn)
+		w.ended.Broadcast()
 	}
 }
 
-// connections is how many there are that have not ended.
-func (w *wire) connections() int {
+// wait waits until no connection is left.
+func (w *wire) wait() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.live)
+	for len(w.live) > 0 {
+		w.ended.Wait()
+	}
 }
 
 func (w *wire) contents() []string {
