@@ -3,6 +3,11 @@ package mailtool
 import (
 	"bytes"
 	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -157,9 +162,17 @@ func TestDiagnose(t *testing.T) {
 	n := newNameServer(t, shop())
 	srv, trust := policyServer(t, text)
 	c := newClient(t, options(o.port))
-	check := mailtool.DomainCheck{Domain: "shop.example", Resolver: n.resolver(), Client: policyClient(t, srv, trust)}
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := mailtool.DomainCheck{Domain: "shop.example", DKIM: map[string]crypto.PublicKey{"s1": key.Public()}, Resolver: n.resolver(), Client: policyClient(t, srv, trust)}
 	s := serve(t, options(o.port), mailtool.CheckTools(c, check, "temp.example")...)
-	raw := s.ok("mail_diagnose", args{"address": "bob@example.com"}, `"check":"spf","verdict":"pass"`)
+	raw := s.ok("mail_diagnose", args{"address": "bob@example.com"}, `"check":"spf","verdict":"pass"`, "p="+base64.StdEncoding.EncodeToString(der))
 	var out struct {
 		Server []struct {
 			Step string
