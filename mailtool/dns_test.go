@@ -238,6 +238,9 @@ func TestDKIMRecord(t *testing.T) {
 	if f.Verdict != "weak" { // and no key of ours to compare with
 		t.Error(f)
 	}
+	if f := checked(t, goodZone().with("s1._domainkey.shop.example", "TXT v=DKIM1; p="), nil)["dkim s1"]; !strings.Contains(f.Text, "revoked") || f.Publish == "" {
+		t.Error(f)
+	}
 	short := Finding{Verdict: "pass"}
 	small, _ := x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: mustInt(768), E: 65537})
 	short.dkimKey("v=DKIM1; p="+base64.StdEncoding.EncodeToString(small), nil)
