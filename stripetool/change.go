@@ -16,6 +16,9 @@ type change struct {
 	resource, action  string        // as Options.Permissions names it
 	effect            mcpsec.Effect // Destroy of what cannot be undone, and of what somebody outside sees: a person is always asked
 	moves             bool          // money, which takes of the caps
+	page              bool          // what comes back is the address of a page
+	labels            mcpsec.Label
+	waive             []mcpsec.Waiver
 	name, description string
 	required          string   // of the properties: "id","amount"
 	properties        []string // of the input's schema, without idempotency_key
@@ -23,7 +26,9 @@ type change struct {
 }
 
 // changes are all that there are.
-func changes() []change { return slices.Concat(refundChanges) }
+func changes() []change {
+	return slices.Concat(refundChanges, pageChanges, invoiceChanges, subscriptionChanges)
+}
 
 // WriteTools returns the tools for the pairs of resource and action that
 // Options.Permissions lists, and no others. A person is asked first, with what was
@@ -79,7 +84,7 @@ type keyed struct {
 
 func (k keyed) callerKey() string { return k.IdempotencyKey }
 
-const keyProperty = `"idempotency_key":{"type":"string","maxLength":64}`
+const keyProperty = `"idempotency_key":{"type":"string"}`
 
 type objectOut struct {
 	Object json.RawMessage `json:"object" mcpsec:"any"`
@@ -91,7 +96,7 @@ type objectOut struct {
 func changeTool[In interface{ callerKey() string }](may string, build func(*Client, context.Context, In) (plan, error)) func(*Client, change) *mcpsec.Tool {
 	return func(c *Client, ch change) *mcpsec.Tool {
 		spec := c.spec(ch.name, ch.description, ch.effect)
-		spec.Idempotent = true
+		spec.Idempotent, spec.Labels, spec.Waive = true, spec.Labels|ch.labels, append(spec.Waive, ch.waive...)
 		spec.InputSchema = schemaOf(ch.required, append(slices.Clone(ch.properties), keyProperty)...)
 		lease, readable := spec.Timeout+time.Minute, fields(may)
 		look := func(ctx context.Context, call *mcpsec.Call, in In) (plan, error) {
@@ -129,6 +134,9 @@ func changeTool[In interface{ callerKey() string }](may string, build func(*Clie
 				return objectOut{}, err
 			}
 			raw, err := c.carryOut(ctx, n, p, readable, lease)
+			if err == nil && ch.page {
+				err = onlyPage(raw)
+			}
 			return objectOut{raw}, err
 		})
 	}

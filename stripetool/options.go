@@ -41,6 +41,10 @@ type Options struct {
 	// and what is billed. Of a currency without a Cap nothing can be moved.
 	// Defaults to none.
 	Caps []Cap
+	// Redirects are the addresses, and those below them, that Stripe's pages may send
+	// a browser to, as in https://shop.example.com/paid: an origin and a path, plain
+	// https. Defaults to none: then there are no pages that lead anywhere.
+	Redirects []string
 	// State is what replicas share: what was done already, and what of the caps
 	// was used. Defaults to this process's memory, which is forgotten with it.
 	State state.Store
