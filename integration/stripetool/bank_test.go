@@ -44,6 +44,7 @@ type bank struct {
 	refunds []string // keys of those that were made, in order
 	posts   int      // requests that write, repetitions included
 	seen    []string // methods and paths
+	billing *billing
 
 	fault  func(w http.ResponseWriter, r *http.Request, n int) bool // answers in place of the bank if true; n counts requests
 	effect func()                                                   // runs after a refund was made and before the answer
@@ -55,7 +56,7 @@ func newBank(t *testing.T) *bank {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bank{t: t, mock: m, keys: map[string]*kept{}, charges: map[string]*paid{
+	b := &bank{t: t, mock: m, billing: newBilling(), keys: map[string]*kept{}, charges: map[string]*paid{
 		"ch_one":   {Amount: 4900, Captured: 4900, Refunded: 500, Currency: "eur", Customer: "cus_Ann", Refunds: 2},
 		"ch_guest": {Amount: 500, Captured: 500, Currency: "jpy"},
 		"ch_big":   {Amount: 1_000_000, Captured: 1_000_000, Currency: "eur", Customer: "cus_Bob"},
@@ -93,6 +94,8 @@ func (b *bank) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Request-Id", "req_Q7"+strconv.Itoa(n))
 	if r.Method == http.MethodPost {
 		status, text = b.once(r.Header.Get("Idempotency-Key"), r.URL.Path, string(body))
+	} else if r.Method == http.MethodDelete {
+		status, text = b.once(r.Header.Get("Idempotency-Key"), "DELETE "+r.URL.Path, string(body))
 	} else if own, s := b.read(r); s != 0 {
 		status, text = s, own
 	}
@@ -128,6 +131,9 @@ func (b *bank) read(r *http.Request) (string, int) {
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/v1/"), "/")
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if text, status := b.billing.read(r); status != 0 {
+		return text, status
+	}
 	switch {
 	case len(parts) == 2 && strings.Contains(parts[1], "missing"):
 		return wrong("invalid_request_error", "resource_missing", ""), 404
@@ -186,6 +192,8 @@ func (b *bank) once(key, path, params string) (int, string) {
 	status, body, effect := 200, "", b.effect
 	if path == "/v1/refunds" {
 		status, body = b.refund(key, params)
+	} else if s, text := b.billing.write(path, params); s != 0 {
+		status, body = s, text
 	}
 	b.mu.Unlock()
 	if status == 200 && effect != nil {
