@@ -16,7 +16,9 @@ type change struct {
 	resource, action  string        // as Options.Permissions names it
 	effect            mcpsec.Effect // Destroy of what cannot be undone, and of what somebody outside sees: a person is always asked
 	moves             bool          // money, which takes of the caps
+	sets              bool          // a state, that can be another when an equal call comes: its plans say what is the Same, and begin their Path with the object's
 	page              bool          // what comes back is the address of a page
+	reads             []string      // of other resources, for what a person is asked
 	labels            mcpsec.Label
 	waive             []mcpsec.Waiver
 	name, description string

@@ -17,7 +17,7 @@ import (
 // itself. So drafts can be written without a person, and bills cannot.
 var invoiceChanges = []change{
 	{
-		resource: "invoices", action: "create", effect: mcpsec.Write,
+		resource: "invoices", action: "create", effect: mcpsec.Write, reads: []string{"customers"},
 		name: "stripe_create_invoice", description: "Make an empty draft of an invoice.",
 		required: `"customer"`,
 		properties: []string{`"customer":{"type":"string"}`, `"collection_method":{"enum":["send_invoice","charge_automatically"]}`, `"days_until_due":{"type":"integer"}`,
@@ -25,7 +25,7 @@ var invoiceChanges = []change{
 		tool: changeTool(invoiceAnswer, (*Client).planInvoice),
 	},
 	{
-		resource: "invoices", action: "add_item", effect: mcpsec.Write,
+		resource: "invoices", action: "add_item", effect: mcpsec.Write, reads: []string{"prices"},
 		name: "stripe_add_invoice_item", description: "Add a price, or an amount with a description, to a draft.",
 		required: `"invoice"`,
 		properties: []string{`"invoice":{"type":"string"}`, `"price":{"type":"string"}`, `"quantity":{"type":"integer"}`, `"amount":{"type":"string","description":"as EUR 19.00"}`,

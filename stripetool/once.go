@@ -35,6 +35,8 @@ type plan struct {
 	Day    string // on which that was taken
 	Lost   bool   // it was sent already, and no answer has come
 	Done   bool   // an equal call has had its effect
+
+	Same bool `json:"-"` // what Stripe has is what this would set
 }
 
 // digest names a plan.

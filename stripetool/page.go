@@ -15,7 +15,7 @@ import (
 // one: redaction would mask it.
 var pageChanges = []change{
 	{
-		resource: "checkout_sessions", action: "create", effect: mcpsec.Write, page: true,
+		resource: "checkout_sessions", action: "create", effect: mcpsec.Write, page: true, reads: []string{"customers", "prices"},
 		name: "stripe_create_checkout_session", description: "Make a page where a customer pays; its url is for them.",
 		required: `"mode","items","success_url"`,
 		properties: []string{`"mode":{"enum":["payment","subscription"]}`, itemsProperty, `"success_url":{"type":"string"}`, `"cancel_url":{"type":"string"}`, `"customer":{"type":"string"}`,
@@ -23,21 +23,21 @@ var pageChanges = []change{
 		tool: changeTool("id object amount_total client_reference_id currency customer expires_at mode status url", (*Client).planCheckout),
 	},
 	{
-		resource: "payment_links", action: "create", effect: mcpsec.Write, page: true,
+		resource: "payment_links", action: "create", effect: mcpsec.Write, page: true, reads: []string{"prices"},
 		name: "stripe_create_payment_link", description: "Make an address where anybody can pay, until it is deactivated.",
 		required:   `"items"`,
 		properties: []string{itemsProperty, `"after_completion_url":{"type":"string"}`, promotionsProperty},
 		tool:       changeTool("id object active currency url", (*Client).planLink),
 	},
 	{
-		resource: "payment_links", action: "update", effect: mcpsec.Write, page: true,
+		resource: "payment_links", action: "update", effect: mcpsec.Write, sets: true, page: true,
 		name: "stripe_update_payment_link", description: "Activate or deactivate a payment link.",
 		required:   `"id","active"`,
 		properties: []string{`"id":{"type":"string"}`, `"active":{"type":"boolean"}`},
 		tool:       changeTool("id object active currency url", (*Client).planLinkUpdate),
 	},
 	{
-		resource: "billing_portal_sessions", action: "create", effect: mcpsec.Destroy, page: true, labels: mcpsec.Egress,
+		resource: "billing_portal_sessions", action: "create", effect: mcpsec.Destroy, page: true, labels: mcpsec.Egress, reads: []string{"customers"},
 		waive: []mcpsec.Waiver{{Kind: waive.RawOutput, Reason: "the result is the address of a customer's billing portal, which redaction takes for the secret that it is"}},
 		name:  "stripe_create_billing_portal_session", description: "Make a url that logs its holder in to the billing portal as the customer; a new idempotency_key makes a new one.",
 		required:   `"customer","return_url"`,
@@ -177,11 +177,11 @@ func (c *Client) planLinkUpdate(ctx context.Context, in linkUpdateIn) (plan, err
 	if err := c.get(ctx, &link, nil, "payment_links", in.ID); err != nil {
 		return plan{}, err
 	}
-	p := plan{Path: []string{"payment_links", in.ID}, Form: [][2]string{{"active", strconv.FormatBool(*in.Active)}}}
+	p := plan{Path: []string{"payment_links", in.ID}, Same: link.Active == *in.Active, Form: [][2]string{{"active", strconv.FormatBool(*in.Active)}}}
 	switch p.Text = "let nobody pay at payment link " + in.ID + " any more"; {
 	case link.ID != in.ID:
 		return plan{}, errAnswer
-	case link.Active == *in.Active:
+	case p.Same:
 		p.Text = "change nothing of payment link " + in.ID + ", whose active is " + strconv.FormatBool(link.Active) + " already"
 	case *in.Active:
 		p.Text = "let everybody pay at payment link " + in.ID + " again"

@@ -14,7 +14,7 @@ import (
 
 var subscriptionChanges = []change{
 	{
-		resource: "subscriptions", action: "create", effect: mcpsec.Destroy, moves: true, labels: mcpsec.Egress,
+		resource: "subscriptions", action: "create", effect: mcpsec.Destroy, moves: true, labels: mcpsec.Egress, reads: []string{"customers", "invoices", "prices"},
 		name: "stripe_create_subscription", description: "Subscribe a customer to prices.",
 		required: `"customer","items"`,
 		properties: []string{`"customer":{"type":"string"}`, itemsProperty, `"trial_days":{"type":"integer","maximum":90}`, `"coupon":{"type":"string"}`, `"promotion_code":{"type":"string","description":"promo_…"}`,
@@ -22,7 +22,7 @@ var subscriptionChanges = []change{
 		tool: changeTool(subscriptionAnswer, (*Client).planSubscription),
 	},
 	{
-		resource: "subscriptions", action: "update", effect: mcpsec.Destroy, moves: true, labels: mcpsec.Egress,
+		resource: "subscriptions", action: "update", effect: mcpsec.Destroy, moves: true, sets: true, labels: mcpsec.Egress, reads: []string{"invoices", "prices"},
 		name: "stripe_update_subscription", description: "Change an item's price or quantity, or pause, or renew: take back a cancellation at the period's end.",
 		required: `"subscription"`,
 		properties: []string{`"subscription":{"type":"string"}`, `"item":{"type":"string","description":"si_…, if there are several"}`, `"price":{"type":"string"}`, `"quantity":{"type":"integer"}`,
@@ -30,14 +30,14 @@ var subscriptionChanges = []change{
 		tool: changeTool(subscriptionAnswer, (*Client).planUpdate),
 	},
 	{
-		resource: "subscriptions", action: "cancel", effect: mcpsec.Destroy, labels: mcpsec.Egress,
+		resource: "subscriptions", action: "cancel", effect: mcpsec.Destroy, sets: true, labels: mcpsec.Egress,
 		name: "stripe_cancel_subscription", description: "Cancel a subscription; nothing is refunded.",
 		required:   `"subscription","when"`,
 		properties: []string{`"subscription":{"type":"string"}`, `"when":{"enum":["period_end","now"]}`},
 		tool:       changeTool(subscriptionAnswer, (*Client).planCancel),
 	},
 	{
-		resource: "usage_records", action: "create", effect: mcpsec.Destroy, moves: true,
+		resource: "usage_records", action: "create", effect: mcpsec.Destroy, moves: true, reads: []string{"subscriptions"},
 		name: "stripe_create_usage_record", description: "Record usage, which is billed, of a metered subscription item.",
 		required:   `"item","quantity"`,
 		properties: []string{`"item":{"type":"string","description":"si_…"}`, `"quantity":{"type":"integer"}`, `"action":{"enum":["increment","set"]}`},
@@ -235,13 +235,13 @@ type cancelIn struct {
 
 func (c *Client) planCancel(ctx context.Context, in cancelIn) (plan, error) {
 	s, err := c.subscriptionOf(ctx, in.Subscription)
+	p := plan{Path: []string{"subscriptions", in.Subscription}, Same: s.Status == "canceled"}
 	if err != nil {
-		return plan{}, err
+		return p, err
 	}
-	p := plan{Path: []string{"subscriptions", s.ID}}
 	if in.When == "period_end" {
-		if s.Ends {
-			return plan{}, refuse("the subscription ends on "+date(s.PeriodEnd)+" already", "state")
+		if p.Same = s.Ends; p.Same {
+			return p, refuse("the subscription ends on "+date(s.PeriodEnd)+" already", "state")
 		}
 		p.Text = fmt.Sprintf("let subscription %s of customer %s end on %s, until when it is paid: %s", s.ID, s.Customer, date(s.PeriodEnd), s.items())
 		p.Form = [][2]string{{"cancel_at_period_end", "true"}}

@@ -51,7 +51,7 @@ func (c *Client) planUpdate(ctx context.Context, in updateIn) (plan, error) {
 }
 
 func (s *subscription) renew(p *plan) error {
-	if !s.Ends {
+	if p.Same = !s.Ends; p.Same {
 		return refuse("the subscription renews already", "state")
 	}
 	p.Text = fmt.Sprintf("let subscription %s of customer %s go on after %s, when it would have ended: %s", s.ID, s.Customer, date(s.PeriodEnd), s.items())
@@ -60,8 +60,9 @@ func (s *subscription) renew(p *plan) error {
 }
 
 func (s *subscription) pause(how string, p *plan) error {
+	p.Same = how == "end" && s.Pause == nil || s.Pause != nil && s.Pause.Behavior == how
 	switch {
-	case how == "end" && s.Pause == nil:
+	case how == "end" && p.Same:
 		return refuse("the subscription is not paused", "state")
 	case how == "end":
 		p.Text = fmt.Sprintf("collect payments of subscription %s of customer %s again: %s", s.ID, s.Customer, s.items())
@@ -89,6 +90,7 @@ func (c *Client) planItems(ctx context.Context, in updateIn, s subscription, p p
 	if in.Quantity != nil {
 		n = *in.Quantity
 	}
+	p.Same = to.ID == it.Price.ID && n == it.Quantity
 	switch {
 	case to.Recurring == nil:
 		return plan{}, refuse("a price that is paid once is for invoices and pages", "price")
@@ -96,8 +98,8 @@ func (c *Client) planItems(ctx context.Context, in updateIn, s subscription, p p
 		return plan{}, refuse("the subscription is in "+p.Moves.Currency, "amount")
 	case to.metered() && in.Quantity != nil:
 		return plan{}, refuse("a metered price has no quantity", "price")
-	case to.ID == it.Price.ID && n == it.Quantity:
-		return plan{}, refuse("the item has this price and quantity already", "state")
+	case p.Same:
+		return p, refuse("the item has this price and quantity already", "state")
 	}
 	change := [][2]string{{"[id]", it.ID}, {"[price]", to.ID}}
 	if !to.metered() {

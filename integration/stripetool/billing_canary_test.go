@@ -65,10 +65,10 @@ func TestBillingCanaries(t *testing.T) {
 		if billingCalls[tl.Name] == "" {
 			continue
 		}
-		try(tl.Name, usual(t, tl.Name))
+		try(tl.Name, billingArgs(t, tl.Name))
 		for property := range members(t, tl.InputSchema) {
 			for _, text := range append([]string{pan, "cvc: 123"}, hostile...) {
-				args := usual(t, tl.Name)
+				args := billingArgs(t, tl.Name)
 				args[property] = json.RawMessage(marshal(text))
 				if property == "items" {
 					args[property] = json.RawMessage(`[{"price":` + marshal(text) + `}]`)
@@ -92,7 +92,7 @@ func TestBillingCanaries(t *testing.T) {
 	b.mu.Unlock()
 	for tool := range billingCalls {
 		for range 8 {
-			try(tool, usual(t, tool))
+			try(tool, billingArgs(t, tool))
 		}
 	}
 	for _, secret := range []string{secretMail, secretWord, keyBody, "_secret_", secretPage, pan} {
@@ -113,7 +113,7 @@ func TestBillingCanaries(t *testing.T) {
 	t.Logf("%d calls, answered: %v", cases, answered)
 }
 
-func usual(t *testing.T, tool string) map[string]json.RawMessage {
+func billingArgs(t *testing.T, tool string) map[string]json.RawMessage {
 	t.Helper()
 	var args map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(billingCalls[tool]), &args); err != nil {
