@@ -92,10 +92,8 @@ func (b *bank) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// What stripe-mock finds wrong is wrong. It takes keys of one form.
 	status, text := b.check(r, body)
 	w.Header().Set("Request-Id", "req_Q7"+strconv.Itoa(n))
-	if r.Method == http.MethodPost {
-		status, text = b.once(r.Header.Get("Idempotency-Key"), r.URL.Path, string(body))
-	} else if r.Method == http.MethodDelete {
-		status, text = b.once(r.Header.Get("Idempotency-Key"), "DELETE "+r.URL.Path, string(body))
+	if r.Method != http.MethodGet {
+		status, text = b.once(r.Header.Get("Idempotency-Key"), r.Method, strings.TrimPrefix(r.URL.Path, "/v1/"), string(body))
 	} else if own, s := b.read(r); s != 0 {
 		status, text = s, own
 	}
@@ -131,8 +129,8 @@ func (b *bank) read(r *http.Request) (string, int) {
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/v1/"), "/")
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if text, status := b.billing.read(r); status != 0 {
-		return text, status
+	if own, s := b.billing.read(strings.Join(parts, "/"), r.URL.Query()); s != 0 {
+		return own, s
 	}
 	switch {
 	case len(parts) == 2 && strings.Contains(parts[1], "missing"):
@@ -170,14 +168,14 @@ func wrong(kind, code, decline string) string {
 }
 
 // once keeps the first answer to a key (docs.stripe.com/api/idempotent_requests).
-func (b *bank) once(key, path, params string) (int, string) {
+func (b *bank) once(key, method, path, params string) (int, string) {
 	b.mu.Lock()
 	switch k := b.keys[key]; {
 	case key == "":
 		b.mu.Unlock()
 		b.t.Error("a request that writes has no key")
 		return 400, wrong("invalid_request_error", "", "")
-	case k != nil && k.params != path+params:
+	case k != nil && k.params != method+path+params:
 		b.mu.Unlock()
 		return 400, wrong("idempotency_error", "", "")
 	case k != nil && k.body == "":
@@ -187,13 +185,13 @@ func (b *bank) once(key, path, params string) (int, string) {
 		b.mu.Unlock()
 		return k.status, k.body
 	}
-	k := &kept{params: path + params}
+	k := &kept{params: method + path + params}
 	b.keys[key] = k
 	status, body, effect := 200, "", b.effect
-	if path == "/v1/refunds" {
+	if path == "refunds" {
 		status, body = b.refund(key, params)
-	} else if s, text := b.billing.write(path, params); s != 0 {
-		status, body = s, text
+	} else if q, err := url.ParseQuery(params); err == nil {
+		status, body = b.billing.write(method, path, q)
 	}
 	b.mu.Unlock()
 	if status == 200 && effect != nil {

@@ -15,17 +15,17 @@ import (
 
 // billingCalls are arguments that each tool answers, if only once.
 var billingCalls = map[string]string{
-	"stripe_create_checkout_session":       `{"mode":"payment","items":[{"price":"price_Desk"}],"success_url":"https://shop.example.com/pay","cancel_url":"https://shop.example.com/pay","customer":"cus_Ann","client_reference_id":"u"}`,
+	"stripe_create_checkout_session":       `{"mode":"payment","items":[{"price":"price_Desk"}],"success_url":"https://shop.example.com/pay","cancel_url":"https://shop.example.com/pay","customer":"cus_Pat","client_reference_id":"u"}`,
 	"stripe_create_payment_link":           `{"items":[{"price":"price_Desk"}],"after_completion_url":"https://shop.example.com/pay"}`,
 	"stripe_update_payment_link":           `{"id":"plink_On","active":true}`,
-	"stripe_create_billing_portal_session": `{"customer":"cus_Ann","return_url":"https://shop.example.com/pay"}`,
-	"stripe_create_invoice":                `{"customer":"cus_Ann","currency":"EUR","description":"x"}`,
+	"stripe_create_billing_portal_session": `{"customer":"cus_Pat","return_url":"https://shop.example.com/pay"}`,
+	"stripe_create_invoice":                `{"customer":"cus_Pat","currency":"EUR","description":"x"}`,
 	"stripe_add_invoice_item":              `{"invoice":"in_Mailed","amount":"EUR 0.01","description":"x"}`,
 	"stripe_finalize_invoice":              `{"invoice":"in_Draft"}`,
 	"stripe_send_invoice":                  `{"invoice":"in_Open"}`,
 	"stripe_void_invoice":                  `{"invoice":"in_Bad"}`,
 	"stripe_preview_invoice":               `{"subscription":"sub_One"}`,
-	"stripe_create_subscription":           `{"customer":"cus_Ann","items":[{"price":"price_Basic"}],"coupon":"HALF"}`,
+	"stripe_create_subscription":           `{"customer":"cus_Pat","items":[{"price":"price_Basic"}],"coupon":"HALF"}`,
 	"stripe_update_subscription":           `{"subscription":"sub_One","quantity":2}`,
 	"stripe_cancel_subscription":           `{"subscription":"sub_Two","when":"period_end"}`,
 	"stripe_create_usage_record":           `{"item":"si_Calls","quantity":1}`,

@@ -18,20 +18,20 @@ func TestCreateInvoice(t *testing.T) {
 	b := newBank(t)
 	s := serve(t, billingOptions(b.URL))
 	const tool = "stripe_create_invoice"
-	s.one(b, tool, `{"customer":"cus_Ann"}`, "make a draft of an invoice for customer cus_Ann, to be paid within 30 days after it is finalized [",
-		"/v1/invoices auto_advance=false&collection_method=send_invoice&customer=cus_Ann&days_until_due=30&pending_invoice_items_behavior=exclude", `"status":"draft"`, `"auto_advance":false`)
-	s.one(b, tool, `{"customer":"cus_Ann","collection_method":"charge_automatically","currency":"EUR","description":"Q7 oak, \"fine\""}`, `for customer cus_Ann, to be charged automatically, in EUR; customers read "Q7 oak, \"fine\"" [`,
-		"/v1/invoices auto_advance=false&collection_method=charge_automatically&currency=eur&customer=cus_Ann&description=Q7+oak%2C+%22fine%22&pending_invoice_items_behavior=exclude")
+	s.one(b, tool, `{"customer":"cus_Pat"}`, "make a draft of an invoice for customer cus_Pat, to be paid within 30 days after it is finalized [",
+		"/v1/invoices auto_advance=false&collection_method=send_invoice&customer=cus_Pat&days_until_due=30&pending_invoice_items_behavior=exclude", `"status":"draft"`, `"auto_advance":false`)
+	s.one(b, tool, `{"customer":"cus_Pat","collection_method":"charge_automatically","currency":"EUR","description":"Q7 oak, \"fine\""}`, `for customer cus_Pat, to be charged automatically, in EUR; customers read "Q7 oak, \"fine\"" [`,
+		"/v1/invoices auto_advance=false&collection_method=charge_automatically&currency=eur&customer=cus_Pat&description=Q7+oak%2C+%22fine%22&pending_invoice_items_behavior=exclude")
 	if strings.Contains(s.log.String(), "Q7 oak") {
 		t.Error("the log has what customers read")
 	}
-	s.none(b, "customer was deleted", tool, `{"customer":"cus_Gone"}`)
-	s.none(b, "has no days_until_due", tool, `{"customer":"cus_Ann","collection_method":"charge_automatically","days_until_due":3}`)
-	s.none(b, "days_until_due", tool, `{"customer":"cus_Ann","days_until_due":366}`)
-	s.none(b, "one that Stripe takes", tool, `{"customer":"cus_Ann","currency":"eur"}`)
-	s.none(b, "one line of visible characters", tool, `{"customer":"cus_Ann","description":"oak\u202ekao"}`)
-	s.none(b, "one line of visible characters", tool, `{"customer":"cus_Ann","description":"oak\nBcc: x"}`)
-	s.none(b, "description", tool, `{"customer":"cus_Ann","description":"`+strings.Repeat("x", 501)+`"}`)
+	s.none(b, "customer was deleted", tool, `{"customer":"cus_Away"}`)
+	s.none(b, "has no days_until_due", tool, `{"customer":"cus_Pat","collection_method":"charge_automatically","days_until_due":3}`)
+	s.none(b, "days_until_due", tool, `{"customer":"cus_Pat","days_until_due":366}`)
+	s.none(b, "one that Stripe takes", tool, `{"customer":"cus_Pat","currency":"eur"}`)
+	s.none(b, "one line of visible characters", tool, `{"customer":"cus_Pat","description":"oak\u202ekao"}`)
+	s.none(b, "one line of visible characters", tool, `{"customer":"cus_Pat","description":"oak\nBcc: x"}`)
+	s.none(b, "description", tool, `{"customer":"cus_Pat","description":"`+strings.Repeat("x", 501)+`"}`)
 }
 
 func TestAddInvoiceItem(t *testing.T) {
@@ -39,10 +39,10 @@ func TestAddInvoiceItem(t *testing.T) {
 	b := newBank(t)
 	s := serve(t, billingOptions(b.URL))
 	const tool = "stripe_add_invoice_item"
-	s.one(b, tool, `{"invoice":"in_Draft","price":"price_Desk","quantity":2}`, "add 2 × EUR 19.00 (price_Desk) to draft invoice in_Draft of customer cus_Ann, of which EUR 49.00 are due so far [",
-		"/v1/invoiceitems customer=cus_Ann&invoice=in_Draft&price=price_Desk&quantity=2", `"amount":3800`)
-	s.one(b, tool, `{"invoice":"in_Draft","amount":"EUR 5.00","description":"carriage"}`, `add EUR 5.00 to draft invoice in_Draft of customer cus_Ann, of which EUR 87.00 are due so far; customers read "carriage" [`,
-		"/v1/invoiceitems amount=500&currency=eur&customer=cus_Ann&description=carriage&invoice=in_Draft")
+	s.one(b, tool, `{"invoice":"in_Draft","price":"price_Desk","quantity":2}`, "add 2 × EUR 19.00 (price_Desk) to draft invoice in_Draft of customer cus_Pat, of which EUR 49.00 are due so far [",
+		"/v1/invoiceitems customer=cus_Pat&invoice=in_Draft&price=price_Desk&quantity=2", `"amount":3800`)
+	s.one(b, tool, `{"invoice":"in_Draft","amount":"EUR 5.00","description":"carriage"}`, `add EUR 5.00 to draft invoice in_Draft of customer cus_Pat, of which EUR 87.00 are due so far; customers read "carriage" [`,
+		"/v1/invoiceitems amount=500&currency=eur&customer=cus_Pat&description=carriage&invoice=in_Draft")
 	for why, args := range map[string]string{
 		"a draft":                         `"invoice":"in_Open","price":"price_Desk"`,
 		"finalizes this draft by itself":  `"invoice":"in_Self","price":"price_Desk"`,
@@ -53,7 +53,7 @@ func TestAddInvoiceItem(t *testing.T) {
 		"amount must be written":          `"invoice":"in_Draft","amount":"EUR -5.00","description":"x"`,
 		"give a price, with a quantity":   `"invoice":"in_Draft","amount":"EUR 5.00"`,
 		"or an amount with a description": `"invoice":"in_Draft","amount":"EUR 5.00","description":"x","price":"price_Desk"`,
-		"there is no such object":         `"invoice":"in_None","price":"price_Desk"`,
+		"there is no such object":         `"invoice":"in_missing","price":"price_Desk"`,
 		"no id of the resource":           `"invoice":"ii_1","price":"price_Desk"`,
 	} {
 		s.none(b, why, tool, "{"+args+"}")
@@ -67,7 +67,7 @@ func TestFinalizeInvoice(t *testing.T) {
 	b := newBank(t)
 	s := serve(t, billingOptions(b.URL))
 	const tool = "stripe_finalize_invoice"
-	s.one(b, tool, `{"invoice":"in_Draft","auto_advance":true}`, "finalize invoice in_Draft of customer cus_Ann: 3 lines, EUR 49.00 due; Stripe charges the customer, and e-mails as the account's settings say [",
+	s.one(b, tool, `{"invoice":"in_Draft","auto_advance":true}`, "finalize invoice in_Draft of customer cus_Pat: 3 lines, EUR 49.00 due; Stripe charges the customer, and e-mails as the account's settings say [",
 		"/v1/invoices/in_Draft/finalize auto_advance=true", `"status":"paid"`)
 	s.one(b, tool, `{"invoice":"in_Self"}`, "1 line, EUR 1.00 due; nothing is charged or e-mailed by itself [", "/v1/invoices/in_Self/finalize auto_advance=false", `"status":"open"`)
 	s.one(b, tool, `{"invoice":"in_Mailed","auto_advance":true}`, "Stripe e-mails the customer, as the account's settings say, and reminds [", "/v1/invoices/in_Mailed/finalize auto_advance=true")
@@ -114,7 +114,7 @@ func TestFinalizeCaps(t *testing.T) {
 	t.Parallel()
 	b := newBank(t)
 	for i := range 10 {
-		b.billing.invoices[fmt.Sprintf("in_N%d", i)] = &bill{Status: "draft", Customer: "cus_Ann", Currency: "eur", Collection: "send_invoice", Due: 4000, Lines: 1}
+		b.billing.invoices[fmt.Sprintf("in_N%d", i)] = &bill{Status: "draft", Customer: "cus_Pat", Currency: "eur", Collection: "send_invoice", Due: 4000, Lines: 1}
 	}
 	o := billingOptions(b.URL)
 	o.State = new(state.Memory)
@@ -150,7 +150,7 @@ func TestSendInvoice(t *testing.T) {
 	b := newBank(t)
 	s := serve(t, billingOptions(b.URL))
 	const tool = "stripe_send_invoice"
-	s.one(b, tool, `{"invoice":"in_Open"}`, "e-mail invoice in_Open, of which EUR 49.00 are left to pay, to customer cus_Ann [", "/v1/invoices/in_Open/send ", `"status":"open"`)
+	s.one(b, tool, `{"invoice":"in_Open"}`, "e-mail invoice in_Open, of which EUR 49.00 are left to pay, to customer cus_Pat [", "/v1/invoices/in_Open/send ", `"status":"open"`)
 	s.ok(tool, `{"invoice":"in_Open"}`)
 	if len(b.billed()) != 1 {
 		t.Error("a repeated call has sent it again")
@@ -165,7 +165,7 @@ func TestVoidInvoice(t *testing.T) {
 	b := newBank(t)
 	s := serve(t, billingOptions(b.URL))
 	const tool = "stripe_void_invoice"
-	s.one(b, tool, `{"invoice":"in_Open"}`, "void invoice in_Open, so that customer cus_Ann does not owe the EUR 49.00 of it that are left to pay [", "/v1/invoices/in_Open/void ", `"status":"void"`)
+	s.one(b, tool, `{"invoice":"in_Open"}`, "void invoice in_Open, so that customer cus_Pat does not owe the EUR 49.00 of it that are left to pay [", "/v1/invoices/in_Open/void ", `"status":"void"`)
 	s.one(b, tool, `{"invoice":"in_Bad"}`, "void invoice in_Bad", "/v1/invoices/in_Bad/void ")
 	for _, id := range []string{"in_Draft", "in_Paid", "in_Void"} {
 		s.none(b, "only an open or uncollectible one", tool, `{"invoice":"`+id+`"}`)
@@ -181,10 +181,10 @@ func TestPreviewInvoice(t *testing.T) {
 	s := serve(t, o)
 	const tool = "stripe_preview_invoice"
 	s.ok(tool, `{"subscription":"sub_One"}`, `"amount_due":1000`, `"description":"a line"`)
-	s.ok(tool, `{"customer":"cus_Ann","items":[{"price":"price_Pro","quantity":2}]}`, `"amount_due":6000`)
+	s.ok(tool, `{"customer":"cus_Pat","items":[{"price":"price_Pro","quantity":2}]}`, `"amount_due":6000`)
 	s.none(b, "give a subscription, or", tool, `{}`)
-	s.none(b, "give a subscription, or", tool, `{"subscription":"sub_One","customer":"cus_Ann"}`)
-	s.none(b, "no id of the resource", tool, `{"subscription":"cus_Ann"}`)
+	s.none(b, "give a subscription, or", tool, `{"subscription":"sub_One","customer":"cus_Pat"}`)
+	s.none(b, "no id of the resource", tool, `{"subscription":"cus_Pat"}`)
 	s.none(b, "no id of the resource", tool, `{"customer":"sub_One","items":[{"price":"price_Pro"}]}`)
 	if len(s.questions()) != 0 || b.writes() != 0 {
 		t.Errorf("was asked %q, %d requests that write", s.questions(), b.writes())

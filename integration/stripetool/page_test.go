@@ -15,9 +15,9 @@ func TestCreateCheckoutSession(t *testing.T) {
 	o := billingOptions(b.URL)
 	s := serve(t, o)
 	const tool = "stripe_create_checkout_session"
-	s.one(b, tool, `{"mode":"payment","items":[{"price":"price_Desk","quantity":2},{"price":"price_Lamp"}],"success_url":"HTTPS://Shop.example.com:443/pay/ok?s={CHECKOUT_SESSION_ID}","cancel_url":"https://shop.example.com/pay","customer":"cus_Ann","client_reference_id":"user-7","allow_promotion_codes":true}`,
-		"make a page where customer cus_Ann can pay 2 × EUR 19.00 (price_Desk), 1 × EUR 2.50 (price_Lamp), EUR 40.50 in all, less what promotion codes take off; it leads to https://shop.example.com/pay/ok?s={CHECKOUT_SESSION_ID} or https://shop.example.com/pay [",
-		"/v1/checkout/sessions allow_promotion_codes=true&cancel_url=https%3A%2F%2Fshop.example.com%2Fpay&client_reference_id=user-7&customer=cus_Ann&line_items%5B0%5D%5Bprice%5D=price_Desk&line_items%5B0%5D%5Bquantity%5D=2&line_items%5B1%5D%5Bprice%5D=price_Lamp&line_items%5B1%5D%5Bquantity%5D=1&mode=payment&success_url=https%3A%2F%2Fshop.example.com%2Fpay%2Fok%3Fs%3D%7BCHECKOUT_SESSION_ID%7D",
+	s.one(b, tool, `{"mode":"payment","items":[{"price":"price_Desk","quantity":2},{"price":"price_Lamp"}],"success_url":"HTTPS://Shop.example.com:443/pay/ok?s={CHECKOUT_SESSION_ID}","cancel_url":"https://shop.example.com/pay","customer":"cus_Pat","client_reference_id":"user-7","allow_promotion_codes":true}`,
+		"make a page where customer cus_Pat can pay 2 × EUR 19.00 (price_Desk), 1 × EUR 2.50 (price_Lamp), EUR 40.50 in all, less what promotion codes take off; it leads to https://shop.example.com/pay/ok?s={CHECKOUT_SESSION_ID} or https://shop.example.com/pay [",
+		"/v1/checkout/sessions allow_promotion_codes=true&cancel_url=https%3A%2F%2Fshop.example.com%2Fpay&client_reference_id=user-7&customer=cus_Pat&line_items%5B0%5D%5Bprice%5D=price_Desk&line_items%5B0%5D%5Bquantity%5D=2&line_items%5B1%5D%5Bprice%5D=price_Lamp&line_items%5B1%5D%5Bquantity%5D=1&mode=payment&success_url=https%3A%2F%2Fshop.example.com%2Fpay%2Fok%3Fs%3D%7BCHECKOUT_SESSION_ID%7D",
 		`"id":"cs_test_q1"`, `"url":"https://checkout.stripe.com/c/pay/cs_test_q1#`+secretPage)
 	s.one(b, tool, `{"mode":"subscription","items":[{"price":"price_Pro"},{"price":"price_Calls"}],"success_url":"https://shop.example.com/pay"}`,
 		"whoever has its address can pay 1 × EUR 30.00 every month (price_Pro), 0.5 of the smallest unit of EUR for each unit used every month (price_Calls); it leads to https://shop.example.com/pay [",
@@ -30,13 +30,13 @@ func TestCreateCheckoutSession(t *testing.T) {
 		"several currencies":                     `"mode":"payment","items":[{"price":"price_Desk"},{"price":"price_Dollar"}],"success_url":"https://shop.example.com/pay"`,
 		"stands twice":                           `"mode":"payment","items":[{"price":"price_Desk"},{"price":"price_Desk"}],"success_url":"https://shop.example.com/pay"`,
 		"not active":                             `"mode":"payment","items":[{"price":"price_Old"}],"success_url":"https://shop.example.com/pay"`,
-		"there is no such object":                `"mode":"payment","items":[{"price":"price_None"}],"success_url":"https://shop.example.com/pay"`,
+		"there is no such object":                `"mode":"payment","items":[{"price":"price_missing"}],"success_url":"https://shop.example.com/pay"`,
 		"no id of the resource":                  `"mode":"payment","items":[{"price":"../charges"}],"success_url":"https://shop.example.com/pay"`,
 		"has no quantity":                        `"mode":"subscription","items":[{"price":"price_Calls","quantity":3}],"success_url":"https://shop.example.com/pay"`,
 		"quantity":                               `"mode":"payment","items":[{"price":"price_Desk","quantity":10001}],"success_url":"https://shop.example.com/pay"`,
 		"items":                                  `"mode":"payment","items":[],"success_url":"https://shop.example.com/pay"`,
 		"mode":                                   `"mode":"setup","items":[{"price":"price_Desk"}],"success_url":"https://shop.example.com/pay"`,
-		"customer was deleted":                   `"mode":"payment","items":[{"price":"price_Desk"}],"success_url":"https://shop.example.com/pay","customer":"cus_Gone"`,
+		"customer was deleted":                   `"mode":"payment","items":[{"price":"price_Desk"}],"success_url":"https://shop.example.com/pay","customer":"cus_Away"`,
 		"client_reference_id must":               `"mode":"payment","items":[{"price":"price_Desk"}],"success_url":"https://shop.example.com/pay","client_reference_id":"a b"`,
 	} {
 		s.none(b, why, tool, "{"+args+"}")
@@ -74,7 +74,7 @@ func TestUpdatePaymentLink(t *testing.T) {
 	s.one(b, tool, `{"id":"plink_On","active":false}`, "let nobody pay at payment link plink_On any more [", "/v1/payment_links/plink_On active=false", `"active":false`)
 	s.one(b, tool, `{"id":"plink_Off","active":true}`, "let everybody pay at payment link plink_Off again [", "/v1/payment_links/plink_Off active=true", `"active":true`)
 	s.none(b, "no id of the resource", tool, `{"id":"price_Desk","active":true}`)
-	s.none(b, "there is no such object", tool, `{"id":"plink_None","active":true}`)
+	s.none(b, "there is no such object", tool, `{"id":"plink_missing","active":true}`)
 	s.none(b, "active", tool, `{"id":"plink_On"}`)
 }
 
@@ -86,17 +86,17 @@ func TestCreateBillingPortalSession(t *testing.T) {
 	o := billingOptions(b.URL)
 	s := serve(t, o)
 	const tool = "stripe_create_billing_portal_session"
-	args := `{"customer":"cus_Ann","return_url":"https://shop.example.com/pay"}`
-	s.one(b, tool, args, "make an address that logs whoever has it in as customer cus_Ann, to see invoices, change how is paid, and cancel; the caller reads it; it leads to https://shop.example.com/pay [",
-		"/v1/billing_portal/sessions customer=cus_Ann&return_url=https%3A%2F%2Fshop.example.com%2Fpay", `"url":"`+portalAddress+`"`)
+	args := `{"customer":"cus_Pat","return_url":"https://shop.example.com/pay"}`
+	s.one(b, tool, args, "make an address that logs whoever has it in as customer cus_Pat, to see invoices, change how is paid, and cancel; the caller reads it; it leads to https://shop.example.com/pay [",
+		"/v1/billing_portal/sessions customer=cus_Pat&return_url=https%3A%2F%2Fshop.example.com%2Fpay", `"url":"`+portalAddress+`"`)
 	if log := s.log.String(); strings.Contains(log, secretPage) || !strings.Contains(log, "raw-output") || !strings.Contains(s.said.String(), `"egress"`) {
 		t.Errorf("the record has the address, or does not say that nothing is masked: %s", log)
 	}
-	s.none(b, "customer was deleted", tool, `{"customer":"cus_Gone","return_url":"https://shop.example.com/pay"}`)
+	s.none(b, "customer was deleted", tool, `{"customer":"cus_Away","return_url":"https://shop.example.com/pay"}`)
 	s.none(b, "no id of the resource", tool, `{"customer":"sub_One","return_url":"https://shop.example.com/pay"}`)
-	s.none(b, "below one that the operator has listed", tool, `{"customer":"cus_Ann","return_url":"https://evil.example"}`)
+	s.none(b, "below one that the operator has listed", tool, `{"customer":"cus_Pat","return_url":"https://evil.example"}`)
 	s.approve = never
-	s.deny("", tool, `{"customer":"cus_Bob","return_url":"https://shop.example.com/pay"}`)
+	s.deny("", tool, `{"customer":"cus_Quin","return_url":"https://shop.example.com/pay"}`)
 	if len(b.billed()) != 1 {
 		t.Errorf("did %q", b.billed())
 	}
@@ -115,6 +115,6 @@ func TestPagesArePlain(t *testing.T) {
 		b.mu.Lock()
 		b.fault = answers(`{"id":"bps_1","object":"x","url":"` + address + `"}`)
 		b.mu.Unlock()
-		s.deny("", "stripe_create_billing_portal_session", `{"customer":"cus_Ann","return_url":"https://shop.example.com/pay","idempotency_key":"`+string(rune('a'+i))+`"}`)
+		s.deny("", "stripe_create_billing_portal_session", `{"customer":"cus_Pat","return_url":"https://shop.example.com/pay","idempotency_key":"`+string(rune('a'+i))+`"}`)
 	}
 }
