@@ -11,9 +11,6 @@ import (
 	"github.com/mcpsec/mcpsec-go/internal/text"
 )
 
-// maxItems is how many prices one page or subscription may have.
-const maxItems = 10
-
 // A lineItem is a price and how often it is to be had: once unless said.
 type lineItem struct {
 	Price    string `json:"price" validate:"required,max=220"`
@@ -127,7 +124,6 @@ type order struct {
 	sum       Money // of all that can be told; its currency is that of all items
 	whole     bool  // all can be told
 	recurring int   // how many items are paid again and again
-	prices    []price
 }
 
 // orderOf reads the prices of items, which are parameters called name. A price that
@@ -164,7 +160,7 @@ func (c *Client) orderOf(ctx context.Context, name string, items []lineItem) (or
 		if p.metered() {
 			known, sum.Amount = false, 0
 		}
-		o.prices, texts, o.whole = append(o.prices, p), append(texts, p.text(n)), o.whole && known
+		texts, o.whole = append(texts, p.text(n)), o.whole && known
 		o.sum = Money{o.sum.Amount + sum.Amount, sum.Currency}
 	}
 	if o.sum.Amount > maxAmount {

@@ -180,7 +180,9 @@ func TestPreviewInvoice(t *testing.T) {
 	o := billingOptions(b.URL)
 	s := serve(t, o)
 	const tool = "stripe_preview_invoice"
-	s.ok(tool, `{"subscription":"sub_One"}`, `"amount_due":1000`, `"description":"a line"`)
+	if got := s.ok(tool, `{"subscription":"sub_One"}`, `"amount_due":1000`, `"description":"a line"`); strings.Contains(got, secretMail) || strings.Contains(got, secretWord) {
+		t.Errorf("got %s", got)
+	}
 	s.ok(tool, `{"customer":"cus_Pat","items":[{"price":"price_Pro","quantity":2}]}`, `"amount_due":6000`)
 	s.none(b, "give a subscription, or", tool, `{}`)
 	s.none(b, "give a subscription, or", tool, `{"subscription":"sub_One","customer":"cus_Pat"}`)
