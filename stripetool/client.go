@@ -32,6 +32,8 @@ type Client struct {
 
 	mu    sync.Mutex
 	plans map[string]plan // by the id of the call that a person is asked about
+
+	settled time.Time // when it was looked for what is owed
 }
 
 // New makes a client from o, or says what is wrong with o; the error holds no piece

@@ -122,12 +122,15 @@ func TestCancelSubscription(t *testing.T) {
 func TestCreateUsageRecord(t *testing.T) {
 	t.Parallel()
 	b := newBank(t)
-	s := serve(t, billingOptions(b.URL))
+	o := billingOptions(b.URL)
+	o.Caps = []stripetool.Cap{{PerCall: cents(5_000), PerDay: cents(5_100)}}
+	s := serve(t, o)
 	const tool = "stripe_create_usage_record"
 	s.one(b, tool, `{"item":"si_Calls","quantity":101}`, "101 units, EUR 0.51, are added to what was used of item si_Calls of subscription sub_Two: 0.5 of the smallest unit of EUR for each unit used every month (price_Calls) [",
 		"/v1/subscription_items/si_Calls/usage_records action=increment&quantity=101", `"quantity":101`)
 	s.one(b, tool, `{"item":"si_Calls","quantity":10000,"action":"set"}`, "10000 units, EUR 50.00, are put in place of what was used", "/v1/subscription_items/si_Calls/usage_records action=set&quantity=10000")
 	s.none(b, "at most EUR 50.00", tool, `{"item":"si_Calls","quantity":10001}`)
+	s.deny("has less left", tool, `{"item":"si_Calls","quantity":100}`) // 0.51 + 50.00 of 51.00
 	s.none(b, "is not metered", tool, `{"item":"si_Basic","quantity":1}`)
 	s.none(b, "cannot be told", tool, `{"item":"si_Steps","quantity":1}`)
 	s.none(b, "has ended", tool, `{"item":"si_Gone","quantity":1}`)
