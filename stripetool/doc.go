@@ -37,6 +37,9 @@
 // for stripe_finalize_invoice. Pages that Stripe hosts lead to Options.Redirects and
 // nowhere else.
 //
+// [Paid] makes calls of another tool cost something: a unit of a metered subscription
+// item for each that succeeds.
+//
 // A refund is made once, however often and wherever an equal call is made within 24
 // hours: its key is made of tool, principal, arguments and the caller's
 // idempotency_key, and is one at Stripe, too. When no answer has come, the call that
