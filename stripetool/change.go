@@ -118,8 +118,9 @@ func changeTool[In interface{ callerKey() string }](may string, build func(*Clie
 		}
 		spec.Guards = append(spec.Guards, func(ctx context.Context, call *mcpsec.Call) error {
 			if in, ok := call.Args.(In); ok && slices.Contains(c.o.Unasked[ch.resource], ch.action) {
-				_, err := look(ctx, call, in)
-				return err
+				if p, err := look(ctx, call, in); err != nil || !p.Asks {
+					return err
+				}
 			}
 			return mcpsec.Preview(func(ctx context.Context, in In) (string, error) {
 				p, err := look(ctx, call, in)

@@ -37,6 +37,7 @@ type plan struct {
 	Done   bool   // an equal call has had its effect
 
 	Same bool `json:"-"` // what Stripe has is what this would set
+	Asks bool `json:"-"` // a person is asked, whatever Options.Unasked says
 }
 
 // digest names a plan.

@@ -34,8 +34,9 @@ type Options struct {
 	// Defaults to none: nothing can be changed.
 	Permissions map[string][]string
 	// Unasked are those of Permissions that no person is asked about. Only what
-	// can be undone, moves no money and reaches nobody outside can be among them.
-	// Defaults to none.
+	// can be undone, moves no money and reaches nobody outside can be among them:
+	// of checkout_sessions create, a person is still asked about a page for a
+	// customer that is named. Defaults to none.
 	Unasked map[string][]string
 	// Caps bound what a call, and all calls of a day, may move: refunds, charges
 	// and what is billed. Of a currency without a Cap nothing can be moved.

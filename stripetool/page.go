@@ -109,7 +109,7 @@ func (c *Client) planCheckout(ctx context.Context, in checkoutIn) (plan, error) 
 		if err := c.customerThere(ctx, in.Customer); err != nil {
 			return plan{}, err
 		}
-		who = "customer " + in.Customer
+		who, p.Asks = "customer "+in.Customer, true // whose e-mail address the page shows
 		p.Form = append(p.Form, [2]string{"customer", in.Customer})
 	}
 	o, err := c.orderOf(ctx, "line_items", in.Items)

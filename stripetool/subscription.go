@@ -118,8 +118,8 @@ type subscribeIn struct {
 	keyed
 }
 
-// planSubscription takes of the caps what a period costs by Stripe's own preview, also
-// when a trial comes before.
+// planSubscription takes of the caps what a period costs, by Stripe's own preview and by
+// the prices: also when a trial comes before, or a coupon that lasts for the first period.
 func (c *Client) planSubscription(ctx context.Context, in subscribeIn) (plan, error) {
 	p := plan{Path: []string{"subscriptions"}, Form: [][2]string{{"customer", in.Customer}, {"off_session", "true"}, {"trial_from_plan", "false"}}}
 	preview := [][2]string{{"customer", in.Customer}}
@@ -158,21 +158,12 @@ func (c *Client) planSubscription(ctx context.Context, in subscribeIn) (plan, er
 		p.Text += due.String() + " due now"
 	}
 	p.Text += how
-	p.Moves, err = most(due, now, o.sumUnless(less))
+	p.Moves, err = most(due, now, o.sum)
 	if err != nil {
 		return plan{}, err
 	}
 	_, err = c.cap(p.Moves)
 	return p, err
-}
-
-// sumUnless is what the prices of an order come to, or nothing where less is paid: what
-// is paid then, the preview tells.
-func (o order) sumUnless(less string) Money {
-	if less != "" {
-		return Money{0, o.sum.Currency}
-	}
-	return o.sum
 }
 
 // most is the largest of amounts, which must be of one currency.

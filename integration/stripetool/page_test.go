@@ -45,6 +45,10 @@ func TestCreateCheckoutSession(t *testing.T) {
 	quiet := serve(t, o)
 	quiet.approve = never
 	quiet.ok(tool, `{"mode":"payment","items":[{"price":"price_Desk"}],"success_url":"https://shop.example.com/pay"}`, `"url":`)
+	quiet.deny("", tool, `{"mode":"payment","items":[{"price":"price_Desk"}],"success_url":"https://shop.example.com/pay","customer":"cus_Pat"}`)
+	if n := len(quiet.questions()); n != 1 { // of the page that shows a customer's address
+		t.Errorf("%d questions", n)
+	}
 }
 
 func TestCreatePaymentLink(t *testing.T) {
