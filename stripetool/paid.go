@@ -234,33 +234,38 @@ func (c *Client) settles() bool {
 
 // settle sends again what is owed, each once, until Stripe does not answer. Places are
 // taken in order, so that behind a free one there is none, but for what nobody could
-// settle for a day.
+// settle for a day. Where another replica is at it, it is left to that.
 func (c *Client) settle(ctx context.Context) {
 	if !c.settles() {
 		return
 	}
 	for n := range maxOwed {
-		raw, owed, err := c.look(ctx, c.owedKey(n))
-		var u usage
-		if err == nil && owed {
-			if err = json.Unmarshal(raw, &u); err == nil {
-				err = c.settleOne(ctx, u)
-			}
+		claim, err := c.o.State.Claim(ctx, c.owedKey(n), 10*time.Second)
+		switch {
+		case err != nil:
+		case claim.Status == state.Taken:
+			err = c.o.State.Fail(ctx, claim)
+		case claim.Status == state.Done:
+			err = c.settleOne(ctx, claim.Result)
 		}
 		if err != nil {
 			mcpsec.Logger(ctx).WarnContext(ctx, "stripetool: what is owed could not be settled now", "error", err)
 			c.settleSoon()
 		}
-		if err != nil || !owed {
+		if err != nil || claim.Status != state.Done {
 			return
 		}
 	}
 }
 
 // settleOne sends a usage again, unless it was settled.
-func (c *Client) settleOne(ctx context.Context, u usage) error {
-	claim, err := c.claim(ctx, "stripetool settled "+hash(c.o.Account, u.Item, u.Call), time.Minute)
-	if err != nil || claim.Status == state.Done {
+func (c *Client) settleOne(ctx context.Context, raw []byte) error {
+	var u usage
+	if err := json.Unmarshal(raw, &u); err != nil {
+		return err
+	}
+	claim, err := c.o.State.Claim(ctx, "stripetool settled "+hash(c.o.Account, u.Item, u.Call), time.Minute)
+	if err != nil || claim.Status != state.Taken {
 		return err
 	}
 	switch err = c.record(ctx, u); {

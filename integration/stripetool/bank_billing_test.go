@@ -82,7 +82,7 @@ func newBilling() *billing {
 	b.subs = map[string]*sub{
 		"sub_One": {Status: "active", Items: []subItem{{"si_Basic", "price_Basic", 1}}}, "sub_Two": {Status: "trialing", Items: []subItem{{"si_A", "price_Basic", 1}, {"si_Calls", "price_Calls", 0}}},
 		"sub_Ends": {Status: "active", Ends: true, Items: []subItem{{"si_E", "price_Pro", 2}}}, "sub_Gone": {Status: "canceled", Items: []subItem{{"si_Gone", "price_Calls", 0}}},
-		"sub_Paused": {Status: "active", Paused: "void", Items: []subItem{{"si_P", "price_Basic", 1}}}, "sub_Steps": {Status: "active", Items: []subItem{{"si_Steps", "price_Steps", 0}}},
+		"sub_Paused": {Status: "active", Paused: "void", Items: []subItem{{"si_P", "price_Basic", 1}}}, "sub_Halt": {Status: "active", Paused: "void", Items: []subItem{{"si_Halt", "price_Calls", 0}}}, "sub_Steps": {Status: "active", Items: []subItem{{"si_Steps", "price_Steps", 0}}},
 	}
 	return b
 }

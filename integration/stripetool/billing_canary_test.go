@@ -67,7 +67,10 @@ func TestBillingCanaries(t *testing.T) {
 		}
 		try(tl.Name, billingArgs(t, tl.Name))
 		for property := range members(t, tl.InputSchema) {
-			for _, text := range append([]string{pan, "cvc: 123"}, hostile...) {
+			for i, text := range append([]string{pan, "cvc: 123"}, hostile...) {
+				if i > 1 && (i+len(property))%3 != 0 { // other texts for another argument
+					continue
+				}
 				args := billingArgs(t, tl.Name)
 				args[property] = json.RawMessage(marshal(text))
 				if property == "items" {
@@ -91,7 +94,7 @@ func TestBillingCanaries(t *testing.T) {
 	}
 	b.mu.Unlock()
 	for tool := range billingCalls {
-		for range 8 {
+		for range 6 {
 			try(tool, billingArgs(t, tool))
 		}
 	}

@@ -75,7 +75,7 @@ func TestPaid(t *testing.T) {
 	if ran.Load() != 7 || calls(b) != 2 {
 		t.Errorf("%d ran, %d were recorded", ran.Load(), calls(b))
 	}
-	for id, why := range map[string]string{"": "no active subscription", "si_Gone": "no active subscription", "si_P": "", "si_missing": "there is no such object", "../x": "", "error": ""} {
+	for id, why := range map[string]string{"": "no active subscription", "si_Gone": "no active subscription", "si_Halt": "no active subscription", "si_E": "", "si_missing": "there is no such object", "../x": "", "error": ""} {
 		item.Store(id)
 		s.deny(why, "work", `{}`)
 	}
@@ -104,6 +104,10 @@ func TestPaidUnchecked(t *testing.T) {
 		t.Error("it was served")
 	}
 	serve(t, o, working(stripetool.Price{PerDay: 5, Unchecked: true}, &item, &ran)).ok("work", `{}`)
+	for _, id := range []string{"../x", "sub_Two", ""} {
+		item.Store(id)
+		serve(t, o, working(stripetool.Price{PerDay: 5, Unchecked: true}, &item, &ran)).deny("", "work", `{}`)
+	}
 	if ran.Load() != 1 || calls(b) != 1 {
 		t.Errorf("%d ran, %d were recorded", ran.Load(), calls(b))
 	}
@@ -236,6 +240,36 @@ func TestPaidIsLeft(t *testing.T) {
 	serve(t, o, tool(30*time.Second, false)).ok("work", `{}`)
 }
 
+// A call that has succeeded is billed though its caller leaves while Stripe is asked.
+func TestPaidAfterCall(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	release, over := make(chan struct{}), make(chan struct{})
+	b.fault = func(_ http.ResponseWriter, r *http.Request, _ int) bool {
+		if r.Method == http.MethodPost {
+			select {
+			case <-release:
+			case <-r.Context().Done():
+			}
+		}
+		return r.Context().Err() != nil
+	}
+	price := stripetool.Price{PerDay: 1, Unchecked: true, Item: func(context.Context, mcpsec.Principal) (string, error) { return "si_Calls", nil }}
+	s := serve(t, billingOptions(b.URL), func(c *stripetool.Client) []*mcpsec.Tool {
+		paid := stripetool.Paid(c, price, func(context.Context, workIn) (workOut, error) { return workOut{"well"}, nil })
+		return []*mcpsec.Tool{mcpsec.NewTool(mcpsec.ToolSpec{Name: "work", Description: "Work.", Effect: mcpsec.Read, Timeout: 500 * time.Millisecond}, func(ctx context.Context, in workIn) (workOut, error) {
+			defer close(over)
+			return paid(ctx, in)
+		})}
+	})
+	s.deny("", "work", `{}`)
+	close(release)
+	<-over
+	if calls(b) != 1 {
+		t.Errorf("%d were recorded", calls(b))
+	}
+}
+
 func TestPaidPanics(t *testing.T) {
 	t.Parallel()
 	c, err := stripetool.New(billingOptions("http://127.0.0.1:1"))
@@ -254,7 +288,7 @@ func TestPaidPanics(t *testing.T) {
 			stripetool.Paid(c, p, handler)
 		}()
 	}
-	if _, err := stripetool.Paid(c, stripetool.Price{Item: item, PerDay: 1}, handler)(t.Context(), workIn{}); err == nil {
+	if _, err := stripetool.Paid(c, stripetool.Price{Item: item, PerDay: 1, Unchecked: true}, handler)(t.Context(), workIn{}); err == nil {
 		t.Error("outside of a call it is served")
 	}
 }
