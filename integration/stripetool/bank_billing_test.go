@@ -281,6 +281,9 @@ func (b *billing) subscribe(method string, parts []string, q url.Values) (int, s
 	}
 	s := b.subs[parts[1]]
 	if method == http.MethodDelete {
+		if s.Status == "canceled" {
+			return 404, wrong("invalid_request_error", "resource_missing", "")
+		}
 		s.Status = "canceled"
 		return 200, b.sub(parts[1])
 	}
