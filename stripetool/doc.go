@@ -1,5 +1,5 @@
 // Package stripetool gives a model an account at Stripe: objects to read, and what may
-// be done with customers, products, payments, refunds, discounts and disputes, by listed
+// be done with customers, products, payments, pages, invoices, subscriptions, refunds, discounts and disputes, by listed
 // permission, which a person confirms.
 //
 //	sc, err := stripetool.New(stripetool.Options{
@@ -33,6 +33,14 @@
 // smallest unit, on all replicas that share Options.State together; what is not capped
 // is not moved.
 //
+// What is billed takes of the caps like what is refunded: an invoice that is finalized, a
+// subscription's first period and its changes, recorded usage. A draft of an invoice waits
+// for stripe_finalize_invoice. Pages that Stripe hosts lead to Options.Redirects and
+// nowhere else.
+//
+// [Paid] makes calls of another tool cost something: a unit of a metered subscription
+// item for each that succeeds.
+//
 // A change is made once, however often and wherever an equal call is made within 24
 // hours: its key is made of tool, principal, arguments and the caller's
 // idempotency_key, and is one at Stripe, too. When no answer has come, the call that
@@ -49,7 +57,8 @@
 // Ids have the form of the resource's before they get into a path. Card numbers and
 // their security codes are refused in any argument: they belong on Stripe's own pages.
 // What comes back holds the fields that are listed for its resource, which are none
-// that let a reader act: no client_secret, no page of a customer's. Of an error a
+// that let a reader act: no client_secret, no page of a customer's but from the tool that
+// makes it. Of an error a
 // model reads type, code, decline code, status and request id, and no message, which
 // may quote values.
 //
@@ -76,4 +85,10 @@
 // Between the question and the request others can change what was read, and refund the
 // same charge; Stripe refuses what goes beyond what was paid. A price, a percentage and
 // how often a discount is used are told to a person, and not capped.
+// Between a yes and its request others can add to the same draft, which is finalized then.
+//
+// The address of a page is given to the caller: whoever reads it can use it, and that of a
+// billing portal is a customer's log-in. Options.State holds it for a day. A subscription
+// renews without taking of a cap again. A page of the operator's that leads on to any
+// address makes a listed origin a way there: list exact addresses.
 package stripetool
