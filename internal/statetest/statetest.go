@@ -20,6 +20,7 @@ import (
 type Fixture struct {
 	Once    state.Once
 	Limiter state.Limiter
+	Marker  state.Marker
 	Now     func() time.Time
 	Pass    func(time.Duration)
 }
