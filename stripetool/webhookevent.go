@@ -66,6 +66,8 @@ func readEvent(body []byte) (event, error) {
 		return event{}, malformed("its object is not event")
 	case !eventID.MatchString(e.ID) || !eventType.MatchString(e.Type):
 		return event{}, malformed("its id or type has another form")
+	case e.Version == "" && !absent(top["api_version"]):
+		return event{}, malformed("its api_version is no text")
 	case !ok:
 		return event{}, malformed("its created is no time")
 	case live != "true" && live != "false":
@@ -82,7 +84,7 @@ func readEvent(body []byte) (event, error) {
 func account(values ...jsontext.Value) (string, error) {
 	account := ""
 	for _, v := range values {
-		if len(v) == 0 || string(v) == "null" {
+		if absent(v) {
 			continue
 		}
 		id := text(v)
@@ -107,17 +109,16 @@ func (e *event) readData(raw jsontext.Value) error {
 	if e.Kind = text(object["object"]); !objectKind.MatchString(e.Kind) {
 		return malformed("its data.object does not say of which kind it is")
 	}
-	if id := object["id"]; len(id) > 0 && string(id) != "null" {
+	if id := object["id"]; !absent(id) {
 		if e.Object = text(id); e.Object == "" || len(e.Object) > 500 {
 			return malformed("the id of its data.object is none")
 		}
 	}
-	switch previous := data["previous_attributes"]; previous.Kind() {
-	case '{':
+	if previous := data["previous_attributes"]; !absent(previous) {
+		if previous.Kind() != '{' {
+			return malformed("its data.previous_attributes is no object")
+		}
 		e.Previous = json.RawMessage(previous)
-	case 0, 'n':
-	default:
-		return malformed("its data.previous_attributes is no object")
 	}
 	e.object = data["object"]
 	return nil
@@ -165,6 +166,8 @@ func members(raw []byte, names ...string) (map[string]jsontext.Value, error) {
 	}
 	return found, nil
 }
+
+func absent(v jsontext.Value) bool { return len(v) == 0 || string(v) == "null" }
 
 // text is a JSON string's; "" if it is no string.
 func text(v jsontext.Value) string {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-
-	"github.com/go-json-experiment/json"
 )
 
 // Fetch reads the object that an event is about as it is now, into a pointer to a
@@ -39,8 +37,8 @@ func (c *Client) Fetch(ctx context.Context, ev WebhookEvent, out any) error {
 	if err != nil || text(object["id"]) != ev.Object || text(object["object"]) != ev.Kind {
 		return fmt.Errorf("stripetool: fetching: %w", errAnswer)
 	}
-	if err := json.Unmarshal(raw, out); err != nil {
-		return fmt.Errorf("stripetool: fetching: %w", unfit(err))
+	if err := decodeObject(raw, out); err != nil {
+		return fmt.Errorf("stripetool: fetching: %w", err)
 	}
 	return nil
 }

@@ -49,8 +49,8 @@ func On[T any](eventType string, handle func(context.Context, WebhookEvent, T) e
 	}
 	h.decode = func(ctx context.Context, ev WebhookEvent, object jsontext.Value) error {
 		var v T
-		if err := json.Unmarshal(object, &v); err != nil {
-			return unfit(err)
+		if err := decodeObject(object, &v); err != nil {
+			return err
 		}
 		return handle(ctx, ev, v)
 	}
@@ -130,8 +130,13 @@ func (h WebhookHandler) call(ctx context.Context, e event) (err error) {
 
 var pointer = regexp.MustCompile(`^(/[a-z0-9_]{1,60}){1,10}$`)
 
-// unfit says where an object does not fit its type, and nothing that stands there.
-func unfit(err error) error {
+// decodeObject decodes an object into a value of the program's. Its errors say where the
+// object does not fit, and nothing that stands there.
+func decodeObject(object []byte, into any) error {
+	err := json.Unmarshal(object, into)
+	if err == nil {
+		return nil
+	}
 	var e *json.SemanticError
 	if !errors.As(err, &e) || e.GoType == nil {
 		return errors.New("the object does not fit the handler's type")
