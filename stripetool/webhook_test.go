@@ -195,6 +195,7 @@ func TestWebhookPolicy(t *testing.T) {
 		"one's own, others named":          {paid().body(), accounts("acct_1Shop"), 400, map[string]uint64{"refused": 1, "account": 1}},
 		"one's own, any other named":       {paid().body(), accounts("*"), 400, map[string]uint64{"refused": 1, "account": 1}},
 		"a context":                        {bytes.Replace(paid().body(), []byte(`{`), []byte(`{"context":"acct_1Shop",`), 1), none, 400, map[string]uint64{"refused": 1, "account": 1}},
+		"two accounts":                     {bytes.Replace(shop, []byte(`{`), []byte(`{"context":"acct_1Other",`), 1), accounts("acct_1Shop", "acct_1Other"), 400, map[string]uint64{"refused": 1, "malformed": 1}},
 		"another kind":                     {with(func(g *genuine) { g.kind = "charge" }), none, 400, map[string]uint64{"refused": 1, "object": 1}},
 		"a type without a handler":         {with(func(g *genuine) { g.eventType = "invoice.sent" }), none, 200, map[string]uint64{"handled": 1, "ignored": 1}},
 		"a type nobody knows":              {with(func(g *genuine) { g.eventType = "tomorrow.thing.happened" }), none, 200, map[string]uint64{"handled": 1, "ignored": 1}},
@@ -209,6 +210,22 @@ func TestWebhookPolicy(t *testing.T) {
 			t.Errorf("%s: got %d after %d runs, want %d", name, status, r.n.Load(), tc.status)
 		}
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) { counts(t, w, tc.counts) })
+	}
+}
+
+// What was verified is what was read: two readers of one body agree, or it is refused.
+func TestWebhookReadersAgree(t *testing.T) {
+	t.Parallel()
+	var r runs
+	w := newWebhook(t, nil, r.on("invoice.paid"))
+	for _, d := range []webhook.Event{{ID: "evt_1Other", Type: "invoice.paid"}, {ID: "evt_1Paid", Type: "invoice.sent"}, {ID: "evt_1Paid", Type: "invoice.paid"}} {
+		d.Body = paid().body()
+		if err := w.handle(t.Context(), d); (err == nil) != (r.n.Load() == 1) {
+			t.Errorf("%s of %s: got %v after %d runs", d.Type, d.ID, err, r.n.Load())
+		}
+	}
+	if n := w.Stats()["malformed"]; n != 2 || r.n.Load() != 1 {
+		t.Errorf("%d are malformed, %d were handled", n, r.n.Load())
 	}
 }
 
@@ -334,7 +351,8 @@ func TestNewWebhookRefuses(t *testing.T) {
 		"a negative tolerance": {func(o *WebhookOptions) { o.Tolerance = -1 }, "Tolerance"},
 		"no dead letters":      {func(o *WebhookOptions) { o.MaxFailures = 3 }, "of no use"},
 		"a body for nobody":    {func(o *WebhookOptions) { o.KeepBody = true }, "of no use"},
-		"too many failures":    {func(o *WebhookOptions) { o.MaxFailures = 101 }, "MaxFailures"},
+		"too many failures":    {func(o *WebhookOptions) { o.MaxFailures, o.DeadLetter = 101, new(yard).bury }, "1 to 100"},
+		"negative failures":    {func(o *WebhookOptions) { o.MaxFailures, o.DeadLetter = -1, new(yard).bury }, "1 to 100"},
 	} {
 		o := WebhookOptions{Secrets: []mcpsec.Secret{redact.NewSecret(endpointSecret)}, Handlers: []WebhookHandler{On("invoice.paid", handle)}, Receiver: quietly()}
 		tc.change(&o)

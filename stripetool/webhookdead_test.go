@@ -238,6 +238,27 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// Whoever replays what is being replayed is told so.
+func TestReplayOneAtATime(t *testing.T) {
+	t.Parallel()
+	var w *Webhook
+	var within error
+	replaying, n := false, 0
+	w = newWebhook(t, func(o *WebhookOptions) { o.DeadLetter, o.MaxFailures = new(yard).bury, 1 },
+		On("invoice.paid", func(ctx context.Context, _ WebhookEvent, _ anObject) error {
+			if n++; !replaying {
+				return errors.New("no")
+			}
+			within = w.Replay(ctx, paid().body())
+			return nil
+		}))
+	serve(w, signed(paid().body()))
+	replaying = true
+	if err := w.Replay(t.Context(), paid().body()); err != nil || within == nil || !said(within) || n != 2 {
+		t.Errorf("got %v, and within it %v, after %d runs", err, within, n)
+	}
+}
+
 // A receiver of another name has other dead letters.
 func TestReplayKnowsItsReceiver(t *testing.T) {
 	t.Parallel()

@@ -190,12 +190,12 @@ func TestEventTypesAreStripes(t *testing.T) {
 	if err := json.Unmarshal(embedded.BetaOpenAPISpec, &spec); err != nil {
 		t.Fatal(err)
 	}
-	kindsOf := func(ref string) []string {
+	kindsOf := func(ref string) []any {
 		s := spec.Components.Schemas[strings.TrimPrefix(ref, "#/components/schemas/")]
 		if all := s.Properties["object"].Enum; len(all) > 0 {
 			return all
 		}
-		var all []string
+		var all []any
 		for _, r := range s.AnyOf {
 			all = append(all, spec.Components.Schemas[strings.TrimPrefix(r.Ref, "#/components/schemas/")].Properties["object"].Enum...)
 		}
@@ -216,7 +216,7 @@ func TestEventTypesAreStripes(t *testing.T) {
 		}
 		known++
 		object := s.Properties["object"]
-		var kinds []string
+		var kinds []any
 		for _, r := range append(object.AnyOf, reference{object.Ref}) {
 			kinds = append(kinds, kindsOf(r.Ref)...)
 		}
@@ -243,7 +243,7 @@ type reference struct {
 type shape struct {
 	Properties map[string]struct {
 		reference
-		Enum  []string
+		Enum  []any
 		AnyOf []reference
 	}
 	AnyOf []reference
