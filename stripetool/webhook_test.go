@@ -289,6 +289,50 @@ func TestWebhookKeeps(t *testing.T) {
 	}
 }
 
+// Whoever handles real money's events with a memory that a restart forgets is told so.
+func TestWebhookWarns(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		live  bool
+		store *state.Memory
+		warns bool
+	}{"test mode": {false, nil, false}, "live": {true, nil, true}, "live, with a state": {true, new(state.Memory), false}} {
+		var log bytes.Buffer
+		newWebhook(t, func(o *WebhookOptions) {
+			o.Live, o.Receiver.Log = tc.live, slog.New(slog.NewTextHandler(&log, nil))
+			if tc.store != nil {
+				o.State = tc.store
+			}
+		}, new(runs).on("invoice.paid"))
+		if warned := strings.Contains(log.String(), "level=WARN"); warned != tc.warns {
+			t.Errorf("%s: logged %q", name, log.String())
+		}
+	}
+}
+
+func BenchmarkWebhook(b *testing.B) {
+	w := newWebhook(b, nil, new(runs).on("invoice.paid"))
+	g := paid()
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		g.id = "evt_" + strconv.Itoa(i)
+		if status := serve(w, signed(g.body())); status != http.StatusOK {
+			b.Fatal(status)
+		}
+	}
+}
+
+func BenchmarkReadEvent(b *testing.B) {
+	body := paid().body()
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := readEvent(body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // While a secret is rolled, both are good, and any other is not.
 func TestWebhookRotation(t *testing.T) {
 	t.Parallel()

@@ -74,14 +74,17 @@ func (o WebhookOptions) withDefaults() (WebhookOptions, error) {
 	if len(o.Versions) == 0 {
 		o.Versions = []string{stripe.APIVersion}
 	}
-	if o.State == nil {
-		o.State = new(state.Memory)
-	}
 	if o.Receiver.Name == "" {
 		o.Receiver.Name = "stripe"
 	}
 	if o.Receiver.Log == nil {
 		o.Receiver.Log = slog.Default()
+	}
+	if o.State == nil {
+		o.State = new(state.Memory)
+		if o.Live && err == nil {
+			o.Receiver.Log.Warn("stripetool: WebhookOptions.State is this process's memory: after a restart, events of live mode that are delivered again are handled again; use a pgstate.Store", "receiver", o.Receiver.Name)
+		}
 	}
 	o.Tolerance, o.MaxFailures = or(o.Tolerance, 5*time.Minute), or(o.MaxFailures, 5)
 	o.Receiver.Timeout, o.Receiver.Keep = or(o.Receiver.Timeout, 10*time.Second), or(o.Receiver.Keep, 31*day)

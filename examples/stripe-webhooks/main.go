@@ -53,12 +53,7 @@ func run(ctx context.Context, listen string, live bool) error {
 		}
 		return guide(ctx, tour.NewPrinter(os.Stdout))
 	}
-	secret, err := redact.SecretFromEnv("STRIPE_WEBHOOK_SECRET")
-	if err != nil {
-		return err
-	}
-	s := newShop()
-	w, err := stripetool.NewWebhook(s.options([]mcpsec.Secret{secret}, live, nil))
+	w, err := fromEnv(live)
 	if err != nil {
 		return err
 	}
@@ -68,6 +63,15 @@ func run(ctx context.Context, listen string, live bool) error {
 	}
 	slog.Info("listening", "address", ln.Addr().String(), "live", live)
 	return serve(ctx, ln, w)
+}
+
+// fromEnv makes the receiver of an endpoint of yours.
+func fromEnv(live bool) (*stripetool.Webhook, error) {
+	secret, err := redact.SecretFromEnv("STRIPE_WEBHOOK_SECRET")
+	if err != nil {
+		return nil, err
+	}
+	return stripetool.NewWebhook(newShop().options([]mcpsec.Secret{secret}, live, nil))
 }
 
 // serve answers until ctx ends, and lets handlers come to their end then.
