@@ -27,10 +27,7 @@ type DeadLetter struct {
 	Body mcpsec.Secret
 }
 
-const (
-	deadFor   = 90 * day // how long a dead letter can be replayed
-	maxReason = 1 << 10
-)
+const maxReason = 1 << 10
 
 // failed counts a failure, and hands the event over when there were too many. It
 // returns nil when it was recorded.
@@ -70,7 +67,8 @@ func (w *Webhook) countFailure(ctx context.Context, e event) (int64, error) {
 	return before + 1, nil
 }
 
-// bury hands an event over, and then remembers that it may be replayed.
+// bury hands an event over, and then remembers that it may be replayed: for no longer than
+// its deliveries are known, so that it cannot be handled in both ways.
 func (w *Webhook) bury(ctx context.Context, letter DeadLetter) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -80,7 +78,7 @@ func (w *Webhook) bury(ctx context.Context, letter DeadLetter) (err error) {
 	if err := w.o.DeadLetter(ctx, letter); err != nil {
 		return err
 	}
-	_, err = w.o.State.Raise(ctx, w.key("dead", letter.ID), 1, deadFor)
+	_, err = w.o.State.Raise(ctx, w.key("dead", letter.ID), 1, w.o.Receiver.Keep)
 	return err
 }
 
@@ -94,12 +92,13 @@ func (w *Webhook) reason(err error) string {
 	return text
 }
 
-var errNotDead = errors.New("stripetool: replaying an event: it is no dead letter of this receiver, or one of more than 90 days ago")
+var errNotDead = errors.New("stripetool: replaying an event: it is no dead letter of this receiver, or one of longer ago than WebhookOptions.Receiver.Keep")
 
 // Replay handles an event that DeadLetter has recorded, by its body: what
 // DeadLetter.Body reveals, or what `stripe events retrieve evt_…` prints if that has
 // the same API version. It returns nil when the handler is done, now or at a Replay
-// before. Any other event is an error, so that none is handled twice. What o allows is
+// before, for as long as events are known (WebhookOptions.Receiver.Keep, 31 days). Any
+// other event is an error, so that none is handled twice. Mode, version and account are
 // asked again, and a handler that is InOrder does nothing if a newer event was handled.
 //
 // No signature is verified: the body must come from a place that is as safe as the
@@ -120,7 +119,7 @@ func (w *Webhook) Replay(ctx context.Context, body []byte) error {
 	if err != nil {
 		return fmt.Errorf("stripetool: replaying an event: %w", err)
 	}
-	switch dead, err := w.o.State.Raise(ctx, w.key("dead", e.ID), 0, deadFor); {
+	switch dead, err := w.o.State.Raise(ctx, w.key("dead", e.ID), 0, w.o.Receiver.Keep); {
 	case err != nil:
 		return fmt.Errorf("stripetool: replaying an event: %w", err)
 	case dead == 0:
@@ -151,7 +150,7 @@ func (w *Webhook) replay(ctx context.Context, h WebhookHandler, e event) (err er
 		ctx, cancel := after(ctx)
 		defer cancel()
 		if done {
-			err = recorded(w.o.State.Complete(ctx, claim, nil, deadFor))
+			err = recorded(w.o.State.Complete(ctx, claim, nil, w.o.Receiver.Keep))
 		} else {
 			err = errors.Join(err, w.o.State.Fail(ctx, claim))
 		}

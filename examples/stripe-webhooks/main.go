@@ -10,7 +10,7 @@
 // Its path is /webhooks/stripe. The endpoint at Stripe must have the API version
 // 2023-10-16:
 //
-//	stripe webhook_endpoints create --api-version 2023-10-16 --url https://shop.example.com/webhooks/stripe \
+//	stripe webhook_endpoints create -d api_version=2023-10-16 -d url=https://shop.example.com/webhooks/stripe \
 //	  -d "enabled_events[]=invoice.paid" -d "enabled_events[]=customer.subscription.updated" -d "enabled_events[]=customer.subscription.deleted"
 package main
 
