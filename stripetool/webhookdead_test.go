@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec/state"
@@ -257,6 +258,28 @@ func TestReplayOneAtATime(t *testing.T) {
 	if err := w.Replay(t.Context(), paid().body()); err != nil || within == nil || !said(within) || n != 2 {
 		t.Errorf("got %v, and within it %v, after %d runs", err, within, n)
 	}
+}
+
+// While an event can be replayed, no delivery of it is handled, so that it is not in both
+// ways.
+func TestReplayEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &flaky{err: errors.New("no")}
+		w := newWebhook(t, func(o *WebhookOptions) {
+			o.DeadLetter, o.MaxFailures, o.Receiver.Keep = new(yard).bury, 1, time.Hour
+		}, On("invoice.paid", f.handle))
+		serve(w, signed(paid().body()))
+		f.set(nil)
+		time.Sleep(time.Hour - time.Second)
+		if status := serve(w, signed(paid().body())); status != 200 || f.runs != 1 {
+			t.Errorf("delivered again: got %d after %d runs", status, f.runs)
+		}
+		time.Sleep(time.Second)
+		if err := w.Replay(t.Context(), paid().body()); !errors.Is(err, errNotDead) || f.runs != 1 {
+			t.Errorf("got %v after %d runs", err, f.runs)
+		}
+	})
 }
 
 // A receiver of another name has other dead letters.
