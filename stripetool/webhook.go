@@ -146,7 +146,9 @@ func (o *WebhookOptions) allow(e event) error {
 	case !e.Live && o.Live:
 		return &refusedEvent{"mode", "it is of test mode, and this receiver of live mode: give each mode an endpoint and a secret of its own"}
 	case !slices.Contains(o.Versions, e.Version):
-		return &refusedEvent{"version", fmt.Sprintf("it has %s, and handlers here read %s: create the endpoint with api_version=%s (the version of an endpoint is set when it is made, by the API), or list the version in WebhookOptions.Versions if the handlers read it, too", version(e.Version), list(o.Versions), o.Versions[0])}
+		return &refusedEvent{"version", fmt.Sprintf("it has %s, and handlers here read %s: create the endpoint with api_version=%s "+
+			"(the version of an endpoint is set when it is made, by the API), or list the version in WebhookOptions.Versions if the handlers read it, too",
+			version(e.Version), list(o.Versions), o.Versions[0])}
 	case e.Account == "" && len(o.Accounts) > 0:
 		return &refusedEvent{"account", "it is of your own account, and WebhookOptions.Accounts lists connected ones: give your own events another receiver"}
 	case e.Account != "" && !slices.Contains(o.Accounts, e.Account) && !slices.Contains(o.Accounts, "*"):

@@ -93,7 +93,7 @@ type forever struct{}
 
 func (forever) Read(p []byte) (int, error) { return copy(p, "          "), nil }
 
-// An ordered is a JSON object by its members, in their order.
+// ordered is a JSON object by its members, in their order.
 type ordered [][2]string
 
 func readOrdered(raw string) (o ordered) {
