@@ -177,6 +177,12 @@ func after(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), webhookState)
 }
 
+// raise raises a number that replicas share, unless it is higher, and returns what it was
+// before: 0 if nobody has raised it. With n 0 it only reads.
+func (w *Webhook) raise(ctx context.Context, key string, n int64) (int64, error) {
+	return w.o.State.Raise(ctx, key, n, w.o.Receiver.Keep)
+}
+
 // key is one of Options.State for something of this receiver's.
 func (w *Webhook) key(what string, parts ...string) string {
 	return w.o.Receiver.Name + ":" + what + ":" + hash(parts...)

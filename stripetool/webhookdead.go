@@ -57,9 +57,9 @@ func (w *Webhook) failed(ctx context.Context, e event, body []byte, cause error)
 // same moment.
 func (w *Webhook) countFailure(ctx context.Context, e event) (int64, error) {
 	key := w.key("failures", e.ID)
-	before, err := w.o.State.Raise(ctx, key, 0, w.o.Receiver.Keep)
+	before, err := w.raise(ctx, key, 0)
 	if err == nil {
-		_, err = w.o.State.Raise(ctx, key, before+1, w.o.Receiver.Keep)
+		_, err = w.raise(ctx, key, before+1)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("counting failures: %w", err)
@@ -78,7 +78,7 @@ func (w *Webhook) bury(ctx context.Context, letter DeadLetter) (err error) {
 	if err := w.o.DeadLetter(ctx, letter); err != nil {
 		return err
 	}
-	_, err = w.o.State.Raise(ctx, w.key("dead", letter.ID), 1, w.o.Receiver.Keep)
+	_, err = w.raise(ctx, w.key("dead", letter.ID), 1)
 	return err
 }
 
@@ -119,7 +119,7 @@ func (w *Webhook) Replay(ctx context.Context, body []byte) error {
 	if err != nil {
 		return fmt.Errorf("stripetool: replaying an event: %w", err)
 	}
-	switch dead, err := w.o.State.Raise(ctx, w.key("dead", e.ID), 0, w.o.Receiver.Keep); {
+	switch dead, err := w.raise(ctx, w.key("dead", e.ID), 0); {
 	case err != nil:
 		return fmt.Errorf("stripetool: replaying an event: %w", err)
 	case dead == 0:

@@ -22,7 +22,7 @@ func (w *Webhook) run(ctx context.Context, h WebhookHandler, e event) error {
 		return err
 	}
 	defer w.unlock(ctx, lock)
-	switch newest, err := w.o.State.Raise(ctx, object, 0, w.o.Receiver.Keep); {
+	switch newest, err := w.raise(ctx, object, 0); {
 	case err != nil:
 		return unknownState("the order of the object's events", err)
 	case e.Created.Unix() < newest:
@@ -70,7 +70,7 @@ func (w *Webhook) handled(ctx context.Context, object string, created int64) {
 	defer cancel()
 	var err error
 	for range 3 {
-		if _, err = w.o.State.Raise(ctx, object, created, w.o.Receiver.Keep); err == nil {
+		if _, err = w.raise(ctx, object, created); err == nil {
 			return
 		}
 	}
