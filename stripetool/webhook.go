@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
+	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 	"github.com/mcpsec/mcpsec-go/mcpsec/webhook"
 )
 
@@ -180,7 +182,17 @@ func after(ctx context.Context) (context.Context, context.CancelFunc) {
 // raise raises a number that replicas share, unless it is higher, and returns what it was
 // before: 0 if nobody has raised it. With n 0 it only reads.
 func (w *Webhook) raise(ctx context.Context, key string, n int64) (int64, error) {
-	return w.o.State.Raise(ctx, key, n, w.o.Receiver.Keep)
+	for {
+		d, err := w.o.State.Get(ctx, key)
+		before, _ := strconv.ParseInt(string(d.Value), 10, 64) // of none: 0
+		if err != nil || n <= before {
+			return before, err
+		}
+		d.Key, d.Value = key, strconv.AppendInt(nil, n, 10)
+		if _, err = w.o.State.Put(ctx, d, w.o.Receiver.Keep); !errors.Is(err, state.ErrLost) { // another was quicker
+			return before, err
+		}
+	}
 }
 
 // key is one of Options.State for something of this receiver's.

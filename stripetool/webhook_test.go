@@ -485,9 +485,9 @@ type brokenMarks struct {
 	err error
 }
 
-func (b *brokenMarks) Raise(ctx context.Context, key string, n int64, keep time.Duration) (int64, error) {
+func (b *brokenMarks) Get(ctx context.Context, key string) (state.Document, error) {
 	if b.err != nil {
-		return 0, b.err
+		return state.Document{}, b.err
 	}
-	return b.Memory.Raise(ctx, key, n, keep)
+	return b.Memory.Get(ctx, key)
 }

@@ -41,7 +41,7 @@ type WebhookOptions struct {
 	// memory, which is forgotten with it.
 	State interface {
 		state.Once
-		state.Marker
+		state.Documents
 	}
 	// Tolerance is how long ago, or how far ahead, a delivery may be signed: up to
 	// three days. Defaults to 5 minutes.

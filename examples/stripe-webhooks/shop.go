@@ -32,7 +32,7 @@ type subscription struct {
 type shop struct {
 	state interface {
 		state.Once
-		state.Marker
+		state.Documents
 	} // a pgstate.Store, if events must be known after a restart and on other replicas
 
 	mu      sync.Mutex

@@ -37,20 +37,6 @@ func Result(result []byte, keep time.Duration) error {
 	return checkTime("the time to keep", keep)
 }
 
-// Mark refuses a mark that no store keeps.
-func Mark(key string, n int64, keep time.Duration) error {
-	if n < 0 {
-		return errors.New("a mark must not be negative")
-	}
-	if err := checkKey(key); err != nil {
-		return err
-	}
-	return checkTime("the time to keep", keep)
-}
-
-// MarkKey is under which key a store keeps a mark: no key of a claim is the same.
-func MarkKey(key string) string { return "mark\x00" + key }
-
 // Take refuses what no store counts: n of a key's allowance of limit, which
 // fills up in per.
 func Take(key string, n, limit int64, per time.Duration) error {

@@ -20,7 +20,6 @@ import (
 type Fixture struct {
 	Once    state.Once
 	Limiter state.Limiter
-	Marker  state.Marker
 	Now     func() time.Time
 	Pass    func(time.Duration)
 }

@@ -1,6 +1,6 @@
 // Package pgstate keeps in PostgreSQL what replicas of a server share: rates, work
-// budgets and caps on money ([state.Limiter]), keys that are used once ([state.Once]),
-// and marks that only rise ([state.Marker]).
+// budgets and caps on money ([state.Limiter]), and keys that are used once
+// ([state.Once]).
 //
 //	pool, err := pgxpool.New(ctx, url)
 //	if err != nil {

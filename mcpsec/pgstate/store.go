@@ -30,7 +30,7 @@ type Options struct {
 	Log slog.Handler
 }
 
-// A Store is the [state.Store] and the [state.Marker] of all replicas that use one database. It is safe
+// A Store is the [state.Store] of all replicas that use one database. It is safe
 // for concurrent use.
 type Store struct {
 	pool    *pgxpool.Pool
@@ -38,17 +38,14 @@ type Store struct {
 	log     *slog.Logger
 	slots   chan struct{} // one for each connection
 
-	takeSQL, claimSQL, completeSQL, failSQL, raiseSQL, markSQL string
-	cleanSQL                                                   []string
+	takeSQL, claimSQL, completeSQL, failSQL string
+	cleanSQL                                []string
 
 	stop    context.CancelFunc
 	cleaner sync.WaitGroup
 }
 
-var (
-	_ state.Store  = (*Store)(nil)
-	_ state.Marker = (*Store)(nil)
-)
+var _ state.Store = (*Store)(nil)
 
 // New returns a Store on the pool, which stays the caller's and must outlive it. It
 // asks the database whether all is as it should be, and says what to do if not. The
@@ -102,7 +99,6 @@ const longest = 100 * 366 * 24 * time.Hour
 func (s *Store) prepare(schema, clock string) {
 	fill := strings.NewReplacer("{schema}", schema, "{clock}", clock, "{longest}", fmt.Sprint(longest.Microseconds())).Replace
 	s.takeSQL, s.claimSQL, s.completeSQL, s.failSQL = fill(takeSQL), fill(claimSQL), fill(completeSQL), fill(failSQL)
-	s.raiseSQL, s.markSQL = fill(raiseSQL), fill(markSQL)
 	s.cleanSQL = nil
 	for _, table := range []string{"claims", "allowances"} {
 		s.cleanSQL = append(s.cleanSQL, fill(strings.ReplaceAll(cleanSQL, "{table}", table)))

@@ -19,18 +19,13 @@ func conformance(t *testing.T, run func(*testing.T, statetest.Harness)) {
 	conn, pool := admin(t, database), newPool(t, database, nil)
 	run(t, func(t *testing.T, test func(*testing.T, statetest.Fixture)) {
 		s, c := stillStore(t, database, conn, pool)
-		test(t, statetest.Fixture{Once: s, Limiter: s, Marker: s, Now: c.now, Pass: func(d time.Duration) { c.pass(t, d) }})
+		test(t, statetest.Fixture{Once: s, Limiter: s, Now: c.now, Pass: func(d time.Duration) { c.pass(t, d) }})
 	})
 }
 
 func TestStoreIsOnce(t *testing.T) {
 	t.Parallel()
 	conformance(t, statetest.Run)
-}
-
-func TestStoreIsMarker(t *testing.T) {
-	t.Parallel()
-	conformance(t, statetest.RunMarker)
 }
 
 func TestStoreIsLimiter(t *testing.T) {

@@ -39,9 +39,6 @@
 //		return errNotNow // an error means that nothing is known
 //	}
 //
-// A [Marker] keeps the highest number of a key, such as the time of the newest of what
-// comes in any order.
-//
 // [Memory] is the [Store] of one process. It is bounded, and refuses a new key
 // rather than forget one that still counts ([ErrFull]). Package pgstate has the
 // one that replicas share.

@@ -11,7 +11,7 @@ import (
 	"github.com/mcpsec/mcpsec-go/internal/bounds"
 )
 
-// Memory is the [Store] and the [Marker] of one process. The zero value is ready for use. It must
+// Memory is the [Store] of one process. The zero value is ready for use. It must
 // not be copied, and its fields must not change, once it is in use.
 //
 // A result leaves when its time to keep has ended, a claim that was not settled an
@@ -50,7 +50,6 @@ type claim struct {
 	done   bool
 	result []byte
 	end    time.Time // of the lease, or of the time to keep
-	mark   int64     // of a key of a Marker, which has nothing else
 }
 
 // lateness is how long a claim can be settled after its lease.

@@ -15,7 +15,7 @@ func inBubble(t *testing.T, test func(*testing.T, statetest.Fixture)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := new(state.Memory)
-		test(t, statetest.Fixture{Once: m, Limiter: m, Marker: m, Now: time.Now, Pass: time.Sleep})
+		test(t, statetest.Fixture{Once: m, Limiter: m, Now: time.Now, Pass: time.Sleep})
 	})
 }
 
