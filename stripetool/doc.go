@@ -18,7 +18,7 @@
 //	srv.Add(stripetool.WriteTools(sc)...) // served with Options.Mode: mcpsec.Destroy
 //
 // There are two sets: [ReadTools] and [WriteTools]. Events that Stripe sends are
-// received with webhook.Stripe, of package mcpsec/webhook.
+// received with [NewWebhook], below.
 //
 // # What it protects, and from whom
 //
@@ -64,6 +64,37 @@
 //
 // The library beneath, stripe-go v76, is kept inside: no retries and no logger of its
 // own, no telemetry, nothing that is sent without a context, nothing of its errors.
+//
+// # Events
+//
+//	w, err := stripetool.NewWebhook(stripetool.WebhookOptions{
+//		Secrets: []mcpsec.Secret{secret}, // whsec_…
+//		Handlers: []stripetool.WebhookHandler{
+//			stripetool.On("invoice.paid", func(ctx context.Context, ev stripetool.WebhookEvent, in Invoice) error {
+//				return ship(ctx, in.ID) // Invoice is a struct of yours; an error has Stripe try again
+//			}),
+//			stripetool.On("customer.subscription.updated", keep).InOrder(),
+//		},
+//		State:      store, // a pgstate.Store, to know what was handled after a restart, and on all replicas
+//		DeadLetter: bury,  // what fails all the time
+//	})
+//	if err != nil {
+//		return err
+//	}
+//	http.Handle("/webhooks/stripe", w)
+//
+// They are no tools: no model sees them. This protects what an event sets in motion from
+// whoever can reach the URL, and from events that are genuine and not for it: of test
+// mode, of an API version that the handlers cannot read, of an account that nobody has
+// named, about another object than the type says. A handler runs for an event until it
+// is done, and once then. Create the endpoint with api_version=2023-10-16.
+//
+// Events come late and in any order: [WebhookHandler.InOrder] leaves out what is older
+// than what was handled, and [Client.Fetch] reads the object as it is now, which is
+// better. Stripe may send two events about one happening, with two ids: let the effect be
+// named by the object. What fails WebhookOptions.MaxFailures times goes to DeadLetter;
+// [Webhook.Replay] handles it when the cause is gone. With WebhookOptions.KeepBody keep
+// the letters where you would keep the orders.
 //
 // # For those who add tools
 //
