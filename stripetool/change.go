@@ -34,14 +34,15 @@ type change struct {
 
 // changes are all that there are.
 func changes() []change {
-	return slices.Concat(refundChanges, customerChanges, catalogChanges, paymentChanges, setupChanges, discountChanges, disputeChanges, pageChanges, invoiceChanges, subscriptionChanges)
+	return slices.Concat(refundChanges, customerChanges, catalogChanges, paymentChanges, setupChanges, discountChanges, disputeChanges, pageChanges, invoiceChanges, subscriptionChanges, previews)
 }
 
 // WriteTools returns the tools for the pairs of resource and action that
 // Options.Permissions lists, and no others. A person is asked first, with what was
 // computed from what Stripe tells, but for the pairs in Options.Unasked. An equal call
 // within 24 hours returns what the first one has; another idempotency_key makes it
-// another. What sets a state is set anew by an equal call when it was changed since. It
+// another. What sets a state is set anew by an equal call when it was changed since.
+// Preview of invoices has a tool that reads, for whoever is to plan these changes. It
 // panics if there are pairs that move money and no Options.Caps.
 func WriteTools(c *Client) []*mcpsec.Tool {
 	var tools []*mcpsec.Tool

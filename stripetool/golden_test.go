@@ -67,7 +67,7 @@ func listed(t *testing.T, tools []*mcpsec.Tool) ([]*mcp.Tool, int) {
 // its context.
 func TestToolsGolden(t *testing.T) {
 	t.Parallel()
-	goldenTools(t, "read.json", ReadTools(offline(t)), 5632)
+	goldenTools(t, "read.json", ReadTools(offline(t)), 5<<10)
 	goldenTools(t, "write.json", WriteTools(offline(t)), 18<<10)
 }
 

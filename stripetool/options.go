@@ -212,7 +212,12 @@ func (o *Options) needs() (read, write []string) {
 	read = slices.Clone(o.Resources)
 	for _, ch := range changes() {
 		if slices.Contains(o.Permissions[ch.resource], ch.action) {
-			read, write = append(read, ch.reads...), append(write, cmp.Or(map[string]string{"refunds": "charges and refunds"}[ch.resource], ch.resource))
+			read = append(read, ch.reads...)
+			if ch.effect == mcpsec.Read {
+				read = append(read, ch.resource)
+				continue
+			}
+			write = append(write, cmp.Or(map[string]string{"refunds": "charges and refunds"}[ch.resource], ch.resource))
 		}
 	}
 	slices.Sort(read)

@@ -18,10 +18,19 @@ type previewIn struct {
 
 var previewFields = fields("object amount_due currency customer livemode next_payment_attempt period_end period_start subscription subtotal tax total lines.data.amount lines.data.currency lines.data.description lines.data.price.id lines.data.proration lines.data.quantity")
 
+// previews is a change that changes nothing: not everybody who reads invoices needs it,
+// and it costs each model context.
+var previews = []change{{
+	resource: "invoices", action: "preview", effect: mcpsec.Read, name: "stripe_preview_invoice", reads: []string{"subscriptions", "customers", "prices"},
+	description: "Tell what the next invoice of a subscription will be, or the first one of a customer's new subscription to items.",
+	properties:  []string{`"subscription":{"type":"string"}`, `"customer":{"type":"string"}`, itemsProperty},
+	tool:        previewTool,
+}}
+
 // previewTool reads what the next invoice would be.
-func previewTool(c *Client) *mcpsec.Tool {
-	spec := c.spec("stripe_preview_invoice", "Tell what the next invoice of a subscription will be, or the first one of a customer's new subscription to items.", mcpsec.Read)
-	spec.InputSchema = schemaOf(``, `"subscription":{"type":"string"}`, `"customer":{"type":"string"}`, itemsProperty)
+func previewTool(c *Client, ch change) *mcpsec.Tool {
+	spec := c.spec(ch.name, ch.description, ch.effect)
+	spec.InputSchema = schemaOf(ch.required, ch.properties...)
 	return mcpsec.NewTool(spec, func(ctx context.Context, in previewIn) (objectOut, error) {
 		var f [][2]string
 		switch {

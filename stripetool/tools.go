@@ -3,7 +3,6 @@ package stripetool
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"strings"
 	"time"
 
@@ -12,8 +11,7 @@ import (
 )
 
 // ReadTools returns the tools that read: stripe_account and stripe_balance, and
-// stripe_list, stripe_get and stripe_search for what Options.Resources lists; of invoices
-// stripe_preview_invoice, too.
+// stripe_list, stripe_get and stripe_search for what Options.Resources lists.
 func ReadTools(c *Client) []*mcpsec.Tool {
 	tools := []*mcpsec.Tool{accountTool(c), balanceTool(c)}
 	if len(c.o.Resources) > 0 {
@@ -21,9 +19,6 @@ func ReadTools(c *Client) []*mcpsec.Tool {
 	}
 	if len(c.searchable()) > 0 {
 		tools = append(tools, searchTool(c))
-	}
-	if slices.Contains(c.o.Resources, "invoices") {
-		tools = append(tools, previewTool(c))
 	}
 	return tools
 }

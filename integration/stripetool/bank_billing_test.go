@@ -307,7 +307,7 @@ func billingOptions(url string) stripetool.Options {
 	o := options(url)
 	o.Redirects = []string{"https://shop.example.com/pay"}
 	o.Permissions = map[string][]string{
-		"checkout_sessions": {"create"}, "payment_links": {"create", "update"}, "billing_portal_sessions": {"create"}, "invoices": {"create", "add_item", "finalize", "send", "void"},
+		"checkout_sessions": {"create"}, "payment_links": {"create", "update"}, "billing_portal_sessions": {"create"}, "invoices": {"create", "add_item", "finalize", "send", "void", "preview"},
 		"subscriptions": {"create", "update", "cancel"}, "usage_records": {"create"},
 	}
 	return o

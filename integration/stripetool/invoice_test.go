@@ -172,7 +172,7 @@ func TestVoidInvoice(t *testing.T) {
 	}
 }
 
-// A preview reads, of what is listed: it makes no request that writes, and tells no
+// A preview reads, if that is permitted: it makes no request that writes, and tells no
 // address of a customer's.
 func TestPreviewInvoice(t *testing.T) {
 	t.Parallel()
@@ -191,14 +191,14 @@ func TestPreviewInvoice(t *testing.T) {
 	if len(s.questions()) != 0 || b.writes() != 0 {
 		t.Errorf("was asked %q, %d requests that write", s.questions(), b.writes())
 	}
-	o.Resources = []string{"charges"}
+	o.Permissions = map[string][]string{"invoices": {"create"}}
 	c, err := stripetool.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, tl := range stripetool.ReadTools(c) {
+	for _, tl := range append(stripetool.ReadTools(c), stripetool.WriteTools(c)...) {
 		if tl.Name() == tool {
-			t.Error("invoices are not listed, and there is a preview of them")
+			t.Error("there is a preview that is not permitted")
 		}
 	}
 }
