@@ -19,6 +19,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
+	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/pgstate"
 )
 
@@ -121,6 +122,9 @@ func TestReads(t *testing.T) {
 	cs := connect(t, testKey, stripe(t, &refunds))
 	if got, want := tools(t, cs), []string{"stripe_account", "stripe_balance", "stripe_get", "stripe_list", "stripe_search"}; !slices.Equal(got, want) {
 		t.Errorf("got %s, want %s", got, want)
+	}
+	if mode := (Config{}).mode(); mode != mcpsec.Read {
+		t.Errorf("the server is one that may %s", mode)
 	}
 	if text := call(t, cs, "stripe_get", `{"resource":"charges","id":"ch_1"}`); !strings.Contains(text, `"amount":4900`) {
 		t.Errorf("got %s", text)
