@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/stripe/stripe-mock/embedded"
 	"github.com/stripe/stripe-mock/server"
@@ -34,6 +35,10 @@ type bank struct {
 	refunds []refunded
 	said    map[string]any // to an Idempotency-Key
 }
+
+// thinking is how long a refund takes. Stripe takes its time, too, in which the same call
+// may come again.
+const thinking = 300 * time.Millisecond
 
 // unread is in whatever of a charge a model must not read.
 const unread = "q7unread"
@@ -108,6 +113,9 @@ func (b *bank) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			status = s
 			text, _ = json.Marshal(own) // texts and numbers
 		}
+	}
+	if r.Method == http.MethodPost {
+		time.Sleep(thinking)
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(text) // whoever has asked may be gone
