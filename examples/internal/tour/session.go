@@ -288,7 +288,7 @@ func (s *Session) newRecords() string {
 	for i, text := range texts {
 		texts[i] = fmt.Sprintf("%d %s", seqs[text][0], text)
 		if n := len(seqs[text]); n > 1 {
-			texts[i] = fmt.Sprintf("%d… %d × %s", seqs[text][0], n, text)
+			texts[i] = fmt.Sprintf("%d × %s", n, text)
 		}
 	}
 	return "audit: " + strings.Join(texts, "; ")
