@@ -78,7 +78,7 @@ func newCharge(id, customer string, cents int64) *charge {
 	}
 }
 
-func newBank() (*bank, error) {
+func newMock() (http.Handler, error) {
 	spec, err := server.LoadSpec(embedded.OpenAPISpec, "")
 	if err != nil {
 		return nil, err
@@ -91,9 +91,13 @@ func newBank() (*bank, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &bank{mock: http.HandlerFunc(stub.HandleRequest), said: map[string]any{}, charges: map[string]*charge{
+	return http.HandlerFunc(stub.HandleRequest), nil
+}
+
+func newBank(mock http.Handler) *bank {
+	return &bank{mock: mock, said: map[string]any{}, charges: map[string]*charge{
 		"ch_Lamp": newCharge("ch_Lamp", "cus_Ann", 49_00), "ch_Sofa": newCharge("ch_Sofa", "cus_Ben", 1_490_00),
-	}}, nil
+	}}
 }
 
 func (b *bank) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -175,7 +179,7 @@ func (b *bank) once(key string, form url.Values) (any, int) {
 // serveBank says on standard error where the bank is, and ends with standard input.
 // stripe-mock prints to standard output, so the bank is a process of its own.
 func serveBank() error {
-	b, err := newBank()
+	mock, err := newMock()
 	if err != nil {
 		return err
 	}
@@ -184,7 +188,7 @@ func serveBank() error {
 		return err
 	}
 	fmt.Fprintln(os.Stderr, "http://"+ln.Addr().String())
-	go func() { _ = http.Serve(ln, b) }()
+	go func() { _ = http.Serve(ln, newBank(mock)) }()
 	_, err = io.Copy(io.Discard, os.Stdin)
 	return err
 }

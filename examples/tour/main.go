@@ -151,7 +151,7 @@ func guide(ctx context.Context, p *tour.Printer, o pgserver.Options) error {
 		return err
 	}
 	heading(p, 6)
-	if err := stripe(ctx, p, dir, nil); err != nil {
+	if err := stripe(ctx, p, dir); err != nil {
 		return err
 	}
 	connectAdvice(p)

@@ -75,14 +75,18 @@ func stripeChild(ctx context.Context, mode, url, audit string) (*exec.Cmd, error
 	return tour.Self(ctx, []string{"serve-stripe"}, append(os.Environ(), envKey+"=rk_"+mode+"_"+keyBody, envBank+"="+url, envAudit+"="+audit))
 }
 
-// stripe shows the chapter on Stripe, with files in dir. Tests change the environment
-// of its server.
-func stripe(ctx context.Context, p *tour.Printer, dir string, env []string) error {
+// stripe shows the chapter on Stripe, with files in dir.
+func stripe(ctx context.Context, p *tour.Printer, dir string) error {
 	url, stop, err := startBank(ctx)
 	if err != nil {
 		return err
 	}
 	defer stop()
+	return stripeAt(ctx, p, url, dir, nil)
+}
+
+// stripeAt is stripe with a bank that runs. Tests change the environment of its server.
+func stripeAt(ctx context.Context, p *tour.Printer, url, dir string, env []string) error {
 	p.Say(`In Stripe's place is stripe-mock, which is Stripe's own and checks each request by the description
 of the API; it remembers nothing, so a bank before it remembers what was paid. The server has a key
 that it never shows, and caps: EUR 50.00 a call, EUR 60.00 a day.`)
