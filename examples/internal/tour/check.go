@@ -32,5 +32,7 @@ func (s *Session) CheckAudit(p *Printer) error {
 // Written is all that the server has recorded, logged and answered.
 func (s *Session) Written() (string, error) {
 	audit, err := os.ReadFile(s.audit)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return string(audit) + s.log.String() + s.answers.String(), err
 }
