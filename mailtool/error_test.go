@@ -1,0 +1,29 @@
+package mailtool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/textproto"
+	"strings"
+	"testing"
+
+	"github.com/wneessen/go-mail/smtp"
+)
+
+// The library quotes a server that does not speak SMTP, and a server quotes anything.
+func TestServersWordsAreNotKept(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{
+		textproto.ProtocolError("short response: q7canary"), fmt.Errorf("%w, q7canary", textproto.ProtocolError("invalid")), fmt.Errorf("%w: q7canary", smtp.ErrUnexpectedServerResponse), errors.New("q7canary"),
+		fmt.Errorf("q7canary: %w", io.EOF),
+	} {
+		var down *fault
+		if got := failed("AUTH", err); strings.Contains(got.Error(), "q7canary") || !errors.As(got, &down) {
+			t.Errorf("got %v", got)
+		}
+	}
+	if got := failed("MAIL", &textproto.Error{Code: 550, Msg: "5.1.1 q7canary"}); got.Error() != "MAIL: 550 5.1.1" {
+		t.Errorf("got %v", got)
+	}
+}
