@@ -27,3 +27,14 @@ func TestServersWordsAreNotKept(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+func TestVerifyOfClosed(t *testing.T) {
+	t.Parallel()
+	c := testClient(t)
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.verify(t.Context()); !errors.Is(err, errClosed) {
+		t.Errorf("got %v", err)
+	}
+}
