@@ -79,14 +79,14 @@
 // readers, tables not for formulas, nor an archive for what differs between its two lists
 // of files.
 //
+// Of a mailbox, names with + are known as the same: bob+news is bob. What else a provider
+// takes for the same (b.ob, bob-news) counts as another, in caps and suppressions.
+//
 // A dependency is caught that says or sends something else, once more or to more, where
 // it speaks for us. It runs in this process, and can open a connection of its own.
 //
 // What the server does with a message after it has taken it is its own: it can add
 // recipients, or lose it. Bounces go to Options.From.
-//
-// Of a mailbox, names with + are known as the same: bob+news is bob. What else a provider
-// takes for the same (b.ob, bob-news) counts as another, in caps and suppressions.
 //
 // Local parts are in ASCII only (no SMTPUTF8), and written in lower case.
 //

@@ -118,7 +118,7 @@ func systemNode(ctx context.Context) (string, error) {
 	}
 	major, _, _ := strings.Cut(strings.TrimPrefix(string(out), "v"), ".")
 	if n, err := strconv.Atoi(major); err != nil || n < minNode {
-		return "", fmt.Errorf("Node.js %s is too old", strings.TrimSpace(string(out)))
+		return "", fmt.Errorf("version %s of Node.js is too old", strings.TrimSpace(string(out)))
 	}
 	return node, nil
 }
