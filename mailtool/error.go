@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/textproto"
 	"regexp"
+	"strings"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
@@ -81,7 +82,7 @@ func cause(err error) error {
 	var network net.Error
 	var talks *talkative
 	switch {
-	case errors.As(err, &network), errors.As(err, &talks):
+	case errors.As(err, &network), errors.As(err, &talks), errors.Is(err, context.Canceled), strings.HasPrefix(err.Error(), "tls: "):
 		return err
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return io.ErrUnexpectedEOF

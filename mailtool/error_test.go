@@ -1,9 +1,11 @@
 package mailtool
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/textproto"
 	"strings"
 	"testing"
@@ -21,6 +23,11 @@ func TestServersWordsAreNotKept(t *testing.T) {
 		var down *fault
 		if got := failed("AUTH", err); strings.Contains(got.Error(), "q7canary") || !errors.As(got, &down) {
 			t.Errorf("got %v", got)
+		}
+	}
+	for _, err := range []error{context.Canceled, context.DeadlineExceeded, &net.OpError{Op: "read", Err: errors.New("reset")}, errors.New("tls: no version in common"), &talkative{}} {
+		if got := failed("TLS", err); !errors.Is(got, err) {
+			t.Errorf("%v became %v", err, got)
 		}
 	}
 	if got := failed("MAIL", &textproto.Error{Code: 550, Msg: "5.1.1 q7canary"}); got.Error() != "MAIL: 550 5.1.1" {
