@@ -2,23 +2,14 @@ package mailtool
 
 import (
 	"io"
-	"net/netip"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 )
-
-// A link is a place that a reader can be led to.
-type link struct {
-	host string // or the address of a mailto
-	text string // what is shown of it
-	odd  bool   // text names another host
-	long int    // bytes of what it leads to, which are not shown
-}
 
 // A document is HTML that does nothing but show text and links, written anew so that
 // every reader reads the same.
@@ -35,15 +26,11 @@ var (
 	smaller  = []atom.Atom{atom.Small, atom.Sub, atom.Sup}
 	headings = []atom.Atom{atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6}
 	struck   = []atom.Atom{atom.Del, atom.S}
-	hostLike = regexp.MustCompile(`(?i)\b((?:[a-z0-9\x{80}-\x{10ffff}-]{1,63}[.\x{2024}\x{3002}\x{ff0e}\x{ff61}])+[a-z\x{80}-\x{10ffff}][a-z0-9\x{80}-\x{10ffff}-]{1,62})\b`)
-	webLink  = regexp.MustCompile(`(?i)\b(?:https?://|www\.)[^\s<>"]+`)
 )
 
 const (
-	maxLinks    = 50
-	maxLinkText = 500 // bytes that are looked at; more is misleading
-	maxHTML     = 1 << 20
-	maxInline   = 20 // within each other
+	maxHTML   = 1 << 20
+	maxInline = 20 // within each other
 )
 
 var (
@@ -191,7 +178,7 @@ func (r *htmlReader) document() (document, error) {
 	switch {
 	case len(r.open) > 0 || r.heading || !inOrder(d.html):
 		return document{}, errNested
-	case gap.MatchString(r.shown.String()):
+	case gap(r.shown.String()):
 		return document{}, wrong("html", "html has so many empty lines that nobody scrolls past them")
 	case !clean(d.html): // references name characters, too
 		return document{}, wrong("html", "html has invisible or control characters")
@@ -238,62 +225,23 @@ func inOrder(s string) bool {
 	}
 }
 
-// gap is what is not read on behind: a person who is asked does not see it.
-var gap = regexp.MustCompile(`(\s*\n){80}`)
-
-var blank = regexp.MustCompile(`[ \t\r]*\n\s*`)
-
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
-
-// target says where a link leads to.
-func target(href string) (string, bool) {
-	for _, c := range []byte(href) {
-		if c <= ' ' || c > '~' || c == '\\' {
-			return "", false
+// gap reports whether a text has lines without end that are empty: a person who is asked
+// does not see them, and a recipient does not read on behind them.
+func gap(s string) bool {
+	lines := 0
+	for _, r := range s {
+		if r == '\n' {
+			lines++
+		} else if !unicode.IsSpace(r) {
+			lines = 0
 		}
-	}
-	u, err := url.Parse(href)
-	switch {
-	case err != nil || len(href) > 2000:
-		return "", false
-	case u.Scheme == "mailto":
-		a, err := parseAddress(u.Opaque)
-		return a.String(), err == nil && u.RawQuery == ""
-	}
-	host, err := parseDomain(u.Hostname())
-	return host, err == nil && u.Scheme == "https" && u.User == nil
-}
-
-// misleads reports whether a link's text names a host, and it leads to another.
-func misleads(l link) bool {
-	if len(l.text) >= maxLinkText {
-		return true
-	}
-	for _, m := range hostLike.FindAllString(l.text, -1) {
-		host, err := parseDomain(m)
-		if err != nil || host != l.host && !strings.HasSuffix(l.host, "@"+host) && "www."+host != l.host && host != "www."+l.host {
+		if lines == 80 {
 			return true
 		}
 	}
 	return false
 }
 
-// textLinks are the links that readers find in plain text, also without a scheme.
-func textLinks(s string) []link {
-	var out []link
-	for _, m := range webLink.FindAllString(s, maxLinks+1) {
-		l := link{host: "an unreadable place", text: m}
-		if m = strings.TrimRight(m, ".,;:!?)]}'"); !strings.Contains(m, "://") {
-			m = "https://" + m
-		}
-		if u, err := url.Parse(m); err == nil {
-			if d, err := parseDomain(u.Hostname()); err == nil {
-				l.host = d
-			} else if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
-				l.host = ip.String()
-			}
-		}
-		out = append(out, l)
-	}
-	return out
-}
+var blank = regexp.MustCompile(`[ \t\r]*\n\s*`)
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

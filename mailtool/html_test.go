@@ -42,7 +42,7 @@ func TestHTMLHidesNothing(t *testing.T) {
 	}
 	for _, s := range append(html,
 		`<font color=white>x</font>`, `<font color="#fefefe">x</font>`, `<td bgcolor="#000">x`, `<font color=fff>x</font>`, `<font face="Webdings">x</font>`, `<font size="0">x</font>`, `<p lang="all that was read, in here">x`, `<p align="what nobody reads">x`, `<table width="secret">`, `<p role="secret words">x`,
-		"<small><small>x</small></small>", "<sub><sup>x</sup></sub>", "<td rowspan=2>x", "<mark>x</mark>", "<table cellpadding=999>", "<td height=9999>x", "a"+strings.Repeat("<br> ", 100)+"b", "a"+strings.Repeat("<p>\n</p>", 50)+"b", "<h6><div><h6>x</h6></div></h6>", strings.Repeat("<b>", 21)+"x"+strings.Repeat("</b>", 21),
+		"<small><small>x</small></small>", "<sub><sup>x</sup></sub>", "<td rowspan=2>x", "<mark>x</mark>", "<table cellpadding=999>", "<td height=9999>x", "a"+strings.Repeat("<br>&nbsp;", 100)+"b", "a"+strings.Repeat("<p>\n</p>", 50)+"b", "<h6><div><h6>x</h6></div></h6>", strings.Repeat("<b>", 21)+"x"+strings.Repeat("</b>", 21),
 		"<table><tr><td>not</td></tr>Do</table>", "<table><tr><td>x</td>not</tr></table>", "<b><i>x</b></i>", "<b>x", "x</b>", "<p><b>x</p></b>", "<b><p>x</p></b>", "<a href='https://a.example'><table><tr><td></a>bank.example</table>",
 		"<a href='https://a.example'>x<a href='https://b.example'>y</a></a>", "<a href='https://a.example'>x", "<b/>x", strings.Repeat("<div>", 600)+"x",
 	) {
