@@ -55,9 +55,10 @@ func parseAddress(s string) (address, error) {
 }
 
 // dotAtom reports whether s is a Dot-string (RFC 5321, 4.1.2). Of atext, % and ! are
-// left out: some servers read a route in them.
+// left out: some servers read a route in them. So is what some decode before they read
+// it (=?, RFC 2047), and what others take for an option, a file or a program.
 func dotAtom(s string) bool {
-	if s == "" || len(s) > maxLocal || strings.HasPrefix(s, ".") || strings.HasSuffix(s, ".") || strings.Contains(s, "..") {
+	if s == "" || len(s) > maxLocal || strings.HasPrefix(s, ".") || strings.HasSuffix(s, ".") || strings.Contains(s, "..") || strings.Contains(s, "=?") || strings.Contains("-/|", s[:1]) {
 		return false
 	}
 	for _, c := range []byte(s) {

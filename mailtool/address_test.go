@@ -64,3 +64,18 @@ func FuzzParseAddress(f *testing.F) {
 		}
 	})
 }
+
+// Local parts that some server reads as something else than a name.
+func TestAmbiguousLocalParts(t *testing.T) {
+	t.Parallel()
+	for _, s := range []string{"=?x?q?eve=40evil.example=3e=00?=bob@example.com", "=?utf-7?q?&AGU-?=@example.com", "-oQ/tmp@example.com", "|id@example.com", "/etc/x@example.com"} {
+		if a, err := parseAddress(s); err == nil {
+			t.Errorf("%s is %v", s, a)
+		}
+	}
+	for _, s := range []string{"srs0=a=b@example.com", "what?@example.com", "a-b/c@example.com"} {
+		if _, err := parseAddress(s); err != nil {
+			t.Errorf("%s: %v", s, err)
+		}
+	}
+}

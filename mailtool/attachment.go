@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -49,12 +50,13 @@ var kinds = map[string]struct{ kind, sniffed string }{
 
 // programs are endings of what does something when it is opened, or holds what we
 // cannot look into.
-var programs = strings.Fields(`.7z .accde .ace .ade .adp .apk .app .appinstaller .application .appref-ms .appx .arj .asp .aspx .bash .bat .bin .bz2 .cab .cer
-	.chm .class .cmd .com .command .cpl .deb .desktop .diagcab .dll .dmg .doc .docm .dot .dotm .eml .exe .fish .gadget .gz .hlp .hta .htm .html .img .inf .ins .iso
-	.isp .jar .job .js .jse .jsp .library-ms .lnk .lzh .mde .mht .mhtml .mjs .msc .msg .msi .msix .msp .mst .one .pif .pkg .php .pl .pot .potm .ppam
-	.ppt .pptm .ps1 .ps1xml .psd1 .psm1 .py .pyc .pyw .rar .rb .reg .rpm .scf .scpt .scr .sct .search-ms .settingcontent-ms .sh .shb .shs .shtml .svg
-	.svgz .swf .sys .tar .tgz .theme .url .vb .vbe .vbs .vhd .vhdx .vxd .war .website .workflow .ws .wsc .wsf .wsh .xhtml .xht .xla .xlam .xll .xls .xlsb
-	.xlsm .xlt .xltm .xml .xpi .xsl .xslt .xz .z .zsh`)
+var programs = strings.Fields(`.7z .accdb .accde .ace .ade .adp .apk .app .appimage .appinstaller .application .appref-ms .appx .appxbundle .arj .asp .aspx .bash .bat .bin .bz .bz2 .cab
+	.cdxml .cer .chm .class .cmd .com .command .cpio .cpl .csh .deb .desktop .diagcab .dll .dmg .doc .docm .dot .dotm .dylib .egg .elf .eml .exe .fish .flatpakref
+	.gadget .gz .hlp .hta .htm .html .img .inetloc .inf .ins .ipa .iqy .iso .isp .jar .jnlp .job .js .jse .jsp .ksh .library-ms .lnk .lua .lz .lzh .mdb .mde .mht
+	.mhtml .mjs .mobileconfig .mpkg .msc .msg .msi .msix .msixbundle .msp .mst .ocx .one .oqy .osdx .out .php .pif .pkg .pl .pot .potm .ppam .ppt .pptm .ps1 .ps1xml
+	.psc1 .psd1 .psm1 .py .pyc .pyw .pyz .pyzw .rar .rb .rdp .reg .rpm .rqy .run .scf .scpt .scr .sct .search-ms .settingcontent-ms .sh .shb .shs .shtml .slk .snap
+	.so .svg .svgz .swf .sys .tar .tbz .tcl .terminal .tgz .theme .txz .udl .url .vb .vbe .vbs .vhd .vhdx .vxd .war .wasm .webarchive .webloc .website .whl .wim
+	.wll .workflow .ws .wsc .wsf .wsh .xbap .xht .xhtml .xla .xlam .xll .xls .xlsb .xlsm .xlt .xltm .xml .xpi .xsl .xslt .xz .z .zsh .zst`)
 
 // magic are the beginnings of programs, and of containers of programs.
 var magic = []string{"MZ", "\x7fELF", "#!", "\xca\xfe\xba\xbe", "\xfe\xed\xfa\xce", "\xfe\xed\xfa\xcf", "\xce\xfa\xed\xfe", "\xcf\xfa\xed\xfe", "!<arch>", "dex\n",
@@ -103,7 +105,7 @@ func (c *Client) readFiles(list []Attachment) ([]file, error) {
 		if left -= len(data); left < 0 {
 			return nil, errSize(c.o.MaxBytes)
 		}
-		if err := fits(ending, data); err != nil {
+		if err := c.fits(ending, data); err != nil {
 			return nil, wrong("attachments", "attachments[%d]: %s", i, err)
 		}
 		kind := kinds[ending].kind
@@ -165,7 +167,7 @@ func (c *Client) stored(name string, limit int) ([]byte, error) {
 }
 
 // fits reports whether a content is what its ending says.
-func fits(ending string, data []byte) error {
+func (c *Client) fits(ending string, data []byte) error {
 	for _, m := range magic {
 		if bytes.HasPrefix(data, []byte(m)) {
 			return errors.New("its content is a program's")
@@ -181,7 +183,7 @@ func fits(ending string, data []byte) error {
 	case want == "text/plain" && !clean(string(data)):
 		return errors.New("its content is no text of UTF-8, or has invisible characters")
 	case sniffed == "application/zip":
-		return looksInto(ending, data)
+		return c.looksInto(ending, data)
 	}
 	return nil
 }
@@ -192,22 +194,48 @@ func svg(data []byte) bool {
 
 const maxEntries = 5000
 
+// macroFiles are where documents have what is run: OpenDocument's, controls, and objects
+// that may be any file.
+var macroFiles = regexp.MustCompile(`(^|/)(basic|scripts|activex|macrosheets)/|(^|/)oleobject[^/]*$|^object [0-9]+$|vbaproject\.bin$`)
+
+// inside is where documents have their text.
+var inside = map[string]string{".docx": "word/", ".odp": "content.xml", ".ods": "content.xml", ".odt": "content.xml", ".pptx": "ppt/", ".xlsx": "xl/"}
+
 // looksInto refuses archives that hold programs, or what cannot be looked into.
-func looksInto(ending string, data []byte) error {
+func (c *Client) looksInto(ending string, data []byte) error {
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil || len(z.File) > maxEntries {
 		return errors.New("its content is no archive that can be read")
 	}
+	is := false
 	for _, f := range z.File {
 		name := strings.ToLower(f.Name)
+		is = is || strings.HasPrefix(name, inside[ending])
 		switch {
 		case f.Flags&1 != 0:
 			return errors.New("it is encrypted: nobody can look into it")
-		case strings.HasSuffix(name, "vbaproject.bin"):
-			return errors.New("it has macros")
-		case ending == ".zip" && (slices.Contains(programs, path.Ext(strings.TrimRight(name, ". "))) || path.Ext(name) == ".zip" || text.FirstHidden(name) >= 0):
-			return errors.New("there is a program in it, or another archive")
+		case ending == ".zip" && !c.packed(name):
+			return errors.New("there is something in it that may not be sent itself, or another archive")
+		case ending != ".zip" && (macroFiles.MatchString(name) || isProgram(name)):
+			return errors.New("it has macros, or a program in it")
 		}
 	}
+	if !is {
+		return errors.New("its content is not what its ending says")
+	}
 	return nil
+}
+
+// packed reports whether a file of that name may be in an archive.
+func (c *Client) packed(name string) bool {
+	ending := path.Ext(name)
+	_, known := kinds[ending]
+	return text.FirstHidden(name) < 0 && !strings.ContainsAny(name, `\:`) &&
+		(strings.HasSuffix(name, "/") || ending != ".zip" && (known || slices.Contains(c.o.Attachments, ending)))
+}
+
+// isProgram knows names in documents, which are of XML and have settings in .bin.
+func isProgram(name string) bool {
+	ending := path.Ext(name)
+	return ending != ".xml" && ending != ".bin" && slices.Contains(programs, ending)
 }

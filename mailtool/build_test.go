@@ -95,7 +95,7 @@ func archive(t *testing.T, names ...string) []byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.Write([]byte("x")); err != nil {
+		if _, err := f.Write([]byte("x")); err != nil && !strings.HasSuffix(n, "/") {
 			t.Fatal(err)
 		}
 	}
@@ -246,4 +246,35 @@ func FuzzFileName(f *testing.F) {
 			t.Errorf("%q is sent as %q", s, d)
 		}
 	})
+}
+
+// An attachment is what its ending says, down to what is packed in it.
+func TestArchivesHoldNoPrograms(t *testing.T) {
+	t.Parallel()
+	c := testClient(t, func(o *Options) { o.Attachments = []string{".zip", ".docx", ".xlsx", ".odt", ".step"} })
+	for _, a := range []struct {
+		ending string
+		names  []string
+		allow  bool
+	}{
+		{".docx", []string{"[Content_Types].xml", "word/document.xml", "word/media/a.png", "word/printerSettings/printerSettings1.bin"}, true},
+		{".odt", []string{"mimetype", "content.xml", "Pictures/a.png", "META-INF/manifest.xml"}, true},
+		{".zip", []string{"dir/", "dir/a.TXT", "b.docx", "c.step"}, true},
+		{".odt", []string{"mimetype", "content.xml", "Basic/Standard/Module1.xml"}, false},
+		{".odt", []string{"mimetype", "content.xml", "Scripts/python/x.py"}, false},
+		{".odt", []string{"mimetype", "content.xml", "Object 1"}, false},
+		{".docx", []string{"word/document.xml", "word/embeddings/oleObject1.bin"}, false},
+		{".docx", []string{"word/document.xml", "word/activeX/activeX1.xml"}, false},
+		{".docx", []string{"word/document.xml", "word/embeddings/run.exe"}, false},
+		{".xlsx", []string{"xl/workbook.xml", "xl/macrosheets/sheet1.xml"}, false},
+		{".xlsx", []string{"word/document.xml"}, false},
+		{".docx", []string{"META-INF/MANIFEST.MF", "Main.class"}, false},
+		{".docx", []string{"a.txt"}, false},
+		{".zip", []string{"a.jnlp"}, false}, {".zip", []string{"a.appimage"}, false}, {".zip", []string{"noending"}, false}, {".zip", []string{"a.txt.lnk"}, false}, {".zip", []string{"a.exe "}, false}, {".zip", []string{`a.exe\a.txt`}, false}, {".zip", []string{"a.exe:x.txt"}, false},
+		{".zip", []string{"a.zip/"}, true}, {".zip", []string{"a.newkind"}, false},
+	} {
+		if err := c.fits(a.ending, archive(t, a.names...)); (err == nil) != a.allow {
+			t.Errorf("%s with %q: got %v", a.ending, a.names, err)
+		}
+	}
 }

@@ -42,7 +42,7 @@ func (c *Client) shares(b *built) []share {
 		}
 	}
 	for _, box := range sortedKeys(boxes) {
-		out = append(out, share{key: "mailtool box " + hash(c.o.From, box), n: min(boxes[box], int64(c.policy.PerRecipient)), of: today(c.policy.PerRecipient),
+		out = append(out, share{key: "mailtool box " + hash(c.o.From, box), n: boxes[box], of: today(c.policy.PerRecipient),
 			says: fmt.Sprintf("a recipient has had the %d messages of a day: more may be sent after midnight UTC", c.policy.PerRecipient)})
 	}
 	return out
@@ -50,8 +50,14 @@ func (c *Client) shares(b *built) []share {
 
 // take takes what a message needs of all caps, before it is sent, or nothing.
 func (c *Client) take(ctx context.Context, b *built) ([]share, error) {
+	shares := c.shares(b)
+	for _, s := range shares {
+		if s.n > s.of.Limit { // can never be had
+			return nil, wrong("cap", "%s", s.says)
+		}
+	}
 	var taken []share
-	for _, s := range c.shares(b) {
+	for _, s := range shares {
 		s.since = c.now().UTC().Truncate(s.of.Per)
 		wait, err := c.o.State.Take(ctx, s.key, s.n, s.of)
 		switch {

@@ -54,7 +54,9 @@
 // machine's name is in no greeting and no Message-ID.
 //
 // HTML may have text, tables, lists and links: no scripts, forms, pictures from elsewhere
-// or anything else that acts or tells somebody when a mail is opened. An attachment is
+// or anything else that acts or tells somebody when a mail is opened. Nothing in it is
+// hidden, moved or shrunk: its text, which a person reads in the question, is what the
+// recipient sees, dark on light. An attachment is
 // what its ending says, of the operator's list, and no program in any disguise. Nothing
 // is fetched from a URL.
 //
@@ -84,6 +86,12 @@
 // host, not followed. PDF and office documents are not searched for what exploits their
 // readers, tables not for formulas, nor an archive for what differs between its two lists
 // of files.
+//
+// Of a mailbox, names with + are known as the same: bob+news is bob. What else a provider
+// takes for the same (b.ob, bob-news) counts as another, in caps and suppressions.
+//
+// A dependency is caught that says or sends something else, once more or to more, where
+// it speaks for us. It runs in this process, and can open a connection of its own.
 //
 // What the server does with a message after it has taken it is its own: it can add
 // recipients, or lose it. Bounces go to Options.From.

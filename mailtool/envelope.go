@@ -19,7 +19,7 @@ func (e *envelopeError) Error() string { return "nothing was sent: " + e.what }
 
 // A gate is the last step before the network, below the library that speaks the
 // protocol: every byte after the login passes it, in the clear. It lets commands
-// through that are known, DATA only if the recipients that were named to the server
+// through that are known, DATA once, and only if the recipients that were named to the server
 // since MAIL are those of the message, and behind it only the message's bytes. What
 // it refuses ends the connection.
 type gate struct {
@@ -98,7 +98,7 @@ func (g *gate) command(line string) error {
 		if err := g.message.check(g.from, g.rcpts, g.allows); err != nil {
 			return err
 		}
-		g.content = stuffed(g.message.signed())
+		g.content, g.message = stuffed(g.message.signed()), nil // once
 		return nil
 	}
 	return &envelopeError{"another command than there should be"}

@@ -277,3 +277,24 @@ func TestForgotten(t *testing.T) {
 		}
 	}
 }
+
+// A library that sends a message once more, after it was taken, sends nothing.
+func TestGateOnce(t *testing.T) {
+	t.Parallel()
+	c := testClient(t)
+	b := mustBuild(t, c, testMessage())
+	_, g, err := speak(c, b, dialogue, b.signed())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range dialogue {
+		_, err = g.Write([]byte(line + "\r\n"))
+		if (err != nil) != (line == "DATA") {
+			t.Errorf("%s: got %v", line, err)
+		}
+	}
+	var refused *envelopeError
+	if !errors.As(err, &refused) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -6,8 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/textproto"
 	"regexp"
+	"strings"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
@@ -71,8 +74,26 @@ func failed(step string, err error) error {
 	case errors.As(err, &record):
 		return &unmet{"it does not speak TLS"}
 	}
-	return &fault{step, err}
+	return &fault{step, cause(err)}
 }
+
+// cause is why a connection failed, without what the server said: the library quotes it.
+func cause(err error) error {
+	var network net.Error
+	var talks *talkative
+	switch {
+	case errors.As(err, &network), errors.As(err, &talks), errors.Is(err, context.Canceled), strings.HasPrefix(err.Error(), "tls: "):
+		return err
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return io.ErrUnexpectedEOF
+	}
+	return errors.New("what came is no answer")
+}
+
+// talkative is a server that does not stop.
+type talkative struct{}
+
+func (*talkative) Error() string { return "the server says more than there is to say" }
 
 // passing reports whether a later attempt may succeed, after one in which nothing was
 // sent.

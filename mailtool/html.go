@@ -2,22 +2,14 @@ package mailtool
 
 import (
 	"io"
-	"net/netip"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 )
-
-// A link is a place that a reader can be led to.
-type link struct {
-	host string // or the address of a mailto
-	text string // what is shown of it
-	odd  bool   // text names another host
-}
 
 // A document is HTML that does nothing but show text and links, written anew so that
 // every reader reads the same.
@@ -28,151 +20,228 @@ type document struct {
 
 var (
 	elements = []atom.Atom{atom.A, atom.Abbr, atom.B, atom.Blockquote, atom.Body, atom.Br, atom.Caption, atom.Center, atom.Code, atom.Col, atom.Colgroup, atom.Dd, atom.Del, atom.Div, atom.Dl, atom.Dt,
-		atom.Em, atom.Font, atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6, atom.Head, atom.Hr, atom.Html, atom.I, atom.Ins, atom.Kbd, atom.Li, atom.Mark, atom.Ol, atom.P, atom.Pre, atom.Q, atom.S,
+		atom.Em, atom.Font, atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6, atom.Head, atom.Hr, atom.Html, atom.I, atom.Ins, atom.Kbd, atom.Li, atom.Ol, atom.P, atom.Pre, atom.Q, atom.S,
 		atom.Small, atom.Span, atom.Strong, atom.Sub, atom.Sup, atom.Table, atom.Tbody, atom.Td, atom.Tfoot, atom.Th, atom.Thead, atom.Tr, atom.U, atom.Ul}
-	attributes = strings.Fields("align bgcolor border cellpadding cellspacing class color colspan dir face height href lang role rowspan size start style title valign width")
-	inline     = []atom.Atom{atom.A, atom.Abbr, atom.B, atom.Code, atom.Del, atom.Em, atom.Font, atom.I, atom.Ins, atom.Kbd, atom.Mark, atom.S, atom.Small, atom.Span, atom.Strong, atom.Sub, atom.Sup, atom.U}
-	styles     = regexp.MustCompile(`^[a-zA-Z0-9#%., :;!'"()-]*$`)
-	fetching   = regexp.MustCompile(`(?i)url|expression|import|behavior|binding|attr|image-set`)
-	hostLike   = regexp.MustCompile(`(?i)\b((?:[a-z0-9\x{80}-\x{10ffff}-]{1,63}\.)+[a-z\x{80}-\x{10ffff}][a-z0-9\x{80}-\x{10ffff}-]{1,62})\b`)
-	webLink    = regexp.MustCompile(`(?i)\bhttps?://[^\s<>"]+`)
+	inline   = []atom.Atom{atom.A, atom.Abbr, atom.B, atom.Code, atom.Del, atom.Em, atom.Font, atom.I, atom.Ins, atom.Kbd, atom.Q, atom.S, atom.Small, atom.Span, atom.Strong, atom.Sub, atom.Sup, atom.U}
+	smaller  = []atom.Atom{atom.Small, atom.Sub, atom.Sup}
+	headings = []atom.Atom{atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6}
+	struck   = []atom.Atom{atom.Del, atom.S}
 )
 
 const (
-	maxLinks    = 50
-	maxLinkText = 500 // bytes that are looked at; more is misleading
-	maxHTML     = 1 << 20
+	maxHTML   = 1 << 20
+	maxInline = 20 // within each other
 )
 
-var errHTML = "html may have text, tables, lists and links only: no scripts, forms, frames, comments, pictures and style sheets, which act when the mail is opened or tell somebody that it was"
+var (
+	errHTML      = wrong("html", "html may have text, tables, lists and links only: no scripts, forms, frames, comments, pictures and style sheets, which act when the mail is opened or tell somebody that it was")
+	errManyLinks = wrong("html", "html may have at most %d links", maxLinks)
+	errStyle     = wrong("html", "html has a style that it may not have: there are %s, and beside them, of blocks and cells, %s. Text must be dark, backgrounds light, sizes in px",
+		strings.Join(sortedKeys(lettering), " "), strings.Join(sortedKeys(boxes), " "))
+	errNested = wrong("html", "html must have one reading: elements within a line are closed in order and hold text and each other, headings no headings, and the text of a table stands in its cells")
+)
 
 // readHTML reads HTML of a caller's.
 func readHTML(s string) (document, error) {
-	var d document
 	if len(s) > maxHTML || !clean(s) {
-		return d, wrong("html", "html has invisible or control characters, is no UTF-8 or is too long")
+		return document{}, wrong("html", "html has invisible or control characters, is no UTF-8 or is too long")
 	}
-	var out, shown strings.Builder
-	open := -1 // index of the link that is open
-	for z := html.NewTokenizer(strings.NewReader(s)); ; {
-		kind := z.Next()
-		if kind == html.ErrorToken {
-			if z.Err() != io.EOF {
-				return d, wrong("html", "%s", errHTML)
-			}
-			break
+	r := htmlReader{}
+	for z := html.NewTokenizer(strings.NewReader(s)); z.Next() != html.ErrorToken || z.Err() != io.EOF; {
+		if err := r.token(z.Token()); err != nil {
+			return document{}, err
 		}
-		t := z.Token()
-		switch {
-		case kind == html.DoctypeToken:
+	}
+	return r.document()
+}
+
+// An htmlReader reads tags and texts as they come.
+type htmlReader struct {
+	out, shown strings.Builder
+	plain      strings.Builder // what is shown of no link
+	links      []link
+	open       []atom.Atom // the elements within a line, each in the one before
+	heading    bool
+}
+
+func (r *htmlReader) token(t html.Token) (err error) {
+	switch {
+	case t.Type == html.DoctypeToken:
+		return nil
+	case t.Type == html.TextToken:
+		r.show(t.Data)
+	case t.Type != html.StartTagToken && t.Type != html.SelfClosingTagToken && t.Type != html.EndTagToken || !slices.Contains(elements, t.DataAtom):
+		return errHTML
+	case !slices.Contains(inline, t.DataAtom):
+		r.shown.WriteString("\n")
+		r.plain.WriteString("\n")
+		err = r.block(t)
+	case t.Type == html.EndTagToken:
+		err = r.close(t.DataAtom)
+	default:
+		err = r.begin(t)
+	}
+	if err == nil && t.Type != html.TextToken {
+		err = r.attributes(&t)
+	}
+	r.out.WriteString(t.String())
+	return err
+}
+
+// show takes a text, which is a link's if one is open.
+func (r *htmlReader) show(s string) {
+	r.shown.WriteString(s)
+	if !slices.Contains(r.open, atom.A) {
+		r.plain.WriteString(s)
+	} else if l := &r.links[len(r.links)-1]; len(l.text) < maxLinkText {
+		l.text += s
+	}
+}
+
+// block reads a tag that is not within a line: readers would close what is open there,
+// and open it again in places of their own choice.
+func (r *htmlReader) block(t html.Token) error {
+	if len(r.open) > 0 && t.DataAtom != atom.Br {
+		return errNested
+	}
+	if slices.Contains(headings, t.DataAtom) {
+		if r.heading == (t.Type != html.EndTagToken) { // in one another they get smaller and smaller
+			return errNested
+		}
+		r.heading = !r.heading
+	}
+	return nil
+}
+
+func (r *htmlReader) begin(t html.Token) error {
+	small := 0
+	for _, a := range r.open {
+		if slices.Contains(smaller, a) {
+			small++
+		}
+	}
+	switch {
+	case len(r.open) == maxInline, small == 1 && slices.Contains(smaller, t.DataAtom), t.DataAtom == atom.A && slices.Contains(r.open, atom.A):
+		return errNested
+	case slices.Contains(struck, t.DataAtom):
+		r.shown.WriteString("[struck out: ")
+	case t.DataAtom == atom.A:
+		r.links = append(r.links, link{})
+		if len(r.links) > maxLinks {
+			return errManyLinks
+		}
+	}
+	r.open = append(r.open, t.DataAtom)
+	return nil
+}
+
+func (r *htmlReader) close(a atom.Atom) error {
+	if len(r.open) == 0 || r.open[len(r.open)-1] != a {
+		return errNested
+	}
+	r.open = r.open[:len(r.open)-1]
+	if slices.Contains(struck, a) {
+		r.shown.WriteString("]")
+	}
+	return nil
+}
+
+// attributes checks those of a tag, and leaves out what no reader shows.
+func (r *htmlReader) attributes(t *html.Token) error {
+	t.Attr = slices.DeleteFunc(t.Attr, func(a html.Attribute) bool { return a.Key == "class" })
+	for _, a := range t.Attr {
+		switch form, known := values[a.Key]; {
+		case a.Namespace != "" || !known:
+			return wrong("html", "html has an attribute that it may not have: it may have %s", strings.Join(sortedKeys(values), " "))
+		case a.Key == "href":
+			host, ok := target(a.Val)
+			if !ok || t.DataAtom != atom.A {
+				return wrong("html", "a link must lead to an https URL of ASCII or a mailto address")
+			}
+			l := &r.links[len(r.links)-1]
+			l.host, l.long = host, len(a.Val)
+		case a.Key == "title": // some readers show it under the mouse
+			r.shown.WriteString(" [title: " + a.Val + "] ")
+		case a.Key == "style":
+			if !style(strings.ToLower(a.Val), slices.Contains(inline, t.DataAtom)) {
+				return errStyle
+			}
+		case !form(strings.ToLower(strings.TrimSpace(a.Val))):
+			return wrong("html", "html has a value of %s that it may not have: text must be dark, and backgrounds light", a.Key)
+		}
+	}
+	return nil
+}
+
+func (r *htmlReader) document() (document, error) {
+	d := document{html: r.out.String(), text: strings.TrimSpace(blank.ReplaceAllString(r.shown.String(), "\n"))}
+	switch {
+	case len(r.open) > 0 || r.heading || !inOrder(d.html):
+		return document{}, errNested
+	case gap(r.shown.String()):
+		return document{}, wrong("html", "html has so many empty lines that nobody scrolls past them")
+	case !clean(d.html): // references name characters, too
+		return document{}, wrong("html", "html has invisible or control characters")
+	}
+	for _, l := range r.links {
+		if l.host == "" {
 			continue
-		case kind == html.CommentToken, kind != html.TextToken && !slices.Contains(elements, t.DataAtom):
-			return d, wrong("html", "%s", errHTML)
-		case kind == html.TextToken:
-			shown.WriteString(t.Data)
-			if open >= 0 && len(d.links[open].text) < maxLinkText {
-				d.links[open].text += t.Data
-			}
-		case !slices.Contains(inline, t.DataAtom):
-			shown.WriteString("\n")
 		}
-		if kind == html.StartTagToken || kind == html.SelfClosingTagToken {
-			l, err := readTag(t)
-			if err != nil {
-				return d, err
-			}
-			if l != nil {
-				d.links, open = append(d.links, *l), len(d.links)
-			}
-		} else if kind == html.EndTagToken && t.DataAtom == atom.A {
-			open = -1
-		}
-		if len(d.links) > maxLinks {
-			return d, wrong("html", "html may have at most %d links", maxLinks)
-		}
-		out.WriteString(t.String())
+		l.odd = misleads(l)
+		l.text = oneLine(l.text)
+		d.links = append(d.links, l)
 	}
-	if !clean(out.String()) { // references name characters, too
-		return d, wrong("html", "html has invisible or control characters")
+	if d.links = append(d.links, textLinks(r.plain.String())...); len(d.links) > maxLinks {
+		return document{}, errManyLinks
 	}
-	for i := range d.links {
-		d.links[i].odd = misleads(d.links[i])
-		d.links[i].text = oneLine(d.links[i].text)
-	}
-	d.html, d.text = out.String(), strings.TrimSpace(blank.ReplaceAllString(shown.String(), "\n"))
 	return d, nil
 }
 
-var blank = regexp.MustCompile(`[ \t\r]*\n\s*`)
-
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
-
-// readTag checks attributes, and returns the link that a tag begins.
-func readTag(t html.Token) (*link, error) {
-	var l *link
-	for _, a := range t.Attr {
-		switch {
-		case a.Namespace != "" || !slices.Contains(attributes, a.Key):
-			return nil, wrong("html", "html has an attribute that it may not have: it may have %s", strings.Join(attributes, " "))
-		case a.Key == "style" && (!styles.MatchString(a.Val) || fetching.MatchString(a.Val)):
-			return nil, wrong("html", "html has a style that fetches something, or could")
-		case a.Key == "href":
-			host, ok := target(a.Val)
-			if !ok || l != nil || t.DataAtom != atom.A {
-				return nil, wrong("html", "a link must lead to an https URL of ASCII or a mailto address")
+// inOrder reports whether readers show texts in the order in which they are written:
+// what stands in a table and in no cell of it is moved before the table.
+func inOrder(s string) bool {
+	nodes, err := html.ParseFragment(strings.NewReader(s), &html.Node{Type: html.ElementNode, DataAtom: atom.Body, Data: "body"})
+	if err != nil {
+		return false
+	}
+	var parsed, written strings.Builder
+	for _, top := range nodes {
+		for n := range top.Descendants() {
+			if n.Type == html.TextNode {
+				parsed.WriteString(n.Data)
 			}
-			l = &link{host: host}
+		}
+		if top.Type == html.TextNode {
+			parsed.WriteString(top.Data)
 		}
 	}
-	return l, nil
-}
-
-// target says where a link leads to.
-func target(href string) (string, bool) {
-	for _, c := range []byte(href) {
-		if c <= ' ' || c > '~' || c == '\\' {
-			return "", false
+	for z := html.NewTokenizer(strings.NewReader(s)); ; {
+		switch z.Next() {
+		case html.ErrorToken:
+			return strings.Join(strings.Fields(parsed.String()), "") == strings.Join(strings.Fields(written.String()), "")
+		case html.TextToken:
+			written.WriteString(z.Token().Data)
 		}
 	}
-	u, err := url.Parse(href)
-	switch {
-	case err != nil || len(href) > 2000:
-		return "", false
-	case u.Scheme == "mailto":
-		a, err := parseAddress(u.Opaque)
-		return a.String(), err == nil && u.RawQuery == ""
-	}
-	host, err := parseDomain(u.Hostname())
-	return host, err == nil && u.Scheme == "https" && u.User == nil
 }
 
-// misleads reports whether a link's text names a host, and it leads to another.
-func misleads(l link) bool {
-	if len(l.text) >= maxLinkText {
-		return true
-	}
-	for _, m := range hostLike.FindAllString(l.text, -1) {
-		host, err := parseDomain(m)
-		if err != nil || host != l.host && !strings.HasSuffix(l.host, "@"+host) && "www."+host != l.host && host != "www."+l.host {
+// gap reports whether a text has lines without end that are empty: a person who is asked
+// does not see them, and a recipient does not read on behind them.
+func gap(s string) bool {
+	lines := 0
+	for _, r := range s {
+		if r == '\n' {
+			lines++
+		} else if !unicode.IsSpace(r) {
+			lines = 0
+		}
+		if lines == 80 {
 			return true
 		}
 	}
 	return false
 }
 
-// textLinks are the links that readers find in plain text.
-func textLinks(s string) []link {
-	var out []link
-	for _, m := range webLink.FindAllString(s, maxLinks+1) {
-		l := link{host: "an unreadable place", text: m}
-		if u, err := url.Parse(m); err == nil {
-			if d, err := parseDomain(u.Hostname()); err == nil {
-				l.host = d
-			} else if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
-				l.host = ip.String()
-			}
-		}
-		out = append(out, l)
-	}
-	return out
-}
+var blank = regexp.MustCompile(`[ \t\r]*\n\s*`)
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

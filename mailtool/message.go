@@ -15,7 +15,8 @@ type Message struct {
 	Subject string // one line of at most 250 characters
 	Text    string // plain text, for all readers
 	// HTML is the same as Text for those who show it: without scripts, forms,
-	// frames and styles from elsewhere.
+	// frames and styles from elsewhere, and with those styles only that hide
+	// nothing. Elements within a line are closed in the order they were opened.
 	HTML string
 	// InReplyTo and References are Message-IDs, as in <id@example.com>.
 	InReplyTo   string

@@ -57,8 +57,9 @@ type Options struct {
 	Bcc bool
 	// Attachments are the endings of the files that may be attached, as in ".pdf".
 	// The content must be of that type. Programs, scripts and web pages cannot be
-	// listed; in a listed ".zip" there must be none. Defaults to documents,
-	// pictures, tables and plain text: see [Attachment].
+	// listed; in a listed ".zip" there may be what is listed or in the default,
+	// and no archive. Defaults to documents, pictures, tables and plain text: see
+	// [Attachment].
 	Attachments []string
 	// MaxAttachments is how many files a message may have. Defaults to 5.
 	MaxAttachments int

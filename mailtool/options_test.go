@@ -180,3 +180,19 @@ func TestQuestionIsBounded(t *testing.T) {
 		t.Errorf("asked without room: %s", q)
 	}
 }
+
+// The question names what else is in the header, and links whose carriage nobody sees.
+func TestQuestionNamesReferences(t *testing.T) {
+	t.Parallel()
+	c := testClient(t)
+	m := testMessage()
+	m.InReplyTo, m.References = "<q1@example.com>", []string{"<q2@example.com>", "<q3@example.com>"}
+	m.Text = "see www.evil.example/x."
+	m.HTML = `<p>see <a href="https://a.example/` + strings.Repeat("x", 300) + `">here</a></p>`
+	q, err := c.question(mustBuild(t, c, m))
+	for _, want := range []string{"in reply to <q1@example.com>", "refers to <q2@example.com> <q3@example.com>", "links to a.example, www.evil.example;", "a link to a.example is 318 characters long"} {
+		if err != nil || !strings.Contains(q, want) {
+			t.Errorf("got %s, %v, want %s", q, err, want)
+		}
+	}
+}

@@ -83,6 +83,9 @@ func (c *Client) external(a address) bool {
 	return a.domain != own && !strings.HasSuffix(a.domain, "."+own) && !c.policy.internal.match(a)
 }
 
+// maxShownLink is how long a link may be without a note: what it carries is not shown.
+const maxShownLink = 200
+
 // risks says in words what a person may overlook.
 func (c *Client) risks(p parts) []string {
 	out := []string{}
@@ -100,6 +103,9 @@ func (c *Client) risks(p parts) []string {
 	for _, l := range p.links {
 		if l.odd {
 			add(fmt.Sprintf("a link shows %q and leads to %s", cut(l.text, 60), l.host))
+		}
+		if l.long > maxShownLink {
+			add(fmt.Sprintf("a link to %s is %d characters long", l.host, l.long))
 		}
 		c.domainRisk(l.host[strings.LastIndexByte(l.host, '@')+1:], add)
 	}
@@ -141,6 +147,12 @@ func (c *Client) question(b *built) (string, error) {
 	}
 	if p.ReplyTo != "" {
 		s.WriteString("; answers go to " + p.ReplyTo)
+	}
+	if in := b.parts.inReplyTo; in != "" {
+		s.WriteString("; in reply to " + in)
+	}
+	if len(b.parts.references) > 0 {
+		s.WriteString("; refers to " + strings.Join(b.parts.references, " "))
 	}
 	fmt.Fprintf(&s, "; subject %q", p.Subject)
 	for _, a := range p.Attachments {

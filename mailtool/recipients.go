@@ -35,7 +35,7 @@ type Recipients struct {
 	// midnight UTC. Default to 100 and 500.
 	PerHour, PerDay int
 	// PerRecipient is how many messages one mailbox may get in a day, whatever its
-	// subaddresses. Defaults to 20.
+	// subaddresses, each of which counts. Defaults to 20.
 	PerRecipient int
 }
 

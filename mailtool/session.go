@@ -37,7 +37,7 @@ type meter struct {
 
 func (m *meter) Read(p []byte) (int, error) {
 	if m.left <= 0 {
-		return 0, errors.New("the server says more than there is to say")
+		return 0, &talkative{}
 	}
 	n, err := m.Conn.Read(p[:min(len(p), m.left)])
 	m.left -= n

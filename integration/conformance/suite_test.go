@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/integration/internal/npm"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -86,7 +87,7 @@ func readCounts(t *testing.T) map[string]counted {
 // with bearer tokens required and without, and nothing that the SDK's own server
 // passes without a reason that is written down.
 func TestConformance(t *testing.T) {
-	node, modules := suites(t)
+	node, modules := npm.Modules(t)
 	open := serve(t, httpOptions)
 	guarded := withToken(t, serve(t, hardened()))
 	want := readCounts(t)

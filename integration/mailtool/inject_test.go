@@ -42,7 +42,7 @@ var mailboxes = map[string]string{
 	"bоb@example.com": "", "bob@exаmple.com": "", "bob@еxample.com": "", "bob@example.сom": "", "bob＠example.com": "", "bob@ｅxample.com": "", "bob@example。com": "", "bob@example．com": "", "bob@exam\u00adple.com": "", "bob@exam\u200bple.com": "", "bob@example\u200d.com": "",
 	"bob@exampⅼe.com": "", "bob@ﬀ.example.com": "", "x@bu\u0308cher.example": "", "x@buecher.example": "", "x@xn--bcher-kva.example.com": "", "bob@xn--exmple-cua.com": "", "bob@xn--example-.com": "", "bob@xn--a.example": "", "b\u00f6b@example.com": "", "bob\u0000@example.com": "",
 	"bob@example.com\u0000": "", "bob\n@example.com": "", "bob@example\n.com": "", "bob@example.com\r": "", "\"\"@example.com": "", "*@example.com": "*@example.com", "bob@*.example.com": "", "mailto:bob@example.com": "", "bob@example.com?bcc=eve@evil.example": "",
-	strings.Repeat("b", 65) + "@example.com": "", "bob@" + strings.Repeat("a.", 130) + "partner.example": "", "bob@" + strings.Repeat("a", 64) + ".partner.example": "", "=?utf-8?q?eve=40evil.example?=@example.com": "=?utf-8?q?eve=40evil.example?=@example.com",
+	strings.Repeat("b", 65) + "@example.com": "", "bob@" + strings.Repeat("a.", 130) + "partner.example": "", "bob@" + strings.Repeat("a", 64) + ".partner.example": "", "=?utf-8?q?eve=40evil.example?=@example.com": "",
 }
 
 // attachments are names and contents; those that may be sent are true.

@@ -50,33 +50,42 @@ func (b *buffer) String() string {
 func serve(t *testing.T, o mailtool.Options, more ...*mcpsec.Tool) *session {
 	t.Helper()
 	s := &session{t: t}
+	s.open(o, s.person, more...)
+	s.request("initialize", `{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}`)
+	if _, err := io.WriteString(s.conn, `{"jsonrpc":"2.0","method":"notifications/initialized"}`+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// person is one who approves.
+func (s *session) person(_ context.Context, q mcpsec.Question) (string, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, q.Text)
+	return "tester", s.approve == nil || s.approve(q), nil
+}
+
+// open starts a server, and connects to it. Without an approver only a client's person
+// is asked.
+func (s *session) open(o mailtool.Options, approver mcpsec.Approver, more ...*mcpsec.Tool) {
+	s.t.Helper()
 	o.Log = slog.New(slog.NewJSONHandler(&s.log, nil))
-	c := newClient(t, o)
+	c := newClient(s.t, o)
 	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "test", Version: "1"}, mcpsec.Options{
 		Audit: mcpsec.NewAuditLog(&s.log), Log: slog.NewJSONHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug}), Mode: mcpsec.Destroy,
-		Limits: mcpsec.Limits{CallsPerSecond: 100_000},
-		Approver: func(_ context.Context, q mcpsec.Question) (string, bool, error) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.asked = append(s.asked, q.Text)
-			return "tester", s.approve == nil || s.approve(q), nil
-		},
+		Limits: mcpsec.Limits{CallsPerSecond: 100_000}, Approver: approver,
 	})
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	srv.Add(mailtool.ReadTools(c)...)
 	srv.Add(mailtool.SendTools(c)...)
 	srv.Add(more...)
 	ours, theirs := net.Pipe()
 	s.conn, s.in = ours, bufio.NewReaderSize(ours, 1<<20)
-	t.Cleanup(func() { _ = ours.Close() })
-	go func() { _ = srv.ServeStream(context.WithoutCancel(t.Context()), theirs, theirs) }()
-	s.request("initialize", `{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}`)
-	if _, err := io.WriteString(ours, `{"jsonrpc":"2.0","method":"notifications/initialized"}`+"\n"); err != nil {
-		t.Fatal(err)
-	}
-	return s
+	s.t.Cleanup(func() { _ = ours.Close() })
+	go func() { _ = srv.ServeStream(context.WithoutCancel(s.t.Context()), theirs, theirs) }()
 }
 
 func (s *session) request(method, params string) []byte {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mcpsec/mcpsec-go/mailtool"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
@@ -189,6 +190,21 @@ func TestMailVerify(t *testing.T) {
 	s.deny("AUTH: 535 5.7.8", "mail_verify", args{})
 	if strings.Contains(s.log.String(), password) {
 		t.Error("the log has the password")
+	}
+}
+
+// To try the server takes the place of a connection that is kept, and leaves none.
+func TestMailVerifyTakesAPlace(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, nil)
+	o := options(w.port)
+	o.MaxConns, o.Idle = 1, 10*time.Minute
+	s := serve(t, o)
+	s.ok("mail_send", letterTo("bob@example.com"))
+	s.ok("mail_verify", args{})
+	w.wait()
+	if got := w.commands(); strings.Count(got, "QUIT") != 2 {
+		t.Errorf("got %s", got)
 	}
 }
 

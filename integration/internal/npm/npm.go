@@ -1,4 +1,6 @@
-package main
+// Package npm gives tests the packages of npm that a package-lock.json pins, and a
+// Node.js to run them with.
+package npm
 
 import (
 	"context"
@@ -15,13 +17,13 @@ import (
 	"time"
 )
 
-// minNode is the first major version of Node.js that has what the suites call.
+// minNode is the first major version of Node.js that has what the packages call.
 const minNode = 22
 
-// suites installs the suites that package-lock.json pins, once per lock file, in
-// the user's cache. Where that cannot be done the test is skipped, and fails in
+// Modules installs what the package-lock.json in the test's folder pins, once per lock
+// file, in the user's cache. Where that cannot be done the test is skipped, and fails in
 // CI.
-func suites(t *testing.T) (node, modules string) {
+func Modules(t testing.TB) (node, modules string) {
 	t.Helper()
 	dir, err := installed(t.Context())
 	if err == nil {
@@ -32,9 +34,9 @@ func suites(t *testing.T) (node, modules string) {
 		return node, modules
 	}
 	if os.Getenv("CI") == "true" {
-		t.Fatalf("CI=true, and the conformance suites cannot run: %v", err)
+		t.Fatalf("CI=true, and the packages of npm cannot be had: %v", err)
 	}
-	t.Skipf("the conformance suites cannot run: %v", err)
+	t.Skipf("the packages of npm cannot be had: %v", err)
 	return "", ""
 }
 
@@ -48,7 +50,7 @@ func installed(ctx context.Context) (string, error) {
 		return "", err
 	}
 	sum := sha256.Sum256(lock)
-	dir := filepath.Join(cache, "mcpsec-conformance", hex.EncodeToString(sum[:8]))
+	dir := filepath.Join(cache, "mcpsec-npm", hex.EncodeToString(sum[:8]))
 	if _, err := os.Stat(filepath.Join(dir, "node_modules")); err == nil {
 		return dir, nil
 	}
@@ -116,7 +118,7 @@ func systemNode(ctx context.Context) (string, error) {
 	}
 	major, _, _ := strings.Cut(strings.TrimPrefix(string(out), "v"), ".")
 	if n, err := strconv.Atoi(major); err != nil || n < minNode {
-		return "", fmt.Errorf("Node.js %s is too old", strings.TrimSpace(string(out)))
+		return "", fmt.Errorf("version %s of Node.js is too old", strings.TrimSpace(string(out)))
 	}
 	return node, nil
 }
