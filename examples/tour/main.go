@@ -3,6 +3,7 @@
 // process, and drives that with a real MCP client: honest calls first, then
 // attacks, each with what the server answered and recorded. It needs no
 // configuration, keeps nothing, and ends with status 1 if an attack got through.
+// Mail goes the same way, with an SMTP server in this process.
 // -pocketbase shows the chapter on PocketBase, and nothing else.
 package main
 
@@ -13,9 +14,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 
 	"github.com/jackc/pgx/v5"
 
@@ -27,16 +26,16 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "serve" {
-		exit(serve(context.Background()))
+	if len(os.Args) > 1 {
+		serveAs(os.Args[1])
 	}
 	chapter := flag.Bool("pocketbase", false, "show the chapter on PocketBase, which takes a minute to compile the first time")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		exit(errors.New("there are no arguments but -pocketbase"))
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
 	p := tour.NewPrinter(os.Stdout)
+	ctx, stop := tour.UntilStopped(context.Background(), p)
 	var err error
 	if *chapter {
 		err = pocketbase(ctx, p, "go", os.Stdout)
@@ -50,6 +49,16 @@ func main() {
 	exit(err)
 }
 
+// serveAs serves, if the program runs itself as one of the tour's servers.
+func serveAs(arg string) {
+	switch arg {
+	case "serve":
+		exit(serve(context.Background()))
+	case serveMailArg:
+		exit(serveMail(context.Background()))
+	}
+}
+
 func exit(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tour:", err)
@@ -61,7 +70,7 @@ func exit(err error) {
 // contents are the chapters. The last one is shown on its own.
 var contents = []string{
 	"A database", "A hardened MCP server over it, as a child process", "Honest calls work", "Attacks do not",
-	"Everything was recorded, and the record cannot be changed unseen", "Connect a real client", "PocketBase",
+	"Everything was recorded, and the record cannot be changed unseen", "Mail", "Connect a real client", "PocketBase",
 }
 
 // pocketbaseCommand shows the last chapter.
@@ -133,6 +142,9 @@ func guide(ctx context.Context, p *tour.Printer, o pgserver.Options) error {
 		return err
 	}
 	if err := checkLog(p, s); err != nil {
+		return err
+	}
+	if err := mail(ctx, p); err != nil {
 		return err
 	}
 	connectAdvice(p)

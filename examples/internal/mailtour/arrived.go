@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/textproto"
 	"os"
 	"slices"
 	"strings"
@@ -79,7 +80,7 @@ func (g *Guide) arrived(context.Context) error {
 		return err
 	}
 	g.P.Good("Envelope and header are what the person was asked about: nobody else got it, openly or not.")
-	return g.signature(l)
+	return g.signature(l, m)
 }
 
 // declared compares a letter with what was declared.
@@ -105,15 +106,28 @@ func (g *Guide) declared(l mailbox.Letter, m mailbox.Mail) error {
 // lines ends lines with CRLF, as they are sent.
 func lines(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }
 
+const record = selector + "._domainkey." + domain
+
 // signature checks the letter's, and that no change gets through it.
-func (g *Guide) signature(l mailbox.Letter) error {
-	record := selector + "._domainkey." + domain
-	fields, err := g.key.Verify(l.Data, record, domain)
+func (g *Guide) signature(l mailbox.Letter, m mailbox.Mail) error {
+	signed, err := g.key.Verify(l.Data, record, domain)
 	if err != nil {
 		return fmt.Errorf("the signature does not verify: %w", err)
 	}
-	g.P.Good("The DKIM signature of %s verifies. It signs %s", domain, strings.Join(fields, ", "))
-	data := string(l.Data)
+	times := map[string]int{}
+	for _, name := range signed {
+		times[textproto.CanonicalMIMEHeaderKey(name)]++
+	}
+	for name, n := range times {
+		if is := len(m.Header[name]); n != is+1 {
+			return fmt.Errorf("%s is there %d times, and signed %d times", name, is, n)
+		}
+	}
+	g.P.Good("The DKIM signature of %s verifies. It signs %d fields once more often than they are there: none can be added.", domain, len(times))
+	return g.tampered(string(l.Data))
+}
+
+func (g *Guide) tampered(data string) error {
 	for _, c := range []struct{ what, changed string }{
 		{"another price", strings.Replace(data, "19.50", "91.50", 1)},
 		{"a second subject above the first", "Subject: Your account is locked\r\n" + data},

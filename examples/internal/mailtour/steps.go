@@ -68,8 +68,8 @@ var (
 		Args: with(func(l *letter) {
 			l.HTML = `<p>Track it: <a href="https://evil.example/t">https://shop.example/track</a></p>`
 		}),
-		Want: `a link shows \"https://shop.example/track\" and leads to evil.example`, Why: "a risk that the person is told of, too"}
-	declined = tour.Step{Asked: "Send it", Tool: sendTool, Args: order().args(), Want: "declined", Question: `subject "` + subject + `"`, Failed: true, Declined: true,
+		Want: `/track\" and leads to evil.example`, Why: "a risk that the person is told of, too"}
+	declined = tour.Step{Asked: "Send it", Tool: sendTool, Args: order().args(), Want: "said no", Question: `subject "` + subject + `"`, Failed: true, Declined: true,
 		Why: "a no sends nothing"}
 	send = tour.Step{Asked: "Send it, now with a yes", Tool: sendTool, Args: order().args(), Want: `"status":"sent"`,
 		Question: "sends mail from " + sender + "; to " + ann + "; cc " + desk, Why: "the yes is for the message with this hash"}
@@ -88,7 +88,7 @@ var attacks = []step{
 	refused("a recipient with a line break", to(ann+">\r\nRCPT TO:<"+eve), "to[0] may not be written to", "an address has one spelling and one reading"),
 	refused(`"ann@…, eve@…" as one recipient`, to(ann+", "+eve), "to[0] may not be written to", "one address a string: no lists"),
 	refused(`a name that is an address`, to(`"`+ann+`" <`+eve+`>`), "to[0] may not be written to", "no names, comments, quotes and routes"),
-	refused("a Bcc", with(func(l *letter) { l.Bcc = []string{desk} }), "bcc", "the operator has not allowed any, so there is none in the schema"),
+	refused("a Bcc", with(func(l *letter) { l.Bcc = []string{desk} }), "they do not fit the tool's schema", "the operator has not allowed any, so there is none in the schema"),
 	refused("another sender", with(func(l *letter) { l.From = "boss@shop.example" }), "unknown member", "the sender is the operator's setting and no argument"),
 	refused("a recipient outside the list", to(ann, eve), "to[1] may not be written to: it is not on the operator's list", "all or nothing: Ann gets none, too"),
 	refused("a domain that only looks like Ann's", to("ann@customеr.example"), "to[0] may not be written to", "that е is Cyrillic; domains are compared in ASCII"),
@@ -110,7 +110,7 @@ var suppressions = []step{
 		Why: "bounces and complaints get there by webhooks"}},
 	refused("a letter to Carl", to(carl), "must not be written to", "looked up before each letter"),
 	refused("a letter to carl+x@…, which is Carl's, too", to("carl+x@shop.example"), "must not be written to", "and so is the address that it is a part of"),
-	{Step: tour.Step{Asked: "Carl off the list again", Tool: "mail_remove_suppression", Args: `{"address":"` + carl + `","reason":"unsubscribe"}`, Want: "declined", Failed: true, Declined: true,
+	{Step: tour.Step{Asked: "Carl off the list again", Tool: "mail_remove_suppression", Args: `{"address":"` + carl + `","reason":"unsubscribe"}`, Want: "said no", Failed: true, Declined: true,
 		Question: "let mail go to " + carl + " again: its owner does not want any mail", Why: "only a person takes it off"}},
 }
 
