@@ -88,7 +88,7 @@ var attacks = []step{
 	refused("a recipient with a line break", to(ann+">\r\nRCPT TO:<"+eve), "to[0] may not be written to", "an address has one spelling and one reading"),
 	refused(`"ann@…, eve@…" as one recipient`, to(ann+", "+eve), "to[0] may not be written to", "one address a string: no lists"),
 	refused(`a name that is an address`, to(`"`+ann+`" <`+eve+`>`), "to[0] may not be written to", "no names, comments, quotes and routes"),
-	refused("a Bcc", with(func(l *letter) { l.Bcc = []string{desk} }), "they do not fit the tool's schema", "the operator has not allowed any, so there is none in the schema"),
+	refused("a Bcc", with(func(l *letter) { l.Bcc = []string{"boss@shop.example"} }), "they do not fit the tool's schema", "the operator has not allowed any, so there is none in the schema"),
 	refused("another sender", with(func(l *letter) { l.From = "boss@shop.example" }), "unknown member", "the sender is the operator's setting and no argument"),
 	refused("a recipient outside the list", to(ann, eve), "to[1] may not be written to: it is not on the operator's list", "all or nothing: Ann gets none, too"),
 	refused("a domain that only looks like Ann's", to("ann@customеr.example"), "to[0] may not be written to", "that е is Cyrillic; domains are compared in ASCII"),
