@@ -158,6 +158,9 @@ func (g *Guide) smuggling(ctx context.Context) error {
 	if !slices.Equal(l.To, []string{ann, desk}) || m.Subject != subject || !strings.Contains(m.Text, "\r\n.\r\nMAIL FROM:<"+sender+">\r\nRCPT TO:<"+eve+">") || !strings.HasSuffix(m.Text, "Yours\r\n") {
 		return fmt.Errorf("the text did not arrive as it was: %q", m.Text)
 	}
+	if data := string(l.Data); strings.Count(data, "\n") != strings.Count(data, "\r\n") || strings.Count(data, "\r") != strings.Count(data, "\r\n") {
+		return errors.New("there is a CR or LF by itself, in which some server sees an end")
+	}
 	if slices.ContainsFunc(g.box.Letters(), func(l mailbox.Letter) bool { return slices.Contains(l.To, eve) }) {
 		return errors.New("Eve got mail")
 	}
