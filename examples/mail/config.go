@@ -37,7 +37,7 @@ type Config struct {
 	ReplyTo  []string `env:"REPLY_TO"`
 
 	// Who may be written to: domains and addresses. Bcc may, too, if it is on.
-	Allow    []string `env:"ALLOW" validate:"min=1"`
+	Allow    []string `env:"ALLOW" validate:"required"`
 	Deny     []string `env:"DENY"`
 	Internal []string `env:"INTERNAL"` // nobody is asked about a letter to these alone
 	Bcc      bool     `env:"BCC"`
