@@ -199,15 +199,18 @@ func (g *Guide) records(context.Context) error {
 	if strings.Contains(all, mailbox.PasswordPrefix) || strings.Contains(all, "PRIVATE KEY") {
 		return errors.New("the password or the key is in an answer, in the audit log or in the server's log")
 	}
-	log, err := os.ReadFile(g.file("audit.jsonl"))
+	audit, err := os.ReadFile(g.file("audit.jsonl"))
 	if err != nil {
 		return err
 	}
+	if !strings.Contains(string(audit)+g.s.Log(), g.id) {
+		return errors.New("no log has the letter's Message-ID")
+	}
 	for _, never := range []string{ann, eve, subject, canary} {
-		if strings.Contains(string(log), never) {
-			return fmt.Errorf("the audit log has %q", never)
+		if strings.Contains(string(audit)+g.s.Log(), never) {
+			return fmt.Errorf("a log has %q", never)
 		}
 	}
-	g.P.Good("The audit log has no address, no subject and no text. No password and no key is in any answer or log.")
+	g.P.Good("The logs name the letter, and have no address, subject and text. No password and no key is in any answer or log.")
 	return nil
 }
