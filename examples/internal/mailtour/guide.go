@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/mcpsec/mcpsec-go/examples/internal/mailbox"
 	"github.com/mcpsec/mcpsec-go/examples/internal/tour"
@@ -62,8 +63,13 @@ var chapters = []chapter{
 	{"Everything was recorded, and no letter was", (*Guide).records},
 }
 
+// atMost is how long all may take: what hangs has failed.
+const atMost = time.Minute
+
 // Show ends with an error if a call failed that should not have, or a protection did.
 func (g *Guide) Show(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, atMost)
+	defer cancel()
 	if err := g.open(ctx); err != nil {
 		return errors.Join(err, g.close(ctx))
 	}
@@ -78,6 +84,8 @@ func (g *Guide) Show(ctx context.Context) error {
 
 // Brief shows a handful of the same, as a chapter of another tour.
 func (g *Guide) Brief(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, atMost)
+	defer cancel()
 	steps := []func(context.Context) error{
 		g.open, g.send, g.arrived,
 		func(ctx context.Context) error { return g.each(ctx, brief) },
