@@ -35,7 +35,7 @@ func command(t *testing.T, dir string, args []string, settings ...string) *exec.
 		t.Fatal(err)
 	}
 	cmd.Args = append(cmd.Args, args...)
-	cmd.Env = append(cmd.Env, asProgram+"=1", "TMPDIR="+dir, "HOME="+dir, "XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
+	cmd.Env = append(cmd.Env, asProgram+"=1", "GORACE=atexit_sleep_ms=0", "TMPDIR="+dir, "HOME="+dir, "XDG_CACHE_HOME="+filepath.Join(dir, "cache"))
 	return cmd
 }
 

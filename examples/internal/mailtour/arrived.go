@@ -162,7 +162,7 @@ func (g *Guide) smuggling(ctx context.Context) error {
 		return errors.New("there is a CR or LF by itself, in which some server sees an end")
 	}
 	if slices.ContainsFunc(g.box.Letters(), func(l mailbox.Letter) bool { return slices.Contains(l.To, eve) }) {
-		return errors.New("Eve got mail")
+		return errors.New("mail came to Eve")
 	}
 	g.P.Good("Of %d attacks none brought mail to Eve, and the last one is a letter with dots in it, to its end.", len(attacks))
 	return nil
