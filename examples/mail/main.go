@@ -20,7 +20,6 @@ import (
 	"log"
 	"os"
 	"os/exec"
-	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -105,13 +104,7 @@ func guide(ctx context.Context) error {
 
 // child prepares this program as a server with these settings only.
 func child(ctx context.Context, settings []string) (*exec.Cmd, error) {
-	var env []string
-	for _, s := range os.Environ() {
-		if !strings.HasPrefix(s, prefix) {
-			env = append(env, s)
-		}
-	}
-	return tour.Self(ctx, nil, append(env, settings...))
+	return tour.Self(ctx, nil, mailtour.Environ(settings))
 }
 
 const advice = `Build the program, and name it to a client of yours with the settings of your mail server:

@@ -13,11 +13,11 @@ import (
 	"github.com/mcpsec/mcpsec-go/examples/internal/tour"
 )
 
-// The tour shows every step, and ends well, whatever is configured.
+// The tour shows every step, and ends well, whatever is configured beside it.
 func TestMailTour(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	out, err := command(t, dir, []string{"-tour"}, "MAILTOOL_HOST=smtp.example.com").CombinedOutput()
+	out, err := command(t, dir, []string{"-tour"}, "MAILTOOL_HOST=smtp.example.com", "MAILTOOL_PASSWORD=q7canary", "MAILTOOL_BCC=true").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -21,6 +21,16 @@ import (
 // of examples/mail.
 const Prefix = "MAILTOOL_"
 
+// Environ is the environment of a server with these settings, whatever is set in ours.
+func Environ(settings []string) (env []string) {
+	for _, s := range os.Environ() {
+		if !strings.HasPrefix(s, Prefix) {
+			env = append(env, s)
+		}
+	}
+	return append(env, settings...)
+}
+
 // A Guide leads through the tour.
 type Guide struct {
 	P *tour.Printer
