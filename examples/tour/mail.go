@@ -20,7 +20,6 @@ import (
 
 // mail shows a handful of what go run ./examples/mail -tour does.
 func mail(ctx context.Context, p *tour.Printer) error {
-	heading(p, 6)
 	p.Say("An SMTP server of its own, and this program once more, as an MCP server before it. More: %s", mailCommand)
 	g := mailtour.Guide{P: p, Server: func(ctx context.Context, settings []string) (*exec.Cmd, error) {
 		return tour.Self(ctx, []string{serveMailArg}, mailtour.Environ(settings))

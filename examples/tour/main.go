@@ -144,6 +144,7 @@ func guide(ctx context.Context, p *tour.Printer, o pgserver.Options) error {
 	if err := checkLog(p, s); err != nil {
 		return err
 	}
+	heading(p, 6)
 	if err := mail(ctx, p); err != nil {
 		return err
 	}
