@@ -143,7 +143,7 @@ func (r *run) confirm(w wishes, yes *assent, raw json.RawMessage) *failure {
 	case r.stray:
 		return badState("is missing, so nothing was asked")
 	case r.round > maxRounds:
-		return refused("confirmation", "not allowed: what it would do changes faster than a person can answer")
+		return refused("confirmation", "not allowed: what it would do changes faster than a person can answer: call again later")
 	case way == "":
 		return refused("confirmation", "not allowed: a person must confirm it first, and this client cannot ask one: use a client that supports elicitation"+r.legacyAdvice())
 	}

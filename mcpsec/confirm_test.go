@@ -303,7 +303,7 @@ func TestQuestionsEnd(t *testing.T) {
 		asked.Add(1)
 		return &mcp.ElicitResult{Action: "accept", Content: yes}, nil
 	}), "remove", removeIn{Name: "ada"})
-	if !strings.Contains(text, "changes faster") || r.ran.Load() != 0 || asked.Load() != 3 {
+	if !strings.Contains(text, "changes faster than a person can answer: call again later") || r.ran.Load() != 0 || asked.Load() != 3 {
 		t.Errorf("got %q, asked %d times, ran %d times", text, asked.Load(), r.ran.Load())
 	}
 	if got := f.story(t); got != "asked elicitation; asked elicitation; asked elicitation; refused confirmation" {

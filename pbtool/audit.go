@@ -50,7 +50,7 @@ var actions = []string{"delete", "update", "create", "list", "view"}
 
 func (k *audited) judge(action string, as asker) verdict {
 	rule, ok := k.ruleSet()[action]
-	if !ok {
+	if !ok || *rule != nil && **rule == keptHistoryRule {
 		return never
 	}
 	return judge(*rule, as, fieldNames(k.Fields), action == "create" || k.Type == "view")
@@ -107,7 +107,9 @@ func (a *audit) judge(k *audited) {
 	}
 	if k.Type == "view" {
 		a.view(k)
+		a.viewHidden(k)
 	}
+	a.hidden(k)
 	k.files()
 }
 
@@ -238,7 +240,7 @@ func (a *audit) view(k *audited) {
 		k.found(high, k.ViewQuery, "take it out of the query", "the view selects from PocketBase's own tables, or passwords or token keys")
 	}
 	for _, t := range a.all {
-		if t == k || t.System || !regexp.MustCompile(`(?i)\b`+regexp.QuoteMeta(t.Name)+`\b`).MatchString(k.ViewQuery) {
+		if t == k || t.System || named(k.ViewQuery, t.Name) == 0 {
 			continue
 		}
 		for _, v := range slices.Concat(a.visitors, []asker{{}}) {
@@ -288,6 +290,7 @@ type auditIn struct {
 type auditOut struct {
 	Findings []finding                    `json:"findings"`
 	Access   map[string]map[string]string `json:"access"` // by collection and auth collection
+	Untold   []string                     `json:"cannot_be_told"`
 }
 
 const maxFindings = 200
@@ -313,7 +316,7 @@ func auditTool(c *Client) *mcpsec.Tool {
 		if err != nil {
 			return mcpsec.Content{}, err
 		}
-		out := auditOut{Findings: a.findings[:min(len(a.findings), maxFindings)], Access: map[string]map[string]string{}}
+		out := auditOut{Findings: a.findings[:min(len(a.findings), maxFindings)], Access: map[string]map[string]string{}, Untold: a.untold(show)}
 		for _, k := range a.all {
 			if !show(k.Name) {
 				continue

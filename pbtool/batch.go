@@ -117,15 +117,7 @@ func (c *Client) batchOp(r batchRequest) (op, error) {
 func (c *Client) states(ctx context.Context, k *Collection, ids []string) (string, error) {
 	var records [][]byte
 	for chunk := range slices.Chunk(ids, maxIn) {
-		raw, err := json.Marshal(chunk)
-		if err != nil {
-			return "", err
-		}
-		f, err := Where{{Condition: Condition{Field: "id", Op: "in", Value: raw}}}.Filter()
-		if err != nil {
-			return "", err
-		}
-		p, err := c.list(ctx, k, Query{Filter: f}, len(chunk)+1)
+		p, err := c.byID(ctx, k, chunk)
 		if err != nil {
 			return "", err
 		}
@@ -134,4 +126,17 @@ func (c *Client) states(ctx context.Context, k *Collection, ids []string) (strin
 		}
 	}
 	return digest(records...), nil
+}
+
+// byID lists records by their ids, at most maxIn.
+func (c *Client) byID(ctx context.Context, k *Collection, ids []string) (Page, error) {
+	raw, err := json.Marshal(ids)
+	if err != nil {
+		return Page{}, err
+	}
+	f, err := Where{{Condition: Condition{Field: "id", Op: "in", Value: raw}}}.Filter()
+	if err != nil {
+		return Page{}, err
+	}
+	return c.list(ctx, k, Query{Filter: f}, len(ids)+1)
 }

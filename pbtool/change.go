@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -28,11 +29,15 @@ type op struct {
 	k      *Collection
 	id     string // in the URL; of a PUT it stands in data
 	data   values
+	file   *attachment // that is added to what data sets
+
+	query   url.Values        // how much of the record is answered
+	headers map[string]string // of this request in a batch
 }
 
 func (o op) path() []string {
 	p := []string{"collections", o.k.Name, "records"}
-	if o.id != "" && o.method != http.MethodPut {
+	if o.id != "" && o.method != http.MethodPut && o.method != http.MethodPost {
 		p = append(p, o.id)
 	}
 	return p
@@ -99,21 +104,11 @@ func updateOp(k *Collection, id string, set, add, remove values) (op, error) {
 
 // one makes a change, and returns the record as it is afterwards.
 func (c *Client) one(ctx context.Context, o op) (json.RawMessage, error) {
-	as, err := c.caller(ctx)
-	if err != nil {
-		return nil, err
-	}
 	v, t, err := c.shape(o.k, nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	rq := request{method: o.method, path: o.path(), query: v}
-	if o.data != nil {
-		if rq.body, err = json.Marshal(o.data); err != nil {
-			return nil, err
-		}
-	}
-	body, err := c.do(ctx, as, rq)
+	body, err := c.change(ctx, o, v)
 	if err != nil || o.method == http.MethodDelete {
 		return nil, err
 	}
@@ -127,47 +122,16 @@ func (c *Client) one(ctx context.Context, o op) (json.RawMessage, error) {
 // all makes changes in one transaction, all of them or none, and returns the ids of
 // their records.
 func (c *Client) all(ctx context.Context, ops []op) ([]string, error) {
-	as, err := c.caller(ctx)
+	answers, err := c.recorded(ctx, ops)
 	if err != nil {
 		return nil, err
 	}
-	type inner struct {
-		Method string `json:"method"`
-		URL    string `json:"url"`
-		Body   values `json:"body,omitempty"`
-	}
-	var batch struct {
-		Requests []inner `json:"requests"`
-	}
-	for _, o := range ops {
-		if _, err := c.target(request{path: o.path()}); err != nil {
-			return nil, err
-		}
-		batch.Requests = append(batch.Requests, inner{o.method, "/api/" + strings.Join(o.path(), "/"), o.data})
-	}
-	body, err := json.Marshal(batch)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := c.do(ctx, as, request{method: http.MethodPost, path: []string{"batch"}, body: body})
-	if err != nil {
-		if isStatus(err, http.StatusForbidden) {
-			return nil, &mcpsec.Error{Message: "PocketBase's batch API is off, which this needs to change all or nothing; an operator can switch it on in the settings", Rule: "batch", Err: err}
-		}
-		return nil, err
-	}
-	var said []struct {
-		Body json.RawMessage `json:"body"`
-	}
-	if json.Unmarshal(answer, &said) != nil || len(said) != len(ops) {
-		return nil, &mcpsec.Error{Message: "the changes were made, but PocketBase's answer to them cannot be read", Rule: "pocketbase"}
-	}
-	out := make([]string, len(said))
-	for i, s := range said {
+	out := make([]string, len(answers))
+	for i, a := range answers {
 		var r struct {
 			ID string `json:"id"`
 		}
-		_ = json.Unmarshal(s.Body, &r) // a deletion has none
+		_ = json.Unmarshal(a, &r) // a deletion has none
 		if out[i] = r.ID; !recordID.MatchString(r.ID) {
 			out[i] = ops[i].id
 		}
@@ -181,7 +145,11 @@ func absent() string { return strings.ToLower(rand.Text())[:15] }
 // try tells whether a change would be taken: it is made in a transaction whose last
 // request fails.
 func (c *Client) try(ctx context.Context, o op) (fields map[string]string, err error) {
-	_, err = c.all(ctx, []op{o, {method: http.MethodDelete, k: o.k, id: absent()}})
+	as, err := c.caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.transaction(ctx, as, []op{o, {method: http.MethodDelete, k: o.k, id: absent()}})
 	s := statusOf(err)
 	switch {
 	case err == nil:

@@ -26,6 +26,7 @@ type Client struct {
 	feed  *http.Client // for answers that do not end
 
 	user, super *source
+	historyID   string                 // of the history's collection
 	known       map[string]*Collection // nil: all that are not PocketBase's own
 	feedTime    time.Duration          // of one connection for a subscription
 	now         func() time.Time
@@ -124,6 +125,11 @@ func (c *Client) start(ctx context.Context) error {
 		}
 		if _, err := s.get(ctx); err != nil {
 			return fmt.Errorf("logging in as Options.%s: %w", name, startError(err))
+		}
+	}
+	if c.o.History.Collection != "" {
+		if err := c.findHistory(ctx); err != nil {
+			return fmt.Errorf("Options.History: %w", err)
 		}
 	}
 	return nil
@@ -225,12 +231,18 @@ func (c *Client) send(ctx context.Context, rq request, to, token string) ([]byte
 	return body, resp.StatusCode, err
 }
 
+// usualBody is what a page of records takes, for servers that do not say how long it is.
+const usualBody = 32 << 10
+
 // readAll reads a body whose size outbound bounds, into a buffer of that size
 // where the server has told it.
 func readAll(resp *http.Response) ([]byte, error) {
 	var b bytes.Buffer
-	if n := resp.ContentLength; n > 0 && n < 1<<20 {
+	switch n := resp.ContentLength; {
+	case n > 0 && n < 1<<20:
 		b.Grow(int(n) + bytes.MinRead)
+	case n < 0:
+		b.Grow(usualBody)
 	}
 	_, err := b.ReadFrom(io.Reader(resp.Body))
 	return b.Bytes(), err

@@ -75,6 +75,9 @@ func TestErrorsAreOurWords(t *testing.T) {
 	}{
 		{400, `{"data":{"title":{"code":"validation_required","message":"` + secret + `"},"x":{"code":"validation_min","message":"` + secret + `"}},"message":"` + secret + `","status":400}`, "PocketBase refuses it; title: is required; x: is not valid (validation_min)"},
 		{400, `{"data":{"` + secret + `!":{"code":"validation_required"},"y":{"code":"` + secret + `"},"z":"` + secret + `"},"message":"` + secret + `"}`, "PocketBase refuses it; y: is not valid"},
+		{400, `{"data":{"fields":{"0":{"name":{"code":"validation_required","message":"` + secret + `"}},"12":{"values":{"3":{"code":"validation_x","message":"` + secret + `"}}},"` + secret + `":{"a":{"code":"y"}}}}}`,
+			"PocketBase refuses it; fields.0.name: is required; fields.12.values.3: is not valid (validation_x)"},
+		{400, `{"data":{"a":{"b":{"c":{"d":{"e":{"f":{"code":"deep"}}}}}},"7":{"code":"x"},"y":{"code":7},"z":{}}}`, "PocketBase refuses it; a.b.c.d.e: is not valid; y: is not valid; z: is not valid"},
 		{400, `{"message":"` + secret + `","data":{}}`, "PocketBase refuses it: a field"},
 		{400, secret, "PocketBase refuses it: a field"},
 		{400, `{"data":{"requests":{"3":{"code":"batch_request_failed","message":"` + secret + `","response":{"status":403,"message":"` + secret + `","data":{}}}}}}`, "request 3 of the batch (status 403)"},
@@ -239,6 +242,18 @@ func TestTrim(t *testing.T) {
 	items, _, err = trim{c: c}.page([]byte(deep), k)
 	if err != nil || strings.Count(string(items[0]), "expand") > maxExpand {
 		t.Errorf("got %s, %v", items, err)
+	}
+	// Escapes in names hide nothing, and what was decided of a name is not true of another
+	// or of what is expanded.
+	users, err := c.collection("users")
+	if err != nil {
+		t.Fatal(err)
+	}
+	escaped := `{"items":[{"id":"a","\u0065xpand":{"no":1},"p\u0061ssword":"no","Password":"no","collection\u0049d":"no","n\u0061me":"yes","collectionName":"users"},` +
+		`{"name":"yes","expand":{"x":{"collectionName":"posts","id":"b","name":"no","body":"no"}},"tokenKey":"no"}]}`
+	items, _, err = trim{c: c}.page([]byte(escaped), users)
+	if got, want := fmt.Sprintf("%s", items), `[{"id":"a","n\u0061me":"yes"} {"name":"yes","expand":{"x":{"collectionName":"posts","id":"b"}}}]`; err != nil || got != want {
+		t.Errorf("got %s, %v\nwant %s", got, err, want)
 	}
 }
 

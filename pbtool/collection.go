@@ -26,6 +26,8 @@ func (c *Client) collection(name string) (*Collection, error) {
 	switch {
 	case !collectionName.MatchString(name):
 		return nil, denied("a collection's name has letters, digits and underscores only")
+	case c.isHistory(name) && c.known[name] == nil:
+		return nil, denied("the history of changes is not for tools")
 	case c.known != nil && c.known[name] == nil:
 		return nil, denied("the collection may not be used, or there is none of that name; these may: %s", c.names())
 	case c.known == nil && isSystem(name):
@@ -57,7 +59,7 @@ func (c *Client) mayRead(k *Collection, path string) error {
 	case k.Fields == nil:
 		return denied("a path through a relation may not be used unless it is listed")
 	}
-	return denied("a field may not be used, or there is none of that name; for %s these may: id, %s", k.Name, strings.Join(k.Fields, ", "))
+	return denied("a field may not be used, or there is none of that name%s", k.readable())
 }
 
 // shows reports whether a field of a record may leave.

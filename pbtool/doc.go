@@ -52,6 +52,10 @@
 // is a caller's: queries of views are left alone. pb_audit_rules says who may do what,
 // and what is dangerous.
 //
+// With Options.History each change of a record that a tool makes leaves an entry in a
+// collection, in the same transaction: there is neither without the other, and nobody
+// but the tools makes entries ([History]).
+//
 // Tools that run a server do what [AdminOptions] list. Passwords are named and not
 // given; backups stay in the operator's directory; of the log only what is harmless is
 // shown.

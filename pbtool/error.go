@@ -1,6 +1,7 @@
 package pbtool
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,10 +55,14 @@ func isStatus(err error, status int) bool {
 
 var (
 	errorField = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
+	errorIndex = regexp.MustCompile(`^[0-9]{1,4}$`)
 	errorCode  = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 )
 
-const maxErrorFields = 20
+const (
+	maxErrorFields = 20
+	maxErrorDepth  = 5
+)
 
 // codes are the ones that say too little by themselves.
 var codes = map[string]string{
@@ -102,29 +107,46 @@ func readError(status int, body []byte) *statusError {
 	return e
 }
 
+// readFields takes what is said of each field, by its path: what is wrong with a
+// collection's fields is said of their members, as in fields.2.name.
 func readFields(data []byte) map[string]string {
-	var said map[string]json.RawMessage
-	if json.Unmarshal(data, &said) != nil {
-		return nil
-	}
 	fields := map[string]string{}
-	for name, raw := range said {
+	collectFields(fields, "", data, maxErrorDepth)
+	return fields
+}
+
+func collectFields(fields map[string]string, path string, data []byte, depth int) {
+	var said map[string]json.RawMessage
+	if depth == 0 || json.Unmarshal(data, &said) != nil {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(said)) {
+		raw := said[name]
+		if !errorField.MatchString(name) && (path == "" || !errorIndex.MatchString(name)) || !bytes.HasPrefix(raw, []byte("{")) {
+			continue
+		}
 		var f struct {
 			Code string `json:"code"`
 		}
-		if len(fields) >= maxErrorFields || !errorField.MatchString(name) || json.Unmarshal(raw, &f) != nil {
-			continue
+		n := len(fields)
+		if json.Unmarshal(raw, &f) != nil || f.Code == "" {
+			collectFields(fields, path+name+".", raw, depth-1)
 		}
-		switch text, known := codes[f.Code]; {
-		case known:
-			fields[name] = text
-		case errorCode.MatchString(f.Code):
-			fields[name] = "is not valid (" + f.Code + ")"
-		default:
-			fields[name] = "is not valid"
+		if n == len(fields) && n < maxErrorFields { // nothing more is said within it
+			fields[path+name] = meaning(f.Code)
 		}
 	}
-	return fields
+}
+
+// meaning says what a code means, or gives it.
+func meaning(code string) string {
+	switch text, known := codes[code]; {
+	case known:
+		return text
+	case errorCode.MatchString(code):
+		return "is not valid (" + code + ")"
+	}
+	return "is not valid"
 }
 
 // modelError is what a model may read of an answer.

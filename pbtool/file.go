@@ -172,28 +172,34 @@ func cleanName(s string) string {
 	return or2(strings.TrimRight(s, "."), "file")
 }
 
-// form writes an upload: the file, and what else is set.
-func form(field, name string, content []byte, data values) (body []byte, mime string, err error) {
+// An attachment is a file for a field, whose name may have a + behind it.
+type attachment struct {
+	field, name string
+	content     []byte
+}
+
+// form writes an upload: files, and data that is JSON.
+func form(data any, files ...attachment) (body []byte, mime string, err error) {
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
-	if len(data) > 0 {
-		raw, err := json.Marshal(data)
-		if err != nil {
-			return nil, "", err
-		}
-		if err := w.WriteField("@jsonPayload", string(raw)); err != nil {
-			return nil, "", err
-		}
-	}
-	part, err := w.CreatePart(textproto.MIMEHeader{
-		"Content-Disposition": {`form-data; name="` + field + `"; filename="` + name + `"`}, // both have the form of names
-		"Content-Type":        {"application/octet-stream"},
-	})
+	raw, err := json.Marshal(data)
 	if err != nil {
 		return nil, "", err
 	}
-	if _, err := part.Write(content); err != nil {
+	if err := w.WriteField("@jsonPayload", string(raw)); err != nil {
 		return nil, "", err
+	}
+	for _, f := range files {
+		part, err := w.CreatePart(textproto.MIMEHeader{
+			"Content-Disposition": {`form-data; name="` + f.field + `"; filename="` + f.name + `"`}, // both have the form of names
+			"Content-Type":        {"application/octet-stream"},
+		})
+		if err != nil {
+			return nil, "", err
+		}
+		if _, err := part.Write(f.content); err != nil {
+			return nil, "", err
+		}
 	}
 	if err := w.Close(); err != nil {
 		return nil, "", err

@@ -156,49 +156,40 @@ func (c *Client) upload(ctx context.Context, in uploadIn) (uploadOut, error) {
 	if err := f.takes(name, data); err != nil {
 		return uploadOut{}, err
 	}
-	rq, err := c.uploadRequest(ctx, k, in)
+	o, err := c.uploadOp(ctx, k, in)
 	if err != nil {
 		return uploadOut{}, err
 	}
-	field := in.Field
-	if rq.method == http.MethodPatch {
-		field += "+"
+	o.file = &attachment{in.Field, name, data}
+	if o.method == http.MethodPatch {
+		o.file.field += "+"
 	}
-	if rq.body, rq.mime, err = form(field, name, data, in.Data); err != nil {
-		return uploadOut{}, err
-	}
-	return c.uploaded(ctx, rq, in.Field)
+	return c.uploaded(ctx, o, in.Field)
 }
 
-// uploadRequest says where a file goes, unless something is there that would be
-// lost.
-func (c *Client) uploadRequest(ctx context.Context, k *Collection, in uploadIn) (request, error) {
+// uploadOp says where a file goes, unless something is there that would be lost.
+func (c *Client) uploadOp(ctx context.Context, k *Collection, in uploadIn) (op, error) {
 	if in.ID == "" {
-		return request{method: http.MethodPost, path: []string{"collections", k.Name, "records"}}, nil
+		return op{method: http.MethodPost, k: k, data: in.Data}, nil
 	}
 	if !recordID.MatchString(in.ID) {
-		return request{}, badArgument(errID)
+		return op{}, badArgument(errID)
 	}
 	if len(in.Data) > 0 {
-		return request{}, badArgument(errors.New("data is for a new record: pb_update_record changes one"))
+		return op{}, badArgument(errors.New("data is for a new record: pb_update_record changes one"))
 	}
 	names, several, err := c.filesOf(ctx, k, in.ID, in.Field)
 	if err != nil {
-		return request{}, err
+		return op{}, err
 	}
 	if len(names) > 0 && !several && c.o.Overwrite == mcpsec.Destroy {
-		return request{}, &mcpsec.Error{Message: "the field has a file already: delete it first with pb_delete_file", Rule: "file"}
+		return op{}, &mcpsec.Error{Message: "the field has a file already: delete it first with pb_delete_file", Rule: "file"}
 	}
-	return request{method: http.MethodPatch, path: []string{"collections", k.Name, "records", in.ID}}, nil
+	return op{method: http.MethodPatch, k: k, id: in.ID}, nil
 }
 
-func (c *Client) uploaded(ctx context.Context, rq request, field string) (uploadOut, error) {
-	as, err := c.caller(ctx)
-	if err != nil {
-		return uploadOut{}, err
-	}
-	rq.query = url.Values{"fields": {"id," + field}}
-	body, err := c.do(ctx, as, rq)
+func (c *Client) uploaded(ctx context.Context, o op, field string) (uploadOut, error) {
+	body, err := c.change(ctx, o, url.Values{"fields": {"id," + field}})
 	if err != nil {
 		return uploadOut{}, err
 	}

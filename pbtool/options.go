@@ -51,6 +51,8 @@ type Options struct {
 	// Collections are the collections that tools for records may use, and how.
 	// Defaults to all that are not PocketBase's own, to be read.
 	Collections []Collection
+	// History is where changes of records are recorded. Defaults to none.
+	History History
 	// Public are the collections that SchemaWriteTools may open to guests: to those
 	// who have not signed in. Defaults to none: a rule that would let them in, always
 	// or for some records, is refused.
@@ -64,7 +66,7 @@ type Options struct {
 	MaxScan int
 	// MaxAffected is how many records one call may change or make, at most 1000.
 	// One that would change more changes nothing. Defaults to 50, which is how many
-	// requests PocketBase takes in a batch.
+	// requests PocketBase takes in a batch; to 25 with a History.
 	MaxAffected int
 	// MaxFile is how many bytes a file has that is uploaded or got, at most 4 MiB.
 	// An upload must fit into mcpsec.Limits.MaxMessage, as base64. Defaults to 512 KiB.
@@ -140,7 +142,7 @@ const (
 
 func (o Options) withDefaults() (Options, error) {
 	o.Impersonate, o.Timeout = or(o.Impersonate, 5*time.Minute), or(o.Timeout, 10*time.Second)
-	o.MaxRecords, o.MaxBytes, o.MaxScan, o.MaxAffected = or(o.MaxRecords, 200), or(o.MaxBytes, 128<<10), or(o.MaxScan, 10_000), or(o.MaxAffected, 50)
+	o.MaxRecords, o.MaxBytes, o.MaxScan, o.MaxAffected = or(o.MaxRecords, 200), or(o.MaxBytes, 128<<10), or(o.MaxScan, 10_000), or(o.MaxAffected, o.batchSize())
 	o.MaxFile = or(o.MaxFile, 512<<10)
 	if o.Overwrite == 0 {
 		o.Overwrite = mcpsec.Destroy
@@ -174,7 +176,15 @@ func (o Options) withDefaults() (Options, error) {
 	case o.Timeout < time.Millisecond || o.Timeout > maxTimeout:
 		return o, fmt.Errorf("Options.Timeout must be 1ms to %s", maxTimeout)
 	}
-	return o, errors.Join(o.checkURL(), o.checkLogins(), o.checkSignIn(), checkCollections(o.Collections))
+	return o, errors.Join(o.checkURL(), o.checkLogins(), o.checkSignIn(), checkCollections(o.Collections), o.checkHistory())
+}
+
+// batchSize is how many changes fit into PocketBase's batch.
+func (o *Options) batchSize() int {
+	if o.History.Collection != "" {
+		return 25
+	}
+	return 50
 }
 
 func or[T int | time.Duration](v, d T) T {

@@ -165,11 +165,13 @@ func (c *Client) shape(k *Collection, fields, expand []string) (url.Values, trim
 	return v, t, nil
 }
 
+// readable ends a refusal with the fields that may be read, if they are listed.
 func (k *Collection) readable() string {
 	if k.Fields == nil {
 		return ""
 	}
-	return "; for " + k.Name + " these may: id, " + strings.Join(k.Fields, ", ")
+	others := slices.DeleteFunc(slices.Clone(k.Fields), func(f string) bool { return f == "id" })
+	return "; for " + k.Name + " these may: " + strings.Join(append([]string{"id"}, others...), ", ")
 }
 
 // sort writes the order. Without, records would come in any.

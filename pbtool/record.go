@@ -3,6 +3,7 @@ package pbtool
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -14,6 +15,7 @@ const maxExpand = 4
 type trim struct {
 	c    *Client
 	keep map[string]bool // what the caller has asked for; nil: all
+	seen map[string]bool // what was decided of the fields of the page's records
 }
 
 // page reads a list's answer in one pass.
@@ -39,7 +41,9 @@ func (t trim) page(body []byte, k *Collection) (items []json.RawMessage, total i
 			if err != nil || n.Kind() != '0' {
 				return nil, 0, errAnswer
 			}
-			total = int(n.Int())
+			if total, err = strconv.Atoi(n.String()); err != nil {
+				return nil, 0, errAnswer
+			}
 		default:
 			if d.SkipValue() != nil {
 				return nil, 0, errAnswer
@@ -54,6 +58,7 @@ func (t trim) page(body []byte, k *Collection) (items []json.RawMessage, total i
 
 func (t trim) list(d *jsontext.Decoder, out []byte, k *Collection) ([]json.RawMessage, []byte, error) {
 	items := []json.RawMessage{}
+	t.seen = map[string]bool{}
 	if err := open(d, '['); err != nil {
 		return nil, nil, err
 	}
@@ -80,41 +85,62 @@ func (t trim) record(d *jsontext.Decoder, out []byte, k *Collection, keep map[st
 	out = append(out, '{')
 	first := len(out)
 	for d.PeekKind() != '}' {
-		tok, err := d.ReadToken()
+		quoted, err := d.ReadValue()
 		if err != nil {
 			return nil, errAnswer
 		}
-		name := tok.String()
+		from := len(out)
+		if from > first {
+			out = append(out, ',')
+		}
+		out = append(append(out, quoted...), ':')
+		name := out[len(out)-1-len(quoted) : len(out)-1]
 		value, err := d.ReadValue()
 		if err != nil {
 			return nil, errAnswer
 		}
 		switch {
-		case name == "expand":
+		case string(name) == `"expand"`:
 			if value, err = t.expand(value, depth+1); err != nil {
 				return nil, err
 			}
 			if value == nil {
+				out = out[:from]
 				continue
 			}
-		case name == "collectionId", name == "collectionName" && depth == 0:
-			continue
-		case name == "collectionName":
-		case !k.shows(name), keep != nil && !keep[name]:
+		case !t.leaves(name, k, keep, depth):
+			out = out[:from]
 			continue
 		}
-		if len(out) > first {
-			out = append(out, ',')
-		}
-		if out, err = jsontext.AppendQuote(out, name); err != nil {
-			return nil, errAnswer
-		}
-		out = append(append(out, ':'), value...)
+		out = append(out, value...)
 	}
 	if _, err := d.ReadToken(); err != nil {
 		return nil, errAnswer
 	}
 	return append(out, '}'), nil
+}
+
+// leaves reports whether a field may, by its name in quotes. All records of a page are of
+// one collection: what was decided of the first one's is true of all.
+func (t trim) leaves(quoted []byte, k *Collection, keep map[string]bool, depth int) bool {
+	if depth == 0 && t.seen != nil {
+		if yes, ok := t.seen[string(quoted)]; ok {
+			return yes
+		}
+	}
+	name, err := text(quoted)
+	var yes bool
+	switch {
+	case err != nil, name == "collectionId", name == "expand": // which PocketBase does not write with escapes
+	case name == "collectionName":
+		yes = depth > 0
+	default:
+		yes = k.shows(name) && (keep == nil || keep[name])
+	}
+	if depth == 0 && t.seen != nil {
+		t.seen[string(quoted)] = yes
+	}
+	return yes
 }
 
 // expand writes what may leave of expanded records: those of collections that may

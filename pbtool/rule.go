@@ -58,6 +58,13 @@ func words(rule string) ([]string, error) {
 	return r.words, err
 }
 
+// comparisons returns the identifiers on both sides of each comparison of a rule.
+func comparisons(rule string) ([][2][]string, error) {
+	r := reader{rest: rule}
+	_, err := r.rule()
+	return r.pairs, err
+}
+
 var errRule = errors.New("the rule is not one that can be told the meaning of: write comparisons with && and ||, brackets around groups of them, texts without backslashes, and no comments")
 
 const (
@@ -75,6 +82,7 @@ type reader struct {
 	fields []string
 	noID   bool
 	words  []string
+	pairs  [][2][]string // the words on each side of a comparison
 	depth  int
 }
 
@@ -143,6 +151,7 @@ func (r *reader) term() (verdict, error) {
 		}
 		return v, err
 	}
+	from := len(r.words)
 	left, err := r.operand(3)
 	if err != nil {
 		return sometimes, err
@@ -151,10 +160,12 @@ func (r *reader) term() (verdict, error) {
 	if !slices.Contains([]string{"=", "!=", "~", "!~", "<", "<=", ">", ">="}, op) {
 		return sometimes, errRule
 	}
+	mid := len(r.words)
 	right, err := r.operand(3)
 	if err != nil {
 		return sometimes, err
 	}
+	r.pairs = append(r.pairs, [2][]string{r.words[from:mid:mid], r.words[mid:]})
 	return compared(left, op, right), nil
 }
 

@@ -98,6 +98,8 @@ func (d *draft) find(name string) (*table, error) {
 		return nil, denied("there is no such collection: %s", name)
 	case isSystem(name) || d.all[i].live.System:
 		return nil, denied("PocketBase's own collections may not be changed")
+	case d.c.isHistory(name):
+		return nil, denied("the history of changes is an operator's to change")
 	}
 	return d.all[i], nil
 }
@@ -177,6 +179,9 @@ func (d *draft) newName(name string) error {
 	if _, err := d.c.collection(name); err != nil {
 		return err
 	}
+	if d.c.isHistory(name) {
+		return denied("the history of changes is an operator's to make")
+	}
 	if isSystem(name) || strings.Contains(strings.ToLower(name), "_via_") {
 		return denied("a collection's name must not be like those of PocketBase's own")
 	}
@@ -240,6 +245,9 @@ func (d *draft) empty(o schemaOp, t *table) error {
 	}
 	if t.live.Type == "view" && o.Op == "truncate" {
 		return badArgument(errors.New("a view has no records of its own"))
+	}
+	if d.c.o.History.Collection != "" && o.Op == "truncate" {
+		return denied("the history would lack what is deleted so: pb_delete_records deletes records with their entries")
 	}
 	d.lone = o.Op
 	d.counts = append(d.counts, t.live.Name)
@@ -403,6 +411,9 @@ func (d *draft) mayJudgeBy(word string) error {
 		case i == 1 && path[0] == "@collection":
 			if _, err := d.c.collection(s); err != nil {
 				return err
+			}
+			if d.c.isHistory(s) {
+				return denied("a rule must not lead to the history of changes")
 			}
 		}
 	}

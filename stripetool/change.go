@@ -22,7 +22,10 @@ type change struct {
 	effect            mcpsec.Effect // Destroy of what cannot be undone, and of what somebody outside sees: a person is always asked
 	moves             bool          // money, which takes of the caps
 	sets              bool          // a state, that can be another when an equal call comes: its plans say what is the Same, and begin their Path with the object's
+	page              bool          // what comes back is the address of a page
 	reads             []string      // of other resources, for what a person is asked
+	labels            mcpsec.Label
+	waive             []mcpsec.Waiver
 	name, description string
 	required          string   // of the properties: "id","amount"
 	properties        []string // of the input's schema, without idempotency_key
@@ -31,14 +34,15 @@ type change struct {
 
 // changes are all that there are.
 func changes() []change {
-	return slices.Concat(refundChanges, customerChanges, catalogChanges, paymentChanges, setupChanges, discountChanges, disputeChanges)
+	return slices.Concat(refundChanges, customerChanges, catalogChanges, paymentChanges, setupChanges, discountChanges, disputeChanges, pageChanges, invoiceChanges, subscriptionChanges, previews)
 }
 
 // WriteTools returns the tools for the pairs of resource and action that
 // Options.Permissions lists, and no others. A person is asked first, with what was
 // computed from what Stripe tells, but for the pairs in Options.Unasked. An equal call
 // within 24 hours returns what the first one has; another idempotency_key makes it
-// another. What sets a state is set anew by an equal call when it was changed since. It
+// another. What sets a state is set anew by an equal call when it was changed since.
+// Preview of invoices has a tool that reads, for whoever is to plan these changes. It
 // panics if there are pairs that move money and no Options.Caps.
 func WriteTools(c *Client) []*mcpsec.Tool {
 	var tools []*mcpsec.Tool
@@ -99,7 +103,7 @@ const keyProperty = `"idempotency_key":{"type":"string"}`
 func changeTool[In interface{ callerKey() string }](may string, build func(*Client, context.Context, In) (plan, error)) func(*Client, change) *mcpsec.Tool {
 	return func(c *Client, ch change) *mcpsec.Tool {
 		spec := c.spec(ch.name, ch.description, ch.effect)
-		spec.Idempotent = true
+		spec.Idempotent, spec.Labels, spec.Waive = true, spec.Labels|ch.labels, append(spec.Waive, ch.waive...)
 		spec.InputSchema = schemaOf(ch.required, append(slices.Clone(ch.properties), keyProperty)...)
 		look := func(ctx context.Context, call *mcpsec.Call, in In) (plan, error) {
 			n, err := c.names(call.Principal.ID, ch.name, in, in.callerKey())
@@ -137,6 +141,9 @@ func changeTool[In interface{ callerKey() string }](may string, build func(*Clie
 				return mcpsec.Content{}, err
 			}
 			raw, err := c.had(ctx, ch, p, readable, lease, func() (plan, error) { return build(c, ctx, in) })
+			if err == nil && ch.page {
+				err = onlyPage(raw)
+			}
 			return mcpsec.Content{Text: string(raw)}, err
 		})
 	}

@@ -28,8 +28,12 @@ type Client struct {
 	now     func() time.Time
 	pause   time.Duration // after the first conflict
 
+	redirects []redirect
+
 	mu    sync.Mutex
 	plans map[string]plan // by the id of the call that a person is asked about
+
+	settled time.Time // when it was looked for what is owed
 }
 
 // New makes a client from o, or says what is wrong with o; the error holds no piece
@@ -40,6 +44,9 @@ func New(o Options) (*Client, error) {
 		return nil, fmt.Errorf("stripetool: %w", err)
 	}
 	c := &Client{o: o, live: o.live(), now: time.Now, pause: 200 * time.Millisecond, plans: map[string]plan{}}
+	if c.redirects, err = o.parseRedirects(); err != nil {
+		return nil, fmt.Errorf("stripetool: %w", err)
+	}
 	if c.backend, err = newBackend(o); err != nil {
 		return nil, fmt.Errorf("stripetool: %w", err)
 	}

@@ -1,5 +1,5 @@
 // Package stripetool gives a model an account at Stripe: objects to read, and what may
-// be done with customers, products, payments, refunds, discounts and disputes, by listed
+// be done with customers, products, payments, pages, invoices, subscriptions, refunds, discounts and disputes, by listed
 // permission, which a person confirms.
 //
 //	sc, err := stripetool.New(stripetool.Options{
@@ -18,7 +18,7 @@
 //	srv.Add(stripetool.WriteTools(sc)...) // served with Options.Mode: mcpsec.Destroy
 //
 // There are two sets: [ReadTools] and [WriteTools]. Events that Stripe sends are
-// received with webhook.Stripe, of package mcpsec/webhook.
+// received with [NewWebhook], below.
 //
 // # What it protects, and from whom
 //
@@ -32,6 +32,14 @@
 // read in one way. What a call and a day may move is capped by currency, to the
 // smallest unit, on all replicas that share Options.State together; what is not capped
 // is not moved.
+//
+// What is billed takes of the caps like what is refunded: an invoice that is finalized, a
+// subscription's first period and its changes, recorded usage. A draft of an invoice waits
+// for stripe_finalize_invoice. Pages that Stripe hosts lead to Options.Redirects and
+// nowhere else.
+//
+// [Paid] makes calls of another tool cost something: a unit of a metered subscription
+// item for each that succeeds.
 //
 // A change is made once, however often and wherever an equal call is made within 24
 // hours: its key is made of tool, principal, arguments and the caller's
@@ -49,12 +57,44 @@
 // Ids have the form of the resource's before they get into a path. Card numbers and
 // their security codes are refused in any argument: they belong on Stripe's own pages.
 // What comes back holds the fields that are listed for its resource, which are none
-// that let a reader act: no client_secret, no page of a customer's. Of an error a
+// that let a reader act: no client_secret, no page of a customer's but from the tool that
+// makes it. Of an error a
 // model reads type, code, decline code, status and request id, and no message, which
 // may quote values.
 //
 // The library beneath, stripe-go v76, is kept inside: no retries and no logger of its
 // own, no telemetry, nothing that is sent without a context, nothing of its errors.
+//
+// # Events
+//
+//	w, err := stripetool.NewWebhook(stripetool.WebhookOptions{
+//		Secrets: []mcpsec.Secret{secret}, // whsec_…
+//		Handlers: []stripetool.WebhookHandler{
+//			stripetool.On("invoice.paid", func(ctx context.Context, ev stripetool.WebhookEvent, in Invoice) error {
+//				return ship(ctx, in.ID) // Invoice is a struct of yours; an error has Stripe try again
+//			}),
+//			stripetool.On("customer.subscription.updated", keep).InOrder(),
+//		},
+//		State:      store, // a pgstate.Store, to know what was handled after a restart, and on all replicas
+//		DeadLetter: bury,  // what fails all the time
+//	})
+//	if err != nil {
+//		return err
+//	}
+//	http.Handle("/webhooks/stripe", w)
+//
+// They are no tools: no model sees them. This protects what an event sets in motion from
+// whoever can reach the URL, and from events that are genuine and not for it: of test
+// mode, of an API version that the handlers cannot read, of an account that nobody has
+// named, about another object than the type says. A handler runs for an event until it
+// is done, and once then. Create the endpoint with api_version=2023-10-16.
+//
+// Events come late and in any order: [WebhookHandler.InOrder] leaves out what is older
+// than what was handled, and [Client.Fetch] reads the object as it is now, which is
+// better. Stripe may send two events about one happening, with two ids: let the effect be
+// named by the object. What fails WebhookOptions.MaxFailures times goes to DeadLetter;
+// [Webhook.Replay] handles it when the cause is gone. With WebhookOptions.KeepBody keep
+// the letters where you would keep the orders.
 //
 // # For those who add tools
 //
@@ -76,4 +116,10 @@
 // Between the question and the request others can change what was read, and refund the
 // same charge; Stripe refuses what goes beyond what was paid. A price, a percentage and
 // how often a discount is used are told to a person, and not capped.
+// Between a yes and its request others can add to the same draft, which is finalized then.
+//
+// The address of a page is given to the caller: whoever reads it can use it, and that of a
+// billing portal is a customer's log-in. Options.State holds it for a day. A subscription
+// renews without taking of a cap again. A page of the operator's that leads on to any
+// address makes a listed origin a way there: list exact addresses.
 package stripetool

@@ -1,9 +1,12 @@
 package stripetool_test
 
 import (
+	"context"
 	"fmt"
 	"log"
+	"strings"
 
+	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/stripetool"
 )
@@ -47,4 +50,27 @@ func ExampleParseMoney() {
 	// 0  true
 	// 500 JPY false
 	// 1250 KWD false
+}
+
+// Each call of this tool that succeeds costs its caller a unit.
+func ExamplePaid() {
+	sc, err := stripetool.New(stripetool.Options{Key: redact.NewSecret("rk_" + "test_" + "51Nexample0example0")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	type in struct {
+		Text string `json:"text" validate:"required,max=1000"`
+	}
+	type out struct {
+		Words int `json:"words"`
+	}
+	items := map[string]string{"ann": "si_Ann"} // from your own database
+	price := stripetool.Price{
+		Item:   func(_ context.Context, p mcpsec.Principal) (string, error) { return items[p.ID], nil },
+		PerDay: 1000,
+	}
+	count := mcpsec.NewTool(mcpsec.ToolSpec{Name: "count_words", Description: "Count words.", Effect: mcpsec.Read},
+		stripetool.Paid(sc, price, func(_ context.Context, i in) (out, error) { return out{len(strings.Fields(i.Text))}, nil }))
+	fmt.Println(count.Name())
+	// Output: count_words
 }

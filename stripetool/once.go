@@ -28,6 +28,7 @@ const (
 // A plan is what a call would do, for a person, and the request that does it.
 type plan struct {
 	Text   string
+	Says   string // what customers will read, for the person and for no log
 	Method string // of the request; "" is POST
 	Path   []string
 	Form   [][2]string
@@ -193,6 +194,9 @@ func (c *Client) lost(ctx context.Context, n names) (plan, bool, error) {
 
 // text is what a person reads.
 func (p plan) text() string {
+	if p.Says != "" {
+		p.Text += fmt.Sprintf("; customers read %q", p.Says)
+	}
 	if p.Lost {
 		return p.Text + "; this was sent before and had no answer: it is done once in all"
 	}

@@ -37,12 +37,17 @@ type Options struct {
 	// Unasked are those of Permissions that no person is asked about. Only what
 	// can be undone, moves no money and reaches nobody outside can be among them:
 	// with customers update, a person is still asked about an e-mail address and a
-	// default payment method. Defaults to none.
+	// default payment method, and with checkout_sessions create about a page for a
+	// customer that is named. Defaults to none.
 	Unasked map[string][]string
 	// Caps bound what a call, and all calls of a day, may move: refunds, charges
 	// and what is billed. Of a currency without a Cap nothing can be moved.
 	// Defaults to none.
 	Caps []Cap
+	// Redirects are the addresses, and those below them, that Stripe's pages may send
+	// a browser to, as in https://shop.example.com/paid: an origin and a path, plain
+	// https. Defaults to none: then there are no pages that lead anywhere.
+	Redirects []string
 	// State is what replicas share: what was done already, and what of the caps
 	// was used. Defaults to this process's memory, which is forgotten with it.
 	State state.Store
@@ -207,7 +212,12 @@ func (o *Options) needs() (read, write []string) {
 	read = slices.Clone(o.Resources)
 	for _, ch := range changes() {
 		if slices.Contains(o.Permissions[ch.resource], ch.action) {
-			read, write = append(read, ch.reads...), append(write, cmp.Or(map[string]string{"refunds": "charges and refunds"}[ch.resource], ch.resource))
+			read = append(read, ch.reads...)
+			if ch.effect == mcpsec.Read {
+				read = append(read, ch.resource)
+				continue
+			}
+			write = append(write, cmp.Or(map[string]string{"refunds": "charges and refunds"}[ch.resource], ch.resource))
 		}
 	}
 	slices.Sort(read)

@@ -47,7 +47,7 @@ var resources = map[string]*resource{
 		fields: fields(common + "amount amount_capturable amount_received canceled_at cancellation_reason capture_method currency customer description invoice last_payment_error.code last_payment_error.decline_code last_payment_error.type " +
 			"latest_charge payment_method payment_method_types setup_future_usage statement_descriptor status")},
 	"payment_links": {path: []string{"payment_links"}, prefixes: []string{"plink_"}, filters: []string{"active"}, undated: true,
-		fields: fields(common + "active allow_promotion_codes billing_address_collection currency url")},
+		fields: fields(common + "active allow_promotion_codes billing_address_collection currency")},
 	"payment_methods": {path: []string{"payment_methods"}, prefixes: []string{"pm_", "card_", "src_", "ba_"}, filters: []string{"customer", "type"}, undated: true,
 		fields: fields(common + "card.brand card.country card.exp_month card.exp_year card.funding card.last4 customer sepa_debit.last4 type us_bank_account.last4")},
 	"payouts": {path: []string{"payouts"}, prefixes: []string{"po_"}, filters: []string{"status"},

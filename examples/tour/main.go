@@ -1,9 +1,10 @@
 // Tour shows in a minute what a hardened MCP server does. It starts a real
 // PostgreSQL with the sample database in it, starts a server over it as a child
 // process, and drives that with a real MCP client: honest calls first, then
-// attacks, each with what the server answered and recorded. It needs no
-// configuration, keeps nothing, and ends with status 1 if an attack got through.
-// Mail goes the same way, with an SMTP server in this process.
+// attacks, each with what the server answered and recorded. A chapter does the same
+// for Stripe, with stripe-mock in its place, and one for mail, with an SMTP server in this
+// process. It needs no configuration, keeps nothing,
+// and ends with status 1 if an attack got through.
 // -pocketbase shows the chapter on PocketBase, and nothing else.
 package main
 
@@ -26,9 +27,7 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 {
-		serveAs(os.Args[1])
-	}
+	runAsChild()
 	chapter := flag.Bool("pocketbase", false, "show the chapter on PocketBase, which takes a minute to compile the first time")
 	flag.Parse()
 	if flag.NArg() > 0 {
@@ -49,13 +48,21 @@ func main() {
 	exit(err)
 }
 
-// serveAs serves, if the program runs itself as one of the tour's servers.
-func serveAs(arg string) {
-	switch arg {
+// runAsChild does not return if the program was started by itself: then it is one of
+// its servers.
+func runAsChild() {
+	if len(os.Args) < 2 {
+		return
+	}
+	switch ctx := context.Background(); os.Args[1] {
 	case "serve":
-		exit(serve(context.Background()))
+		exit(serve(ctx))
+	case "serve-stripe":
+		exit(serveStripe(ctx, nil))
+	case "bank":
+		exit(serveBank())
 	case serveMailArg:
-		exit(serveMail(context.Background()))
+		exit(serveMail(ctx))
 	}
 }
 
@@ -70,7 +77,7 @@ func exit(err error) {
 // contents are the chapters. The last one is shown on its own.
 var contents = []string{
 	"A database", "A hardened MCP server over it, as a child process", "Honest calls work", "Attacks do not",
-	"Everything was recorded, and the record cannot be changed unseen", "Mail", "Connect a real client", "PocketBase",
+	"Everything was recorded, and the record cannot be changed unseen", "Money at Stripe", "Mail", "Connect a real client", "PocketBase",
 }
 
 // pocketbaseCommand shows the last chapter.
@@ -145,6 +152,10 @@ func guide(ctx context.Context, p *tour.Printer, o pgserver.Options) error {
 		return err
 	}
 	heading(p, 6)
+	if err := stripe(ctx, p, dir); err != nil {
+		return err
+	}
+	heading(p, 7)
 	if err := mail(ctx, p); err != nil {
 		return err
 	}

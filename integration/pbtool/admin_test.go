@@ -187,14 +187,6 @@ func TestPbTestEmail(t *testing.T) {
 	}
 }
 
-func TestPbTestS3(t *testing.T) {
-	t.Parallel()
-	s := start(t)
-	c := serve(t, open(t, s.options()))
-	c.deny("does not work, or is not switched on", "pb_test_s3", `{"filesystem":"storage"}`)
-	c.deny("", "pb_test_s3", `{"filesystem":"../x"}`)
-}
-
 func TestPbListCrons(t *testing.T) {
 	t.Parallel()
 	s := start(t)

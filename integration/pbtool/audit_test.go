@@ -19,6 +19,7 @@ import (
 type audited struct {
 	Findings []struct{ Severity, Collection, What, Evidence, Remedy string }
 	Access   map[string]map[string]string
+	Untold   []string `json:"cannot_be_told"`
 }
 
 func (a audited) has(severity, collection, what string) bool {
@@ -102,6 +103,107 @@ func TestPbAuditRules(t *testing.T) {
 		if strings.Contains(f.What, "users") || f.Collection != "posts" && f.Collection != "comments" && f.Collection != "_superusers" {
 			t.Errorf("not listed, and found: %+v", f)
 		}
+	}
+}
+
+// A hidden field that a rule compares with what callers send, or that a view shows by
+// another name, can be guessed: the finding is one where the server lets it be done,
+// and none where it does not.
+func TestPbAuditHidden(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	secret := "hidden-" + "canary"
+	p := types.Pointer[string]
+	s.save("posts", map[string]any{"title": "one", "secret": secret})
+	for name, rule := range map[string]string{
+		"byquery": `mine = @request.query.guess`, "byheader": `@request.auth.id != "" && @request.headers.x_guess = mine:lower`, "byrelation": `post.secret = @request.query.guess`, "bycollection": `@collection.posts:x.secret ?= @request.query.guess`,
+		"notsent": `mine != "" && @request.auth.id != ""`, "nothidden": `@request.query.guess = shown`, "notcompared": `mine != "" && @request.query.guess = "x"`, "closed": ``,
+	} {
+		k := core.NewBaseCollection(name)
+		k.Fields.Add(&core.TextField{Name: "mine", Hidden: true}, &core.TextField{Name: "shown"}, &core.RelationField{Name: "post", CollectionId: s.collection("posts").Id}, &core.RelationField{Name: "remark", CollectionId: s.collection("comments").Id})
+		if rule != "" {
+			k.ListRule = p(rule)
+		}
+		if err := s.app.Save(k); err != nil {
+			t.Fatal(err)
+		}
+		post, err := s.app.FindFirstRecordByFilter("posts", "id != ''")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.save(name, map[string]any{"mine": secret, "shown": "x", "post": post.Id})
+	}
+	k := s.collection("nothidden")
+	k.ViewRule = p(`post.byquery_via_post.mine ?= @request.query.guess`)
+	if err := s.app.Save(k); err != nil {
+		t.Fatal(err)
+	}
+	for name, query := range map[string]string{"asitis": "SELECT id, secret FROM posts", "renamed": "SELECT id, secret AS s FROM posts", "computed": "SELECT id, (secret || '') AS s FROM posts", "both": "SELECT id, secret, (secret || '') AS s FROM posts", "without": "SELECT id, title FROM posts", "shut": "SELECT id, (secret || '') AS s FROM posts"} {
+		k := core.NewViewCollection(name)
+		if k.ViewQuery = query; name != "shut" {
+			k.ListRule = p(`@request.auth.id != ""`)
+		}
+		if err := s.app.Save(k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := serve(t, open(t, s.anyCollection()))
+	var a audited
+	c.ok("pb_audit_rules", `{}`, &a)
+	token, err := s.ann.NewAuthToken()
+	if err != nil {
+		t.Fatal(err)
+	}
+	items := func(collection, query, header string) int {
+		t.Helper()
+		r := httptest.NewRequest(http.MethodGet, "/api/collections/"+collection+"/records?"+query, nil)
+		r.Header.Set("Authorization", token)
+		r.Header.Set("X-Guess", header)
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		var out struct{ Items []any }
+		_ = json.Unmarshal(w.Body.Bytes(), &out)
+		return len(out.Items)
+	}
+	for name, want := range map[string]string{"byquery": "byquery.mine", "byheader": "byheader.mine", "byrelation": "posts.secret", "bycollection": "posts.secret", "notsent": "", "nothidden": "", "notcompared": "", "closed": ""} {
+		guessed := items(name, "guess="+secret, secret) == 1 && items(name, "guess=wrong", "wrong") == 0
+		found := a.has("medium", name, "the rule to list tells whether a guess at the hidden field "+want+" is right")
+		if want == "" {
+			found = a.has("medium", name, "rule to list tells whether a guess at the hidden field")
+		}
+		if (guessed && name != "nothidden" && name != "notcompared") != (want != "") || found != (want != "") {
+			t.Errorf("%s: guessed %v, found %v, want %q", name, guessed, found, want)
+		}
+	}
+	for name, want := range map[string]bool{"asitis": false, "renamed": false, "computed": true, "both": true, "without": false, "shut": false} {
+		guessed := items(name, "filter=s='"+secret+"'", "") == 1 || items(name, "filter=secret='"+secret+"'", "") == 1
+		if found := a.has("medium", name, "the hidden field posts.secret"); guessed != want || found != want {
+			t.Errorf("%s: guessed %v, found %v, want %v", name, guessed, found, want)
+		}
+	}
+	if !a.has("medium", "nothidden", "the rule to view tells whether a guess at the hidden field byquery.mine") {
+		t.Error("a back-relation leads to a hidden field, and nothing is found")
+	}
+	untold := strings.Join(a.Untold, "\n")
+	for _, want := range []string{"hooks and routes", "how long", "before 0.32", "posts.author", "byquery.post"} {
+		if !strings.Contains(untold, want) {
+			t.Errorf("%q lacks %q", untold, want)
+		}
+	}
+	for _, not := range []string{"not understood", "closed.post", "byquery.remark"} {
+		if strings.Contains(untold, not) {
+			t.Errorf("%q has %q", untold, not)
+		}
+	}
+	k = s.collection("closed")
+	k.ListRule = p(`shown = 'it\'s'`)
+	if err := s.app.Save(k); err != nil {
+		t.Fatal(err)
+	}
+	a = audited{}
+	c.ok("pb_audit_rules", `{"collection":"closed"}`, &a)
+	if !strings.Contains(strings.Join(a.Untold, "\n"), "not understood and said as some: closed list") {
+		t.Errorf("got %q", a.Untold)
 	}
 }
 

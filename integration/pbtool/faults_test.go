@@ -106,7 +106,8 @@ func TestFaultTruncation(t *testing.T) {
 	}
 }
 
-// A server that is down is not asked for a while, and is found again when it is back.
+// A server that has stopped is found again when another is begun on its data and port,
+// with the tokens that the first one has given.
 func TestFaultRestart(t *testing.T) {
 	t.Parallel()
 	s := start(t)
@@ -129,18 +130,31 @@ func TestFaultRestart(t *testing.T) {
 	if err := web.Close(); err != nil {
 		t.Fatal(err)
 	}
+	first := s.app
+	s.stop()
 	c.deny("does not answer", "pb_list_records", `{"collection":"posts"}`)
 	if ln, err = net.Listen("tcp", addr); err != nil {
 		t.Fatalf("the port, which was free a moment ago, is taken by another program: %v", err)
 	}
+	s.boot(s.app.DataDir())
 	web = run(ln)
 	defer func() { _ = web.Close() }()
+	if s.app == first || first.IsBootstrapped() {
+		t.Error("the first PocketBase runs on")
+	}
+	s.requests()
 	var l listed
 	if c.ok("pb_list_records", `{"collection":"posts"}`, &l); len(l.Items) != 5 {
 		t.Errorf("got %d", len(l.Items))
 	}
+	if got := s.requests(); len(got) != 1 {
+		t.Errorf("a token that is good was not used: %q", got)
+	}
 	// The writing client finds it too.
 	c.ok("pb_create_record", create, nil)
+	if n := s.count("posts"); n != 6 {
+		t.Errorf("%d records, want 6", n)
+	}
 }
 
 // A scan that a fault ends part of the way through has no result that looks whole.

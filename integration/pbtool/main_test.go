@@ -48,6 +48,7 @@ type server struct {
 	ann, bob *core.Record
 
 	mu     sync.Mutex
+	mux    http.Handler          // PocketBase's
 	seen   []string              // requests, as method and path
 	before func(r *http.Request) // is called before each
 	down   atomic.Bool           // it answers nothing
@@ -60,26 +61,13 @@ func start(t testing.TB) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s := &server{t: t, app: core.NewBaseApp(core.BaseAppConfig{DataDir: dir})}
-	for _, step := range []func() error{s.app.Bootstrap, s.app.RunAllMigrations, s.app.ReloadCachedCollections, s.collections, s.accounts} {
-		if err := step(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s := &server{t: t}
+	s.boot(dir, s.collections, s.accounts)
 	t.Cleanup(func() { _ = s.app.ResetBootstrapState() })
-	s.app.OnTerminate().BindFunc(s.restart)
-	router, err := apis.NewRouter(s.app)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mux, err := router.BuildMux()
-	if err != nil {
-		t.Fatal(err)
-	}
 	s.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.seen = append(s.seen, r.Method+" "+r.URL.Path)
-		before := s.before
+		before, mux := s.before, s.mux
 		s.mu.Unlock()
 		if before != nil {
 			before(r)
@@ -93,6 +81,38 @@ func start(t testing.TB) *server {
 	t.Cleanup(web.Close)
 	s.url = web.URL
 	return s
+}
+
+// boot begins a PocketBase on a directory.
+func (s *server) boot(dir string, more ...func() error) {
+	s.t.Helper()
+	s.app = core.NewBaseApp(core.BaseAppConfig{DataDir: dir})
+	for _, step := range append([]func() error{s.app.Bootstrap, s.app.RunAllMigrations, s.app.ReloadCachedCollections}, more...) {
+		if err := step(); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	s.app.OnTerminate().BindFunc(s.restart)
+	router, err := apis.NewRouter(s.app)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	mux, err := router.BuildMux()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mux = mux
+}
+
+// stop ends the PocketBase as its process would: its databases are closed.
+func (s *server) stop() {
+	s.t.Helper()
+	e := &core.TerminateEvent{App: s.app}
+	if err := s.app.OnTerminate().Trigger(e, func(e *core.TerminateEvent) error { return e.App.ResetBootstrapState() }); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // restart stands for what PocketBase does after a restoration: it would replace this

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/tools/types"
+
 	"github.com/mcpsec/mcpsec-go/pbtool"
 )
 
@@ -185,7 +188,7 @@ func TestFieldsAreListed(t *testing.T) {
 	post := s.save("posts", map[string]any{"title": "the one", "author": s.ann.Id, "body": "private"})
 	s.save("comments", map[string]any{"text": "first", "post": post.Id})
 	o := s.options()
-	o.Collections = []pbtool.Collection{{Name: "posts", Fields: []string{"title", "author", "author.name"}, Write: []string{"title"}}, {Name: "comments", Write: []string{"text"}}}
+	o.Collections = []pbtool.Collection{{Name: "posts", Fields: []string{"id", "title", "author", "author.name"}, Write: []string{"title"}}, {Name: "comments", Write: []string{"text"}}}
 	c := serve(t, open(t, o))
 	var l listed
 	c.ok("pb_list_records", `{"collection":"posts"}`, &l)
@@ -203,6 +206,11 @@ func TestFieldsAreListed(t *testing.T) {
 		`"where":[{"field":"comments_via_post.text","op":"contains","value":"p"}]`, `"sort":["body"]`, `"sort":["-body"]`, `"fields":["body"]`, `"fields":["body:excerpt(10)"]`, `"expand":["comments_via_post"]`,
 	} {
 		c.deny("may not", "pb_list_records", `{"collection":"posts",`+args+`}`)
+	}
+	for _, args := range []string{`"sort":["body"]`, `"fields":["body"]`, `"expand":["body"]`} { // each once, also id
+		if a := c.call("pb_list_records", `{"collection":"posts",`+args+`}`); !strings.HasSuffix(a.text, "; for posts these may: id, title, author, author.name") {
+			t.Errorf("%s: got %s", args, a.text)
+		}
 	}
 	c.deny("may not", "pb_aggregate_records", `{"collection":"posts","group_by":["body"]}`)
 	c.deny("may not", "pb_aggregate_records", `{"collection":"posts","aggregates":[{"fn":"max","field":"body"}]}`)
@@ -354,6 +362,14 @@ func TestPbCollections(t *testing.T) {
 	}
 	if a := c.call("pb_describe_collection", `{"collection":"users"}`); strings.Contains(a.text, `"name":"tokenKey"`) || strings.Contains(a.text, `"password"`) || !strings.Contains(a.text, "every account can sign in") {
 		t.Errorf("got %s", a.text)
+	}
+	k := s.collection("comments")
+	k.Fields.Add(&core.NumberField{Name: "stars", Min: types.Pointer(0.0), Max: types.Pointer(5.0)}, &core.NumberField{Name: "debt", Max: types.Pointer(0.0)}, &core.NumberField{Name: "free"})
+	if err := s.app.Save(k); err != nil {
+		t.Fatal(err)
+	}
+	if a := c.call("pb_describe_collection", `{"collection":"comments"}`); !strings.Contains(a.text, `{"name":"stars","type":"number","min":0,"max":5},{"name":"debt","type":"number","max":0},{"name":"free","type":"number"}`) {
+		t.Errorf("a bound of 0 is one: %s", a.text)
 	}
 	c.deny("may not be used", "pb_describe_collection", `{"collection":"vault"}`)
 	c.deny("may not be used", "pb_describe_collection", `{"collection":"_superusers"}`)

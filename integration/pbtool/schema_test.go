@@ -192,6 +192,24 @@ func TestPbApplySchema(t *testing.T) {
 	}
 }
 
+// What is wrong with a change is named by path and code, and nothing is quoted.
+func TestPbApplySchemaErrors(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.save("posts", map[string]any{"title": "twin", "body": "same"}, map[string]any{"title": "twin", "body": "same"})
+	c := serve(t, open(t, s.anyCollection()))
+	for ops, want := range map[string]string{
+		`{"op":"add_field","collection":"comments","field":{"name":"kind","type":"select"}}`:                              "fields.3.values: is required",
+		`{"op":"add_field","collection":"comments","field":{"name":"kind","type":"number","min":9,"max":1}}`:              "fields.3.max: is not valid (validation_min_number_constraint)",
+		`{"op":"set_rules","collection":"posts","rules":{"list":"nothere = @request.auth.id && @request.auth.id != ''"}}`: "listRule: is not valid (validation_invalid_rule)",
+		`{"op":"add_index","collection":"posts","index":{"name":"idx_once","unique":true,"fields":["body"]}}`:             "indexes.1: is not valid (validation_invalid_index_expression)",
+		`{"op":"create_collection","collection":"wrong","fields":[{"name":"kind","type":"select"}]}`:                      "collections: is not valid (validation_collections_import_failure)", // an import says no more
+	} {
+		plan := c.plan(ops).Plan
+		c.deny("changed nothing; "+want, "pb_apply_schema", `{"plan":"`+plan+`","ops":[`+ops+`]}`)
+	}
+}
+
 // What was confirmed is what is done: not other operations, not another plan, not
 // with a schema or a number of records that has changed since.
 func TestPbApplySchemaIsWhatWasPlanned(t *testing.T) {

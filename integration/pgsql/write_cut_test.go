@@ -32,6 +32,7 @@ type cutter struct {
 	closed bool // to further connections, once it has cut
 	skip   int  // statements of this kind that are let through first
 	cuts   atomic.Int32
+	named  map[string]string // statements by the name that a client gave them, on whatever connection
 }
 
 func newCutter(t testing.TB, backend string) *cutter {
@@ -117,11 +118,13 @@ func (c *cutter) serve(client net.Conn) {
 			}
 		}
 	}()
+	fresh := map[string]bool{} // statements that were sent and not run yet
 	for first := true; ; first = false {
-		m, sql, err := message(client, first)
+		m, name, sql, err := message(client, first)
 		if err != nil {
 			return
 		}
+		sql = c.statement(fresh, m[0], name, sql)
 		cut, after := c.wanted(sql)
 		if cut && !after {
 			c.cuts.Add(1)
@@ -140,23 +143,46 @@ func (c *cutter) serve(client net.Conn) {
 	}
 }
 
-// message reads a message of a client, and its statement if it is a Parse.
-func message(r io.Reader, first bool) (m []byte, sql string, err error) {
+// statement is the text of a statement that is sent, or run again by its name.
+func (c *cutter) statement(fresh map[string]bool, kind byte, name, sql string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case kind == 'P':
+		if c.named == nil {
+			c.named = map[string]string{}
+		}
+		c.named[name], fresh[name] = sql, true
+		return sql
+	case kind != 'B' || fresh[name]:
+		delete(fresh, name)
+		return ""
+	}
+	return c.named[name]
+}
+
+// message reads a message of a client: the name and text of a Parse, and the name of
+// the statement of a Bind.
+func message(r io.Reader, first bool) (m []byte, name, sql string, err error) {
 	head := make([]byte, 5)
 	if first {
 		head = head[:4]
 	}
 	if _, err := io.ReadFull(r, head); err != nil {
-		return nil, "", err
+		return nil, "", "", err
 	}
 	body := make([]byte, binary.BigEndian.Uint32(head[len(head)-4:])-4)
 	if _, err := io.ReadFull(r, body); err != nil {
-		return nil, "", err
+		return nil, "", "", err
 	}
-	if !first && head[0] == 'P' {
-		_, sql, _ = strings.Cut(string(body), "\x00")
+	parts := strings.SplitN(string(body), "\x00", 3)
+	switch {
+	case !first && head[0] == 'P':
+		name, sql = parts[0], parts[1]
+	case !first && head[0] == 'B':
+		name = parts[1]
 	}
-	return append(head, body...), sql, nil
+	return append(head, body...), name, sql, nil
 }
 
 // cutWriter opens the ledger by way of a cutter.

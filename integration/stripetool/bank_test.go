@@ -46,6 +46,7 @@ type bank struct {
 	refunds []string // keys of those that were made, in order
 	posts   int      // requests that write, repetitions included
 	seen    []string // methods and paths
+	billing *billing
 
 	fault  func(w http.ResponseWriter, r *http.Request, n int) bool // answers in place of the bank if true; n counts requests
 	effect func()                                                   // runs after an effect and before the answer
@@ -57,7 +58,7 @@ func newBank(t *testing.T) *bank {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bank{t: t, mock: m, account: newAccount(), keys: map[string]*kept{}, charges: map[string]*paid{
+	b := &bank{t: t, mock: m, account: newAccount(), billing: newBilling(), keys: map[string]*kept{}, charges: map[string]*paid{
 		"ch_one":   {Amount: 4900, Captured: 4900, Refunded: 500, Currency: "eur", Customer: "cus_Ann", Refunds: 2},
 		"ch_guest": {Amount: 500, Captured: 500, Currency: "jpy"},
 		"ch_big":   {Amount: 1_000_000, Captured: 1_000_000, Currency: "eur", Customer: "cus_Bob"},
@@ -148,6 +149,9 @@ func (b *bank) read(r *http.Request) (string, int) {
 	if own, s := b.account.read(strings.Join(parts, "/"), r.URL.Query()); s != 0 {
 		return own, s
 	}
+	if own, s := b.billing.read(strings.Join(parts, "/"), r.URL.Query()); s != 0 {
+		return own, s
+	}
 	switch {
 	case len(parts) == 2 && strings.Contains(parts[1], "missing"):
 		return wrong("invalid_request_error", "resource_missing", ""), 404
@@ -187,7 +191,11 @@ func wrong(kind, code, decline string) string {
 func (b *bank) once(key, method, path, params string) (int, string) {
 	b.mu.Lock()
 	if method == http.MethodDelete { // Stripe knows no keys of it
-		status, body := b.account.write(method, path, nil)
+		q, _ := url.ParseQuery(params)
+		status, body := b.billing.write(method, path, q)
+		if status == 0 {
+			status, body = b.account.write(method, path, nil)
+		}
 		effect := b.effect
 		b.mu.Unlock()
 		if status == 200 && effect != nil {
@@ -216,7 +224,9 @@ func (b *bank) once(key, method, path, params string) (int, string) {
 	if path == "refunds" {
 		status, body = b.refund(key, params)
 	} else if q, err := url.ParseQuery(params); err == nil {
-		status, body = b.account.write(method, path, q)
+		if status, body = b.billing.write(method, path, q); status == 0 {
+			status, body = b.account.write(method, path, q)
+		}
 	}
 	b.mu.Unlock()
 	if status == 200 && effect != nil {

@@ -2,7 +2,6 @@ package stripetool
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -38,11 +37,8 @@ func newNetwork(t *testing.T, b *bank) *network {
 
 func (n *network) url() string { return "http://" + n.Listen }
 
-func (n *network) toxic(kind, attributes string) {
-	if _, err := n.Toxics.AddToxicJson(strings.NewReader(fmt.Sprintf(`{"type": %q, "stream": "downstream", "attributes": {%s}}`, kind, attributes))); err != nil {
-		n.t.Error(err)
-	}
-}
+// toxic makes the network fail on the way from the bank.
+func (n *network) toxic(kind, attributes string) { n.on("downstream", kind, attributes) }
 
 func (n *network) calm() { n.Toxics.ResetToxics(context.Background()) }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -19,13 +20,19 @@ import (
 const mockVariable = "MCPSEC_TEST_STRIPE_MOCK"
 
 // The test's binary is stripe-mock, too: it prints what it is asked to standard
-// output, and so gets a process of its own.
+// output, and so gets a process of its own. And it is a replica.
 func TestMain(m *testing.M) {
 	if os.Getenv(mockVariable) != "" {
 		serveMock()
 		return
 	}
-	code := m.Run()
+	if settings := os.Getenv(replicaVariable); settings != "" {
+		if err := replicaMain(settings); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
+	code := postgres.Main(m)
 	stopMock()
 	os.Exit(code)
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -70,7 +71,7 @@ func (b *safeBuffer) String() string {
 	return b.b.String()
 }
 
-func serve(t *testing.T, o stripetool.Options) *session {
+func serve(t *testing.T, o stripetool.Options, more ...func(*stripetool.Client) []*mcpsec.Tool) *session {
 	t.Helper()
 	s := &session{t: t}
 	o.Log = slog.New(slog.NewJSONHandler(&s.log, nil))
@@ -92,7 +93,7 @@ func serve(t *testing.T, o stripetool.Options) *session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, set := range sets {
+	for _, set := range slices.Concat(sets, more) {
 		srv.Add(set(c)...)
 	}
 	ours, theirs := net.Pipe()

@@ -57,13 +57,22 @@ func (t *transport) retry(h *host, req *http.Request) (*http.Response, *Error) {
 	return a.resp, a.err
 }
 
+// unsent makes e, by which this attempt was not sent, one of a request of which an
+// earlier attempt was: whoever reads that nothing was sent must be able to rely on it.
+func unsent(e *Error, earlier int) *Error {
+	if earlier == 0 {
+		return e
+	}
+	return &Error{Reason: Failed, text: "it had no answer, and then was not sent again: " + e.text, err: e.err}
+}
+
 // once makes one attempt. It returns errAgain if another may be made.
 func (a *attempts) once() error {
 	a.resp, a.err, a.paused = nil, nil, false
 	probe, wait := a.h.enter(time.Now())
 	if wait > 0 {
 		closeBody(a.req)
-		a.err = &Error{Reason: BreakerOpen, RetryIn: wait, text: "not asked for another " + wait.Round(time.Millisecond).String() + ": it failed too often in a row"}
+		a.err = unsent(&Error{Reason: BreakerOpen, RetryIn: wait, text: "not asked for another " + wait.Round(time.Millisecond).String() + ": it failed too often in a row"}, a.sent)
 		return nil
 	}
 	v, again := silent, false
@@ -119,7 +128,10 @@ func (a *attempts) send() (v verdict, again bool) {
 // judge decides about an attempt without an answer.
 func (a *attempts) judge(err error) (v verdict, again bool) {
 	switch ctx := a.req.Context(); {
-	case a.err.Reason == Refused, ctx.Err() != nil && context.Cause(ctx) != errTimeout:
+	case a.err.Reason == Refused:
+		a.err = unsent(a.err, a.sent-1)
+		return silent, false
+	case ctx.Err() != nil && context.Cause(ctx) != errTimeout:
 		return silent, false
 	case ctx.Err() != nil:
 		return unhealthy, false

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/cenkalti/backoff/v4"
 )
 
 const again = "Idempotency-Key: 8e03978e-40d5-43e8-bc93-6894a57f9324"
@@ -172,6 +175,42 @@ func TestRefusalsAreNotRetried(t *testing.T) {
 		t.Errorf("got pauses %v and %v", *waits, *waits2)
 	}
 }
+
+// A request that was sent and had no answer is never said not to have been sent, as when
+// others open the breaker during its pause, or its host is elsewhere by then.
+func TestSentIsNotUnsent(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*transport, *host){
+		"breaker": func(_ *transport, h *host) {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.failures, h.until = breakerFailures, time.Now().Add(breakerCooldown)
+		},
+		"address": func(tr *transport, _ *host) {
+			tr.base.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, &refusedAddress{} }
+		},
+	} {
+		srv, n := serve(t, func(w http.ResponseWriter, _ *http.Request) { hangUp(w) })
+		c := client(t, srv, Options{})
+		tr := c.Transport.(*transport)
+		h := hostOf(c, srv)
+		tr.timer = func() backoff.Timer { return changing{make(chan time.Time, 1), func() { change(tr, h) }} }
+		_, _, err := get(t, c, srv.URL)
+		if e := fails(t, err, Failed); !strings.Contains(e.Error(), "and then was not sent again") || n.Load() != 1 {
+			t.Errorf("%s: got %v after %d requests", name, e, n.Load())
+		}
+	}
+}
+
+// changing has something happen during a pause.
+type changing struct {
+	c    chan time.Time
+	then func()
+}
+
+func (t changing) Start(time.Duration) { t.then(); t.c <- time.Time{} }
+func (changing) Stop()                 {}
+func (t changing) C() <-chan time.Time { return t.c }
 
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()

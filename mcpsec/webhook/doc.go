@@ -42,8 +42,10 @@
 // It runs to its end although the sender hangs up, within [Options.Timeout]. An
 // error, or a panic, means that nothing was done: the event is free again, and its
 // next delivery comes to the handler. Return nil for what will never succeed,
-// unless you want to see it again for days. Events come late, twice and in any
-// order: a signature says who wrote an event, and not that it still holds.
+// unless you want to see it again for days. An error that wraps an [Error] says that
+// the event is none for the handler, or that it comes at a bad time. Events come
+// late, twice and in any order: a signature says who wrote an event, and not that it
+// still holds.
 //
 // # What it does not protect
 //

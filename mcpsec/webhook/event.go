@@ -25,13 +25,23 @@ type Event struct {
 
 // An Error says why a delivery was refused. It holds no piece of the delivery
 // and is safe to log, but tell the sender nothing of it: it would help to forge.
+//
+// A handler whose error wraps one with the Reason refused, busy or state has the
+// delivery counted and answered as that, and not as a failure of its own: an event
+// that is none for it, that comes at a bad time, of which nothing is known. The
+// sender may deliver it again in each case.
 type Error struct {
 	// Reason is one of the keys of [Receiver.Stats].
 	Reason string
 	detail string
 }
 
-func (e *Error) Error() string { return "webhook refused: " + e.Reason + ": " + e.detail }
+func (e *Error) Error() string {
+	if e.detail == "" {
+		return "webhook refused: " + e.Reason
+	}
+	return "webhook refused: " + e.Reason + ": " + e.detail
+}
 
 // The reasons for which a delivery is refused or fails, and the other ways in
 // which it ends. They are the keys of Receiver.Stats.
@@ -48,6 +58,7 @@ const (
 	reasonBusy        = "busy"         // another delivery of the event is being handled
 	reasonState       = "state"        // the Once failed
 	reasonHandler     = "handler"      // the handler failed or panicked
+	reasonRefused     = "refused"      // the handler says that the event is none for it
 	reasonUnrecorded  = "unrecorded"   // handled, but that could not be recorded
 
 	outcomeHandled  = "handled"  // handled now

@@ -35,13 +35,22 @@ func (rc *Receiver) process(ctx context.Context, ev Event) outcome {
 		}
 	}()
 	if err := rc.call(ctx, ev); err != nil {
-		return outcome{reason: reasonHandler, err: err}
+		return outcome{reason: failure(err), err: err, wait: retryUnknown}
 	}
 	handled = true
 	if err := rc.complete(ctx, claim); err != nil {
 		return outcome{reason: reasonUnrecorded, err: fmt.Errorf("recording that the event was handled: %w", err)}
 	}
 	return outcome{reason: outcomeHandled}
+}
+
+// failure is what a handler's error counts as.
+func failure(err error) string {
+	var e *Error
+	if errors.As(err, &e) && (e.Reason == reasonRefused || e.Reason == reasonBusy || e.Reason == reasonState) {
+		return e.Reason
+	}
+	return reasonHandler
 }
 
 func (rc *Receiver) claim(ctx context.Context, ev Event) (state.Claim, error) {

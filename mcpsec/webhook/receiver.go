@@ -70,7 +70,7 @@ func Handler(v *Verifier, once state.Once, handle func(context.Context, Event) e
 // A delivery is answered with 200 when its event was handled, now or before; 500
 // when handle failed; 503, and when to come again, when the event is being handled
 // or nothing could be found out; 401 when it is not the sender's; 400, 405, 408,
-// 413 or 415 when it is none.
+// 413 or 415 when it is none, or when handle refuses it (see [Error]).
 func NewReceiver(v *Verifier, once state.Once, handle func(context.Context, Event) error, o Options) *Receiver {
 	if v == nil || v.check == nil || handle == nil {
 		panic("webhook: a Receiver needs a Verifier and a func that handles events")
@@ -187,7 +187,7 @@ var statuses = map[string]int{
 	reasonMethod: http.StatusMethodNotAllowed, reasonContentType: http.StatusUnsupportedMediaType,
 	reasonTooLarge: http.StatusRequestEntityTooLarge, reasonRead: http.StatusRequestTimeout,
 	reasonHeader: http.StatusUnauthorized, reasonSignature: http.StatusUnauthorized, reasonTimestamp: http.StatusUnauthorized,
-	reasonEvent: http.StatusBadRequest, reasonHandler: http.StatusInternalServerError,
+	reasonEvent: http.StatusBadRequest, reasonRefused: http.StatusBadRequest, reasonHandler: http.StatusInternalServerError,
 	reasonKey: http.StatusServiceUnavailable, reasonBusy: http.StatusServiceUnavailable, reasonState: http.StatusServiceUnavailable,
 	// Handled is handled: another delivery would do it again.
 	outcomeHandled: http.StatusOK, outcomeRepeated: http.StatusOK, reasonUnrecorded: http.StatusOK,

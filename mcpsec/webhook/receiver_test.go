@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -62,7 +63,7 @@ func deliver(t *testing.T, url string, s sender) int {
 func counted(t *testing.T, rc *webhook.Receiver, want map[string]uint64) {
 	t.Helper()
 	got := rc.Stats()
-	if len(got) != 15 {
+	if len(got) != 16 {
 		t.Errorf("%d counters", len(got))
 	}
 	for reason, n := range got {
@@ -329,6 +330,33 @@ func TestBrokenOnce(t *testing.T) {
 			t.Errorf("%s: no Retry-After", name)
 		}
 		counted(t, rc, tc.counted)
+	}
+}
+
+// A handler's error that wraps an Error decides the answer, and gives the event back.
+func TestHandlersDecide(t *testing.T) {
+	t.Parallel()
+	for reason, tc := range map[string]struct {
+		counted string
+		status  int
+	}{"refused": {"refused", 400}, "busy": {"busy", 503}, "state": {"state", 503}, "signature": {"handler", 500}, "handled": {"handler", 500}, "": {"handler", 500}} {
+		s, runs := stripeSender(), 0
+		rc := webhook.NewReceiver(s.verifier(t), nil, func(context.Context, webhook.Event) error {
+			if runs++; runs > 1 {
+				return nil
+			}
+			return fmt.Errorf("not now: %w", &webhook.Error{Reason: reason})
+		}, quiet())
+		url := serve(t, rc)
+		h, body := s.deliver(time.Now())
+		status, header, _ := post(t, url, h, body)
+		if status != tc.status || (status == 503) != (header.Get("Retry-After") != "") {
+			t.Errorf("%q: got %d, %v", reason, status, header)
+		}
+		if status := deliver(t, url, s); status != http.StatusOK {
+			t.Errorf("%q: the next delivery: got %d", reason, status)
+		}
+		counted(t, rc, map[string]uint64{tc.counted: 1, "handled": 1})
 	}
 }
 

@@ -10,12 +10,12 @@ import (
 )
 
 var reasons = []string{
-	outcomeHandled, outcomeRepeated, reasonBusy, reasonHandler, reasonUnrecorded, reasonState, reasonKey,
+	outcomeHandled, outcomeRepeated, reasonBusy, reasonHandler, reasonRefused, reasonUnrecorded, reasonState, reasonKey,
 	reasonMethod, reasonContentType, reasonTooLarge, reasonRead, reasonHeader, reasonSignature, reasonTimestamp, reasonEvent,
 }
 
 // counters counts deliveries by how they ended, in the order of reasons.
-type counters [15]atomic.Uint64
+type counters [16]atomic.Uint64
 
 func (c *counters) count(reason string) {
 	for i, r := range reasons {
@@ -33,6 +33,7 @@ func (c *counters) count(reason string) {
 //	repeated      the event was handled before
 //	busy          another delivery of the event was being handled
 //	handler       the handler returned an error or panicked
+//	refused       the handler refused the event
 //	unrecorded    the handler is done, but that could not be recorded
 //	state         the Once failed
 //	key           the sender's certificate was not to be had
@@ -51,7 +52,7 @@ func (rc *Receiver) Stats() map[string]uint64 {
 func (rc *Receiver) record(r *http.Request, out outcome) {
 	level, flood := slog.LevelWarn, &rc.strangers
 	switch out.reason {
-	case reasonHandler, reasonUnrecorded, reasonState:
+	case reasonHandler, reasonRefused, reasonUnrecorded, reasonState:
 		level, flood = slog.LevelError, &rc.own
 	}
 	left, ok := flood.allow(time.Now())

@@ -35,5 +35,7 @@ func (s *Session) Log() string { return s.log.String() }
 // Written is all that the server has recorded, logged and answered.
 func (s *Session) Written() (string, error) {
 	audit, err := os.ReadFile(s.audit)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return string(audit) + s.log.String() + s.answers.String(), err
 }

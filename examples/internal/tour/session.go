@@ -19,13 +19,15 @@ import (
 // A Session is a server that runs as a child process, with the SDK's client on its streams.
 type Session struct {
 	*mcp.ClientSession
-	audit    string
-	seen     int    // audit records shown so far
+	audit   string
+	seen    int         // audit records shown so far
+	updated chan string // URIs of resources
+	log     *logBuffer
+
+	mu       sync.Mutex
 	asked    string // what the person was asked last
 	declines bool   // what the person says to it
 	answers  strings.Builder
-	updated  chan string // URIs of resources
-	log      *logBuffer
 }
 
 // logBuffer keeps what the child writes to standard error.
@@ -66,6 +68,8 @@ func Connect(ctx context.Context, cmd *exec.Cmd, audit string) (*Session, error)
 	cmd.Stderr = s.log
 	client := mcp.NewClient(&mcp.Implementation{Name: "tour-client", Version: "1.0.0"}, &mcp.ClientOptions{
 		ElicitationHandler: func(_ context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
 			s.asked = req.Params.Message // a real client shows it, and the person ticks the box
 			if s.declines {
 				return &mcp.ElicitResult{Action: "decline"}, nil
@@ -109,7 +113,11 @@ func (s *Session) Introduce(ctx context.Context, p *Printer) error {
 }
 
 // Asked is what the person was asked in the last step, or "".
-func (s *Session) Asked() string { return s.asked }
+func (s *Session) Asked() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
+}
 
 // Subscribe asks to be told of changes of the resource at uri.
 func (s *Session) Subscribe(ctx context.Context, uri string) error {
@@ -163,26 +171,81 @@ func (s *Session) Do(ctx context.Context, p *Printer, st Step) (answer string, e
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	s.asked, s.declines = "", st.Declined
+	s.person(st.Declined)
 	text, failed, err := s.ask(ctx, st)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", st.Asked, err)
 	}
-	ok := failed == st.Failed && strings.Contains(text, st.Want) && (st.Never == "" || !strings.Contains(text, st.Never)) &&
-		strings.Contains(s.asked, st.Question)
+	asked := s.question()
+	ok := st.met(text, failed) && strings.Contains(asked, st.Question)
 	p.Row(ok, st.Asked, Excerpt(text, st.Want), st.Why)
-	if s.asked != "" {
+	if asked != "" {
 		answer := "yes"
 		if st.Declined {
 			answer = "no"
 		}
-		p.note("the person is asked: " + s.asked + " They say " + answer + ".")
+		p.note("the person is asked: " + asked + " They say " + answer + ".")
 	}
 	p.note(s.newRecords())
 	if !ok {
-		return text, fmt.Errorf("%s: the server answered %q, and the person was asked %q", st.Asked, text, s.asked)
+		return text, fmt.Errorf("%s: the server answered %q, and the person was asked %q", st.Asked, text, asked)
 	}
 	return text, nil
+}
+
+// AtOnce makes the call of a step n times at one moment, and shows how many answers
+// are equal. It fails if they are not all, or not as they must be.
+func (s *Session) AtOnce(ctx context.Context, p *Printer, n int, st Step) error {
+	s.person(st.Declined)
+	texts, faults := make([]string, n), make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			text, failed, err := s.ask(ctx, st)
+			if err == nil && !st.met(text, failed) {
+				err = fmt.Errorf("%s: the server answered %q", st.Asked, text)
+			}
+			texts[i], faults[i] = text, err
+		})
+	}
+	wg.Wait()
+	err, equal := errors.Join(faults...), 0
+	for _, text := range texts {
+		if text == texts[0] {
+			equal++
+		}
+	}
+	if err == nil && equal != n {
+		err = fmt.Errorf("%s: only %d of %d answers are equal", st.Asked, equal, n)
+	}
+	p.Row(err == nil, st.Asked, fmt.Sprintf("%d equal answers: %s", equal, Excerpt(texts[0], st.Want)), st.Why)
+	p.note(s.newRecords())
+	return err
+}
+
+// met says whether an answer is as it must be.
+func (st Step) met(text string, failed bool) bool {
+	return failed == st.Failed && strings.Contains(text, st.Want) && (st.Never == "" || !strings.Contains(text, st.Never))
+}
+
+// person says what the person will say, who was asked nothing yet.
+func (s *Session) person(declines bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked, s.declines = "", declines
+}
+
+// question is what the person was asked last.
+func (s *Session) question() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
+}
+
+func (s *Session) keep(answer string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers.WriteString(answer + "\n")
 }
 
 func (s *Session) ask(ctx context.Context, st Step) (text string, failed bool, err error) {
@@ -194,7 +257,7 @@ func (s *Session) ask(ctx context.Context, st Step) (text string, failed bool, e
 	res, err := s.CallTool(ctx, params)
 	var refused *jsonrpc.Error // what a forged state is answered with
 	if errors.As(err, &refused) {
-		s.answers.WriteString(refused.Message + "\n")
+		s.keep(refused.Message)
 		return refused.Message, true, nil
 	}
 	if err != nil {
@@ -208,39 +271,50 @@ func (s *Session) ask(ctx context.Context, st Step) (text string, failed bool, e
 			text += c.Resource.Text
 		}
 	}
-	s.answers.WriteString(text + "\n")
+	s.keep(text)
 	return text, res.IsError, nil
 }
 
-// newRecords tells the audit records that came since the last time.
+// newRecords tells the audit records that came since the last time, and counts equal
+// ones.
 func (s *Session) newRecords() string {
 	file, err := os.ReadFile(s.audit)
 	if err != nil {
 		return err.Error()
 	}
 	lines := strings.Split(strings.TrimSpace(string(file)), "\n")
-	out := make([]string, 0, 2)
+	seqs, texts := map[string][]int{}, []string{}
 	for _, l := range lines[s.seen:] {
-		out = append(out, describeRecord(l))
+		seq, text := describeRecord(l)
+		if seqs[text] == nil {
+			texts = append(texts, text)
+		}
+		seqs[text] = append(seqs[text], seq)
 	}
 	s.seen = len(lines)
-	return "audit: " + strings.Join(out, "; ")
+	for i, text := range texts {
+		texts[i] = fmt.Sprintf("%d %s", seqs[text][0], text)
+		if n := len(seqs[text]); n > 1 {
+			texts[i] = fmt.Sprintf("%d × %s", n, text)
+		}
+	}
+	return "audit: " + strings.Join(texts, "; ")
 }
 
-func describeRecord(line string) string {
+func describeRecord(line string) (seq int, text string) {
 	var r struct {
 		Seq                     int
 		Msg                     string
 		Decision, Outcome, Rule string
 	}
 	if err := json.Unmarshal([]byte(line), &r); err != nil {
-		return "unreadable record"
+		return 0, "unreadable record"
 	}
-	text := fmt.Sprintf("%d %s %s%s", r.Seq, r.Msg, r.Decision, r.Outcome)
+	text = fmt.Sprintf("%s %s%s", r.Msg, r.Decision, r.Outcome)
 	if r.Rule != "" {
 		text += " by " + r.Rule
 	}
-	return text
+	return r.Seq, text
 }
 
 func shorten(s string, n int) string {
