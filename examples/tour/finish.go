@@ -81,7 +81,7 @@ func checkLog(p *tour.Printer, s *tour.Session) error {
 
 // connectAdvice says how to go on.
 func connectAdvice(p *tour.Printer) {
-	heading(p, 7)
+	heading(p, 8)
 	p.Say(`Build the server over a database of your own, and give it a role that may only read:
 
   go build -o mcp-postgres ./examples/postgres
@@ -100,7 +100,7 @@ MCP Inspector:    npx @modelcontextprotocol/inspector --cli -e PGTOOL_DATABASE_U
 
 Stripe:           examples/stripe, with STRIPETOOL_KEY in place of the URL
 Your own tools:   examples/quickstart, then mcpsec/doc.go`)
-	heading(p, 8)
+	heading(p, 9)
 	p.Say(`PocketBase goes the same way, with the rights of one of its users; its schema is changed as planned
 and only after a person's yes. It takes a minute to compile the first time:
 

@@ -2,7 +2,8 @@
 // PostgreSQL with the sample database in it, starts a server over it as a child
 // process, and drives that with a real MCP client: honest calls first, then
 // attacks, each with what the server answered and recorded. A chapter does the same
-// for Stripe, with stripe-mock in its place. It needs no configuration, keeps nothing,
+// for Stripe, with stripe-mock in its place, and one for mail, with an SMTP server in this
+// process. It needs no configuration, keeps nothing,
 // and ends with status 1 if an attack got through.
 // -pocketbase shows the chapter on PocketBase, and nothing else.
 package main
@@ -14,9 +15,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 
 	"github.com/jackc/pgx/v5"
 
@@ -34,8 +33,8 @@ func main() {
 	if flag.NArg() > 0 {
 		exit(errors.New("there are no arguments but -pocketbase"))
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
 	p := tour.NewPrinter(os.Stdout)
+	ctx, stop := tour.UntilStopped(context.Background(), p)
 	var err error
 	if *chapter {
 		err = pocketbase(ctx, p, "go", os.Stdout)
@@ -62,6 +61,8 @@ func runAsChild() {
 		exit(serveStripe(ctx, nil))
 	case "bank":
 		exit(serveBank())
+	case serveMailArg:
+		exit(serveMail(ctx))
 	}
 }
 
@@ -76,7 +77,7 @@ func exit(err error) {
 // contents are the chapters. The last one is shown on its own.
 var contents = []string{
 	"A database", "A hardened MCP server over it, as a child process", "Honest calls work", "Attacks do not",
-	"Everything was recorded, and the record cannot be changed unseen", "Money at Stripe", "Connect a real client", "PocketBase",
+	"Everything was recorded, and the record cannot be changed unseen", "Money at Stripe", "Mail", "Connect a real client", "PocketBase",
 }
 
 // pocketbaseCommand shows the last chapter.
@@ -152,6 +153,10 @@ func guide(ctx context.Context, p *tour.Printer, o pgserver.Options) error {
 	}
 	heading(p, 6)
 	if err := stripe(ctx, p, dir); err != nil {
+		return err
+	}
+	heading(p, 7)
+	if err := mail(ctx, p); err != nil {
 		return err
 	}
 	connectAdvice(p)

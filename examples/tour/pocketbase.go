@@ -15,7 +15,7 @@ import (
 // pocketbase shows the last chapter, which is a program of its own: PocketBase would
 // double the time that this one takes to compile. goTool builds it.
 func pocketbase(ctx context.Context, p *tour.Printer, goTool string, out io.Writer) error {
-	heading(p, 8)
+	heading(p, 9)
 	p.Say("Compiling PocketBase, which takes a minute the first time.")
 	dir, err := os.MkdirTemp("", "mcpsec-tour-")
 	if err != nil {

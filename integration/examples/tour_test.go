@@ -21,7 +21,7 @@ func TestTourPocketBase(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	for _, want := range []string{"8  PocketBase\n", "Two people, one shop", "No password and no token", "Connect a real client"} {
+	for _, want := range []string{"9  PocketBase\n", "Two people, one shop", "No password and no token", "Connect a real client"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %q in %s", want, out)
 		}

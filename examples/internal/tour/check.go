@@ -29,6 +29,9 @@ func (s *Session) CheckAudit(p *Printer) error {
 	return nil
 }
 
+// Log is what the server has written to standard error.
+func (s *Session) Log() string { return s.log.String() }
+
 // Written is all that the server has recorded, logged and answered.
 func (s *Session) Written() (string, error) {
 	audit, err := os.ReadFile(s.audit)

@@ -112,6 +112,13 @@ func (s *Session) Introduce(ctx context.Context, p *Printer) error {
 	return nil
 }
 
+// Asked is what the person was asked in the last step, or "".
+func (s *Session) Asked() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
+}
+
 // Subscribe asks to be told of changes of the resource at uri.
 func (s *Session) Subscribe(ctx context.Context, uri string) error {
 	return s.ClientSession.Subscribe(ctx, &mcp.SubscribeParams{URI: uri})
