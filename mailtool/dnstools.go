@@ -200,7 +200,7 @@ func (c *Client) rehearse(ctx context.Context, to address) ([]serverStep, error)
 		return nil, modelError(ctx, err)
 	}
 	defer c.pool.leave()
-	s, err := c.dial(ctx)
+	s, err := c.dialAnew(ctx)
 	out := []serverStep{step("connect, TLS and login", err)}
 	if err != nil {
 		return out, nil

@@ -54,6 +54,19 @@ func (s *session) bind(ctx context.Context) func() bool {
 	return context.AfterFunc(ctx, func() { s.raw.Close() })
 }
 
+// dialAnew makes a session in place of an idle one: there are no more than the pool has
+// places for, which the caller has one of.
+func (c *Client) dialAnew(ctx context.Context) (*session, error) {
+	idle, err := c.pool.take()
+	if err != nil {
+		return nil, err
+	}
+	if idle != nil {
+		idle.quit()
+	}
+	return c.dial(ctx)
+}
+
 // dial makes a session: connected, with TLS, logged in.
 func (c *Client) dial(ctx context.Context) (*session, error) {
 	raw, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(c.o.Host, strconv.Itoa(c.o.Port)))

@@ -99,15 +99,8 @@ func (c *Client) verify(ctx context.Context) (verifyOut, error) {
 		return verifyOut{}, err
 	}
 	defer c.pool.leave()
-	idle, err := c.pool.take() // whose place a new one takes
-	if err != nil {
-		return verifyOut{}, err
-	}
-	if idle != nil {
-		idle.quit()
-	}
 	start := c.now()
-	s, err := c.dial(ctx)
+	s, err := c.dialAnew(ctx)
 	if err != nil {
 		return verifyOut{}, err
 	}

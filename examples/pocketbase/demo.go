@@ -52,8 +52,9 @@ func (s *shop) accounts() []string {
 // serveDemo serves the sample shop, in a PocketBase that ends with it. What the
 // environment sets beside these settings counts.
 func serveDemo(ctx context.Context) error {
-	ctx, done := untilStopped(ctx)
+	ctx, done := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer done()
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a client that has gone ends the server's input, too
 	s, err := startShop()
 	if err != nil {
 		return err
@@ -65,12 +66,6 @@ func serveDemo(ctx context.Context) error {
 		return err
 	}
 	return serve(ctx, settings...)
-}
-
-// untilStopped ends when the program is to end, or nobody reads what it writes: then
-// what it has started is stopped, and what it has stored removed.
-func untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
 }
 
 // standardError has PocketBase print there, because standard output is the

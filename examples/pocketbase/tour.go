@@ -45,7 +45,7 @@ var chapters = []chapter{
 
 // show ends with an error if an honest call failed or a protection did.
 func (g *guide) show(ctx context.Context) (err error) {
-	ctx, stop := untilStopped(ctx)
+	ctx, stop := tour.UntilStopped(ctx, g.p)
 	defer stop()
 	if g.dir, err = os.MkdirTemp("", "mcp-pocketbase-tour-"); err != nil {
 		return err
