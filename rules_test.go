@@ -194,7 +194,7 @@ func exported(d ast.Decl) []string {
 var requirements = []string{
 	"github.com/cenkalti/backoff/v4", "github.com/go-json-experiment/json", "github.com/go-playground/validator/v10", "github.com/golang-jwt/jwt/v5", "github.com/google/jsonschema-go",
 	"github.com/emersion/go-msgauth", "github.com/jackc/pgx/v5", "github.com/modelcontextprotocol/go-sdk", "github.com/stripe/stripe-go/v76",
-	"github.com/wneessen/go-mail", "golang.org/x/net", "golang.org/x/text",
+	"github.com/wneessen/go-mail", "github.com/yuin/goldmark", "golang.org/x/net", "golang.org/x/text",
 }
 
 func TestBudgetOfImports(t *testing.T) {

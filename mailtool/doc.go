@@ -15,6 +15,9 @@
 //
 // [ReadTools] previews messages, tells who may be written to and tries the server.
 // [SendTools] sends. [Client.Send] is the same for Go code, without the person.
+// [TemplateTools] keep [Templates], of the operator's or of callers', and show what they
+// make. [CheckTools] and [DomainCheck] tell why mail may not arrive. [Unsubscribe] makes
+// links for [Message].Unsubscribe, and receives who follows them.
 //
 // # What it protects, and from whom
 //
@@ -63,6 +66,11 @@
 // a list of who gets no mail any more, of package mailtool/suppress, which is asked before
 // each message ([Suppressed]) and looked after with [SuppressionTools].
 //
+// A template calls nothing, uses only variables that it declares, and ends. Its values are
+// escaped for their place or refused. What it makes is a message like any other: it is
+// confirmed as it is sent, and not as a template. Text of name servers is data: bounded,
+// visible, in one line.
+//
 // # For those who add tools
 //
 // Client.build makes a message of what was checked; Client.deliver sends it, by caps and
@@ -79,6 +87,10 @@
 //
 // What the server does with a message after it has taken it is its own: it can add
 // recipients, or lose it. Bounces go to Options.From.
+//
+// Who changes a template chooses what later messages say. Mail programs make links of
+// what looks like a host in text, also without https://, which TemplateOptions.Links does
+// not see. Whoever has a mail can unsubscribe its recipient.
 //
 // Local parts are in ASCII only (no SMTPUTF8), and written in lower case.
 //

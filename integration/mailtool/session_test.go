@@ -47,7 +47,7 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-func serve(t *testing.T, o mailtool.Options) *session {
+func serve(t *testing.T, o mailtool.Options, more ...*mcpsec.Tool) *session {
 	t.Helper()
 	s := &session{t: t}
 	o.Log = slog.New(slog.NewJSONHandler(&s.log, nil))
@@ -67,6 +67,7 @@ func serve(t *testing.T, o mailtool.Options) *session {
 	}
 	srv.Add(mailtool.ReadTools(c)...)
 	srv.Add(mailtool.SendTools(c)...)
+	srv.Add(more...)
 	ours, theirs := net.Pipe()
 	s.conn, s.in = ours, bufio.NewReaderSize(ours, 1<<20)
 	t.Cleanup(func() { _ = ours.Close() })
