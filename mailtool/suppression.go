@@ -81,7 +81,7 @@ type suppressionOut struct {
 	Detail  string `json:"detail,omitempty"`
 }
 
-func shown(e suppress.Entry) suppressionOut {
+func entryOut(e suppress.Entry) suppressionOut {
 	return suppressionOut{e.Address, string(e.Reason), e.Time.UTC().Format(time.RFC3339), e.Source, e.Detail}
 }
 
@@ -96,7 +96,7 @@ func (l suppressionList) list(ctx context.Context, in suppressionsIn) (suppressi
 	}
 	out := suppressionsOut{Suppressions: []suppressionOut{}}
 	for _, e := range entries {
-		out.Suppressions = append(out.Suppressions, shown(e))
+		out.Suppressions = append(out.Suppressions, entryOut(e))
 	}
 	if len(entries) == n {
 		out.Next = entries[n-1].Address
@@ -129,7 +129,7 @@ func (l suppressionList) check(ctx context.Context, in suppressionIn) (checkOut,
 	case !ok:
 		return checkOut{}, nil
 	}
-	by := shown(e)
+	by := entryOut(e)
 	return checkOut{true, &by}, nil
 }
 
@@ -164,7 +164,7 @@ func (l suppressionList) add(ctx context.Context, in addIn) (addOut, error) {
 	if err != nil || !ok {
 		kept = e // it was added; what there is now is not known
 	}
-	return addOut{changed, shown(kept)}, nil
+	return addOut{changed, entryOut(kept)}, nil
 }
 
 type removeIn struct {
