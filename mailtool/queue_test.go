@@ -28,10 +28,11 @@ type mailman struct {
 
 func (p *mailman) hand(_ context.Context, b *built) error {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.n++
+	n := p.n
+	p.mu.Unlock()
 	if p.said != nil {
-		if err := p.said(p.n, b); err != nil {
+		if err := p.said(n, b); err != nil {
 			return err
 		}
 	}
@@ -43,9 +44,11 @@ func (p *mailman) hand(_ context.Context, b *built) error {
 			return failed("DATA", &heldBack{err})
 		}
 	}
+	p.mu.Lock()
 	p.sent = append(p.sent, strings.Join(b.rcpts, ",")+" "+b.messageID)
+	p.mu.Unlock() // before what may sleep: a bubble does not see who waits for it
 	if p.after != nil {
-		return p.after(p.n, b)
+		return p.after(n, b)
 	}
 	return nil
 }
@@ -290,8 +293,8 @@ func TestQueueTries(t *testing.T) {
 		"behind DATA":   {after: &refusal{"content", 451, ""}, tries: maxSends, sent: maxSends, end: "failed 451"},
 		"no answer":     {after: fmt.Errorf("%w: gone", ErrUnknown), tries: 1, sent: 1, end: "unknown envelope"},
 		"the envelope":  {said: &envelopeError{"x"}, tries: 1, end: "failed envelope"},
-		"no connection": {said: &fault{"connecting", errBroken}, tries: 2000, end: "failed late"},
-		"no login":      {said: &refusal{"AUTH", 535, ""}, tries: 2000, end: "failed late"},
+		"no connection": {said: &fault{"connecting", errBroken}, tries: 600, end: "failed late"},
+		"no login":      {said: &refusal{"AUTH", 535, ""}, tries: 600, end: "failed late"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -245,9 +245,9 @@ func (h *hold) settle(ctx context.Context, err error) error {
 		return h.later(ctx, time.Minute<<(2*(h.item.Tries-1)))
 	}
 	if h.down++; h.down >= maxDown {
-		return errors.Join(err, h.later(ctx, time.Minute))
+		return errors.Join(err, h.later(ctx, 5*time.Minute))
 	}
-	return h.later(ctx, time.Minute)
+	return h.later(ctx, 5*time.Minute)
 }
 
 // ofMessage reports whether a failure is this message's, and not of the server or of
