@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
@@ -261,7 +262,7 @@ func (c *Client) runBulk(ctx context.Context, id string, j job) error {
 		mcpsec.Progress(ctx, float64(done), float64(j.Count), fmt.Sprintf("%d of %d", done, j.Count))
 	}
 	for {
-		p := &pass{Client: c, wait: poll, report: report}
+		p := &pass{Client: c, wait: time.Hour, report: report}
 		if err := p.job(until, id, j); err != nil && until.Err() == nil {
 			return err
 		}

@@ -122,9 +122,12 @@ func (p *pass) job(ctx context.Context, id string, j job) error {
 			p.report(done)
 		}
 	}
-	if left == 0 {
-		_, err = p.finish(ctx, id, j)
+	if left > 0 {
+		return nil
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.o.Timeout) // or it would be listed until another worker comes
+	defer cancel()
+	_, err = p.finish(ctx, id, j)
 	return err
 }
 
