@@ -71,7 +71,10 @@ func queueClient(t testing.TB, p *mailman, store *state.Memory, change ...func(*
 		o.Queue = Queue{Documents: store, Keys: queueKeys()}
 	}}, change...)
 	c := testClient(t, change...)
-	c.now, c.hand = time.Now, p.hand
+	c.now = time.Now
+	if p != nil {
+		c.hand = p.hand
+	}
 	return c
 }
 
@@ -249,6 +252,9 @@ func TestQueueAfterCrash(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				if due, err := store.List(t.Context(), second.queue.root+"due/", "", 100); err != nil || len(due) != 0 {
+					t.Errorf("lie %t, step %d: %d jobs are left over, %v", lie, step, len(due), err)
+				}
 				for _, it := range items {
 					n := sent[it.To[0]+" "+it.MessageID]
 					if n > 1 || it.State != isSent && it.State != isUnknown || it.State == isSent && n != 1 {
@@ -356,4 +362,36 @@ func TestQueueAsksWhenItSends(t *testing.T) {
 			t.Errorf("sent %q, %s", got, s)
 		}
 	})
+}
+
+// Whoever ends a worker, or the call of a bulk, does not end the message that is being
+// sent: nobody would know whether it was.
+func TestQueueIsNotInterrupted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := queueClient(t, nil, new(state.Memory))
+		j := queued(t, c, "x", time.Now(), people(2)...)
+		ctx, cancel := context.WithCancel(t.Context())
+		n := 0
+		c.hand = func(ctx context.Context, b *built) error {
+			n++
+			cancel()
+			time.Sleep(time.Second)
+			return errors.Join(ctx.Err(), b.before())
+		}
+		if err := c.RunQueue(ctx); err != nil || n != 1 || states(t, c, j) != "sent, queued" {
+			t.Errorf("%v, %d were sent, %s", err, n, states(t, c, j))
+		}
+	})
+}
+
+// A closed client ends its workers, and loses nothing.
+func TestQueueOfClosedClient(t *testing.T) {
+	t.Parallel()
+	c := queueClient(t, nil, new(state.Memory))
+	j := queued(t, c, "x", time.Now(), "a@example.com")
+	c.Close()
+	if err := c.RunQueue(t.Context()); !errors.Is(err, errClosed) || states(t, c, j) != isQueued {
+		t.Errorf("got %v, %s", err, states(t, c, j))
+	}
 }
