@@ -159,6 +159,10 @@ func TestQueueSendsOnce(t *testing.T) {
 		if s := states(t, one, now) + states(t, one, later); strings.Count(s, isSent) != 21 {
 			t.Errorf("got %s", s)
 		}
+		notes := map[string]int{}
+		if err := one.notes(t.Context(), one.queue.notesOf("alice"), "", func(_ string, n note) bool { notes[n.Outcome]++; return true }); err != nil || len(notes) != 1 || notes[isSent] != 21 {
+			t.Errorf("noted %v, %v", notes, err)
+		}
 		for _, kind := range []string{"due/", "text/"} {
 			if docs, err := store.List(t.Context(), one.queue.root+kind, "", 100); err != nil || len(docs) != 0 {
 				t.Errorf("%s: %d are left, %v", kind, len(docs), err)
@@ -178,6 +182,38 @@ func TestEnqueueOnce(t *testing.T) {
 			t.Errorf("got %+v after %+v", again, first)
 		}
 		run(t, time.Minute, c)
+		if got := p.got(); len(got) != 1 || !strings.HasPrefix(got[0], "a@") {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+// A blind store does not have what it is asked for, once.
+type blind struct {
+	state.Documents
+	asked bool
+}
+
+func (b *blind) Get(ctx context.Context, key string) (state.Document, error) {
+	if !b.asked {
+		b.asked = true
+		return state.Document{Key: key}, nil
+	}
+	return b.Documents.Get(ctx, key)
+}
+
+// Of two equal calls at once, one has queued its job.
+func TestEnqueueAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, store := &mailman{}, new(state.Memory)
+		c := queueClient(t, p, store)
+		second := queueClient(t, p, store, func(o *Options) { o.Queue.Documents = &blind{Documents: store} })
+		first := queued(t, c, "x", time.Now(), "a@example.com")
+		if again := queued(t, second, "x", time.Now(), "b@example.com"); again.Run != first.Run {
+			t.Errorf("got %+v after %+v", again, first)
+		}
+		run(t, time.Minute, c, second)
 		if got := p.got(); len(got) != 1 || !strings.HasPrefix(got[0], "a@") {
 			t.Errorf("got %q", got)
 		}
@@ -334,6 +370,15 @@ func TestQueueIsThrottled(t *testing.T) {
 			run(t, 10*time.Minute, c)
 			if n := len(p.got()); n != want {
 				t.Errorf("hour %d: %d sent", hour, n)
+			}
+			items, err := c.items(t.Context(), j)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, it := range items[2:] { // nobody's fault, and nothing to write down
+				if it.Tries != 0 || !it.Next.IsZero() {
+					t.Errorf("%s waits until %s", it.To, it.Next)
+				}
 			}
 			time.Sleep(50 * time.Minute)
 		}

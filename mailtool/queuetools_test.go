@@ -519,6 +519,9 @@ func TestLogFeedback(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	if docs, err := store.List(t.Context(), c.queue.notesOf(""), "", 100); err != nil || len(docs) != 0 {
+		t.Errorf("%d notes of nobody's messages, %v", len(docs), err)
+	}
 	s.allow(t, "mail_stats", `{}`, `{"outcome":"hard_bounce","messages":1}`, `{"outcome":"sent","messages":1}`)
 	s.allow(t, "mail_log", `{"outcome":"hard_bounce"}`, r.MessageID, `"code":"5.1.1"`)
 	if err := testClient(t).LogFeedback(t.Context(), e); err != nil {
