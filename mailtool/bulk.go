@@ -83,7 +83,7 @@ func (c *Client) confirmBulk(ctx context.Context, call *mcpsec.Call, templates *
 		}
 		j := job{Owner: call.Principal.ID, Template: in.Template, Due: c.now().UTC(), Digest: bulkDigest(messages)}
 		text, err := c.bulkQuestion(ctx, in.Template, rev, j.Digest, messages)
-		return &plan{id, j, messages}, text, err
+		return &plan{id, j, messages, in.Template}, text, err
 	})
 	if err != nil {
 		return err
@@ -130,20 +130,30 @@ func (c *Client) buildOne(ctx context.Context, in bulkIn, one bulkOne, tpl Templ
 		return nil, err
 	}
 	m := Message{To: []string{one.To}, ReplyTo: in.ReplyTo, Subject: made.subject, Text: made.text, HTML: made.html}
-	if c.queue.Unsubscribe != nil {
-		a, err := readAddress(one.To)
-		if err != nil {
-			return nil, err
-		}
-		if m.Unsubscribe, err = c.queue.Unsubscribe(a.String(), in.Template); err != nil {
-			return nil, fmt.Errorf("making a link to unsubscribe: %w", err)
-		}
-	}
 	b, err := c.build(m)
-	if err == nil && len(b.rest) > maxQueued {
-		return nil, errSize(maxQueued)
+	if err == nil && len(b.rest) > maxQueued-1024 { // and room for a link
+		return nil, errSize(maxQueued - 1024)
 	}
 	return b, err
+}
+
+// addLink adds a link to unsubscribe to a message that was confirmed without: no two
+// links are the same, and a person would be asked anew for each.
+func (c *Client) addLink(b *built, list string) error {
+	link, err := c.queue.Unsubscribe(b.rcpts[0], list)
+	if err != nil {
+		return fmt.Errorf("making a link to unsubscribe: %w", err)
+	}
+	if err := checkUnsubscribe(link); err != nil {
+		return err
+	}
+	b.parts.unsubscribe = link
+	b.rest = c.write(b.parts)
+	b.digest = b.sum()
+	if !canonical(b.signed()) {
+		return errForm
+	}
+	return nil
 }
 
 // bulkDigest is of all messages and their recipients.
@@ -213,6 +223,9 @@ func (c *Client) bulkQuestion(ctx context.Context, template, rev, digest string,
 	}
 	fmt.Fprintf(&s, "; of the %d recipients of an hour and the %d of a day", c.policy.PerHour, c.policy.PerDay)
 	fmt.Fprintf(&s, "; by template %q at revision %s", template, rev)
+	if c.queue.Unsubscribe != nil {
+		s.WriteString("; each with a link to unsubscribe")
+	}
 	if r := messages[0].parts.replyTo; r != "" {
 		s.WriteString("; answers go to " + r)
 	}

@@ -42,6 +42,7 @@ const (
 	maxAhead  = 90 * day       // of a message's time
 	maxLate   = 48 * time.Hour // after which it is not sent any more
 	maxJobs   = 1000           // that wait
+	maxOwn    = 200            // of them one caller's
 	maxQueued = state.MaxDocument - 1024
 )
 

@@ -63,17 +63,19 @@ func (q *queue) textKey(run string, n int) string {
 	return fmt.Sprintf("%stext/%s/%04d", q.root, run, n)
 }
 func (q *queue) dueKey(id string, j job) string {
-	return fmt.Sprintf("%sdue/%012d/%s/%s", q.root, j.Due.Unix(), id, j.Run)
+	return fmt.Sprintf("%sdue/%012d/%s/%s/%s", q.root, j.Due.Unix(), id, j.Run, ownerHash(j.Owner))
 }
 
-// readDue is the job of a key that dueKey has made.
-func (q *queue) readDue(key string) (id, run string, due time.Time, ok bool) {
+func ownerHash(owner string) string { return hash(owner)[:16] }
+
+// readDue is what is in a key that dueKey has made.
+func (q *queue) readDue(key string) (id, run, owner string, due time.Time, ok bool) {
 	parts := strings.Split(strings.TrimPrefix(key, q.root+"due/"), "/")
-	if len(parts) != 3 {
-		return "", "", due, false
+	if len(parts) != 4 {
+		return "", "", "", due, false
 	}
 	seconds, err := strconv.ParseInt(parts[0], 10, 64)
-	return parts[1], parts[2], time.Unix(seconds, 0), err == nil
+	return parts[1], parts[2], parts[3], time.Unix(seconds, 0), err == nil
 }
 
 // keepFor is for how long a job's documents are kept.
@@ -84,7 +86,7 @@ func (c *Client) enqueue(ctx context.Context, id string, j job, messages []*buil
 	if there, d, err := get[job](ctx, c.queue, c.queue.jobKey(id)); err != nil || d.Version != 0 {
 		return there, err
 	}
-	if err := c.room(ctx); err != nil {
+	if err := c.room(ctx, j.Owner); err != nil {
 		return j, err
 	}
 	j.Run, j.Count, j.Created = strings.ToLower(rand.Text()), len(messages), c.now()
@@ -120,15 +122,18 @@ func (c *Client) enqueue(ctx context.Context, id string, j job, messages []*buil
 	return j, err
 }
 
-// room refuses more jobs than may wait.
-func (c *Client) room(ctx context.Context) error {
-	n := 0
-	err := c.queue.list(ctx, c.queue.root+"due/", "", func(state.Document) (bool, error) {
-		n++
-		return n < maxJobs, nil
+// room refuses more jobs than may wait, of all callers and of one.
+func (c *Client) room(ctx context.Context, owner string) error {
+	all, own := 0, 0
+	err := c.queue.list(ctx, c.queue.root+"due/", "", func(d state.Document) (bool, error) {
+		all++
+		if _, _, of, _, ok := c.queue.readDue(d.Key); ok && of == ownerHash(owner) {
+			own++
+		}
+		return all < maxJobs, nil
 	})
-	if err == nil && n >= maxJobs {
-		err = wrong("queue", "%d jobs wait already, which is as many as may: call again when some were sent", maxJobs)
+	if err == nil && (all >= maxJobs || own >= maxOwn) {
+		err = wrong("queue", "as many jobs wait as may, %d of one caller and %d of all: call again when some were sent, or cancel some", maxOwn, maxJobs)
 	}
 	return err
 }

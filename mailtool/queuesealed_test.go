@@ -157,3 +157,80 @@ func TestLogFeedback(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A new key in front seals, and the old one opens; when that was taken away too early,
+// mail waits for it.
+func TestQueueKeysRotate(t *testing.T) {
+	t.Parallel()
+	p, store := &mailman{}, new(state.Memory)
+	p.said = func(n int, _ *built) error {
+		if n == 1 {
+			return &refusal{"RCPT 1 of 1", 450, ""}
+		}
+		return nil
+	}
+	fresh := mcpsecSecret("cP2mXw8t" + "Kz6rQd3vLb9n" + "Jf5hTy7gSe1a")
+	with := func(keys ...mcpsec.Secret) *Client {
+		return queueClient(t, p, store, func(o *Options) { o.Queue.Keys = keys })
+	}
+	round := func(c *Client) string {
+		t.Helper()
+		c.now = func() time.Time { return time.Now().Add(time.Duration(p.n) * time.Hour) }
+		if _, err := c.round(t.Context()); err != nil {
+			t.Error(err)
+		}
+		j, _, err := get[job](t.Context(), with(fresh, queueKeys()[0]).queue, c.queue.jobKey("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return states(t, with(fresh, queueKeys()[0]), j)
+	}
+	j := queued(t, with(queueKeys()...), "x", time.Now(), "a@example.com")
+	if got := round(with(fresh, queueKeys()[0])); got != "queued 450" {
+		t.Errorf("got %s", got)
+	}
+	d, err := store.Get(t.Context(), with(fresh).queue.jobKey("x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := with(fresh).queue.put(t.Context(), d, j, time.Hour); err != nil { // only the text is left under the old one
+		t.Fatal(err)
+	}
+	if got := round(with(fresh)); got != "queued 450" || len(p.got()) != 0 {
+		t.Errorf("got %s", got)
+	}
+	p.n = 3
+	if got := round(with(fresh, queueKeys()[0])); got != "sent" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// One caller cannot fill the queue for all.
+func TestQueueHasRoom(t *testing.T) {
+	t.Parallel()
+	c := queueClient(t, nil, new(state.Memory))
+	b := mustBuild(t, c, letter("a@example.com"))
+	add := func(owner string, n int) error {
+		_, err := c.enqueue(t.Context(), fmt.Sprint(owner, n), job{Owner: owner, Due: time.Now().Add(time.Hour)}, []*built{b})
+		return err
+	}
+	for n := range maxOwn {
+		if err := add("alice", n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := add("alice", maxOwn); err == nil || !strings.Contains(err.Error(), "as many jobs wait as may") {
+		t.Errorf("got %v", err)
+	}
+	if err := add("bob", 0); err != nil {
+		t.Error(err)
+	}
+	for n := range maxJobs - maxOwn - 1 {
+		if err := add(fmt.Sprint("o", n/maxOwn), n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := add("carl", 0); err == nil {
+		t.Error("there is no end of it")
+	}
+}

@@ -41,6 +41,7 @@ type plan struct {
 	id       string
 	job      job
 	messages []*built // none, if the job is there already
+	list     string   // of a bulk, that a link to unsubscribe names
 }
 
 // jobID names what an equal call has queued, too.
@@ -83,6 +84,13 @@ func (c *Client) start(ctx context.Context) (string, job, error) {
 	}
 	if p.messages == nil {
 		return p.id, p.job, nil
+	}
+	if p.list != "" && c.queue.Unsubscribe != nil {
+		for _, b := range p.messages {
+			if err := c.addLink(b, p.list); err != nil {
+				return "", job{}, err
+			}
+		}
 	}
 	j, err := c.enqueue(ctx, p.id, p.job, p.messages)
 	return p.id, j, c.queue.busy(err)
@@ -148,7 +156,7 @@ func (c *Client) confirmSchedule(ctx context.Context, call *mcpsec.Call) error {
 		}
 		free = b.external == 0
 		j := job{Owner: call.Principal.ID, Due: due, Subject: b.parts.subject, Digest: b.digest}
-		return &plan{id, j, []*built{b}}, fmt.Sprintf("at %s, which is %s: %s", in.At, due.Format("Monday, 2006-01-02 15:04:05 UTC"), text), nil
+		return &plan{id, j, []*built{b}, ""}, fmt.Sprintf("at %s, which is %s: %s", in.At, due.Format("Monday, 2006-01-02 15:04:05 UTC"), text), nil
 	})
 	if err != nil || len(c.policy.internal) > 0 && free {
 		return err
@@ -174,7 +182,7 @@ func (c *Client) readTime(s string) (time.Time, error) {
 }
 
 type scheduledIn struct {
-	After string `json:"after" validate:"max=100" jsonschema:"next of the answer before"`
+	After string `json:"after" validate:"max=120" jsonschema:"next of the answer before"`
 	Limit int    `json:"limit" validate:"gte=0,lte=100" jsonschema:"defaults to 20"`
 }
 
@@ -195,12 +203,12 @@ type jobOut struct {
 func (c *Client) listScheduled(ctx context.Context, in scheduledIn) (scheduledOut, error) {
 	out, limit, owner := scheduledOut{Jobs: []jobOut{}}, or(in.Limit, 20), mcpsec.PrincipalFrom(ctx).ID
 	prefix := c.queue.root + "due/"
-	if !printable(in.After, 100) {
+	if !printable(in.After, 120) {
 		return out, wrong("after", "after must be next of the answer before")
 	}
 	err := c.queue.list(ctx, prefix, prefix+in.After, func(d state.Document) (bool, error) {
-		id, run, _, ok := c.queue.readDue(d.Key)
-		if !ok {
+		id, run, of, _, ok := c.queue.readDue(d.Key)
+		if !ok || of != ownerHash(owner) {
 			return true, nil
 		}
 		j, mine, err := c.find(ctx, owner, id)

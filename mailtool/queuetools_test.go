@@ -139,8 +139,18 @@ func jobOf(t *testing.T, result string) string {
 func TestMailSendBulk(t *testing.T) {
 	t.Parallel()
 	p, store := &mailman{}, new(state.Memory)
+	var unsubscribed string
+	unsubscribe, err := NewUnsubscribe(UnsubscribeOptions{URL: "https://example.com/u", Keys: queueKeys(), Handle: func(context.Context, string, string) error { return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
 	p.said = func(_ int, b *built) error {
 		time.Sleep(60 * time.Millisecond) // progress is told every 100 ms at most
+		if _, link, ok := strings.Cut(string(b.rest), "List-Unsubscribe: <https://example.com/u?t="); ok {
+			link, _, _ = strings.Cut(link, ">")
+			recipient, list, err := unsubscribe.open(link)
+			unsubscribed += fmt.Sprint(recipient == b.rcpts[0], list, err, " ")
+		}
 		if b.rcpts[0] == "p2@example.com" {
 			return &refusal{"RCPT 1 of 1", 550, "5.1.1"}
 		}
@@ -148,7 +158,7 @@ func TestMailSendBulk(t *testing.T) {
 	}
 	c := queueClient(t, p, store, func(o *Options) {
 		o.Suppressed = func(_ context.Context, a string) (bool, error) { return a == "p1@example.com", nil }
-		o.Queue.Unsubscribe = func(recipient, list string) (string, error) { return "https://example.com/u?t=" + list, nil }
+		o.Queue.Unsubscribe = unsubscribe.Link
 	})
 	s := serveQueue(t, c, welcome(t, canary+"-body for {{.name}}"), "alice", nil)
 	in := bulk("", append(people(5), "ann@customer.example")...)
@@ -164,6 +174,9 @@ func TestMailSendBulk(t *testing.T) {
 	}
 	if again := s.allow(t, "mail_send_bulk", in); again != first || len(p.got()) != 4 {
 		t.Errorf("got %s after %s, and %q", again, first, p.got())
+	}
+	if unsubscribed != strings.Repeat(fmt.Sprint(true, "welcome", nil, " "), 5) {
+		t.Errorf("links: %s", unsubscribed)
 	}
 	q := s.questions()
 	if len(q) != 2 || !strings.Contains(q[1], "sends nothing that was not confirmed") {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/internal/seal"
 	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 )
 
@@ -55,7 +56,7 @@ func (c *Client) RunQueue(ctx context.Context) error {
 func (c *Client) round(ctx context.Context) (time.Duration, error) {
 	p := &pass{Client: c, wait: poll}
 	err := c.queue.list(ctx, c.queue.root+"due/", "", func(d state.Document) (bool, error) {
-		id, run, due, ok := c.queue.readDue(d.Key)
+		id, run, _, due, ok := c.queue.readDue(d.Key)
 		if !ok {
 			return true, nil
 		}
@@ -125,7 +126,7 @@ func (p *pass) job(ctx context.Context, id string, j job) error {
 	if left > 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.o.Timeout) // or it would be listed until another worker comes
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // or it would be listed until another worker comes
 	defer cancel()
 	_, err = p.finish(ctx, id, j)
 	return err
@@ -180,6 +181,10 @@ func (h *hold) send(ctx context.Context) error {
 		return h.end(ctx, isFailed, "late")
 	}
 	b, why, err := h.thaw(ctx)
+	if errors.Is(err, seal.ErrKey) { // the operator's to put right
+		h.o.Log.ErrorContext(ctx, "mail queue: a text is sealed under a key that is not in Options.Queue.Keys", "message_id", h.item.MessageID)
+		return h.later(ctx, 5*time.Minute)
+	}
 	if err != nil {
 		return err
 	}
@@ -202,7 +207,11 @@ func (h *hold) thaw(ctx context.Context) (b *built, why string, err error) {
 		return nil, "", err
 	}
 	b = &built{from: h.o.From, rcpts: h.item.To, messageID: h.item.MessageID, digest: h.item.Digest}
-	if b.rest, err = h.queue.ring.Unbox(d.Value, d.Key); err != nil {
+	b.rest, err = h.queue.ring.Unbox(d.Value, d.Key)
+	if errors.Is(err, seal.ErrKey) {
+		return nil, "", err
+	}
+	if err != nil {
 		h.o.Log.ErrorContext(ctx, "mail queue: a text cannot be read", "error", err, "message_id", b.messageID)
 		return nil, "damaged", nil
 	}
