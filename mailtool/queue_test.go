@@ -440,3 +440,14 @@ func TestQueueOfClosedClient(t *testing.T) {
 		t.Errorf("got %v, %s", err, states(t, c, j))
 	}
 }
+
+// A server that is down is asked a few times in a round, and not for each message.
+func TestQueueSparesTheServer(t *testing.T) {
+	t.Parallel()
+	p := &mailman{said: func(int, *built) error { return &fault{"connecting", errBroken} }}
+	c := queueClient(t, p, new(state.Memory))
+	j := queued(t, c, "x", time.Now(), people(20)...)
+	if _, err := c.round(t.Context()); err == nil || p.n != maxDown || strings.Contains(states(t, c, j), isFailed) {
+		t.Errorf("asked %d times, %v", p.n, err)
+	}
+}

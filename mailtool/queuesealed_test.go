@@ -173,9 +173,12 @@ func TestQueueKeysRotate(t *testing.T) {
 	with := func(keys ...mcpsec.Secret) *Client {
 		return queueClient(t, p, store, func(o *Options) { o.Queue.Keys = keys })
 	}
+	hours := 0
 	round := func(c *Client) string {
 		t.Helper()
-		c.now = func() time.Time { return time.Now().Add(time.Duration(p.n) * time.Hour) }
+		at := time.Now().Add(time.Duration(hours) * time.Hour)
+		hours++
+		c.now = func() time.Time { return at }
 		if _, err := c.round(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -199,7 +202,6 @@ func TestQueueKeysRotate(t *testing.T) {
 	if got := round(with(fresh)); got != "queued 450" || len(p.got()) != 0 {
 		t.Errorf("got %s", got)
 	}
-	p.n = 3
 	if got := round(with(fresh, queueKeys()[0])); got != "sent" {
 		t.Errorf("got %s", got)
 	}

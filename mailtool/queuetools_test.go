@@ -319,6 +319,9 @@ func TestMailSchedule(t *testing.T) {
 	if got := mallory.allow(t, "mail_log", `{}`); got != `{"log":[]}` {
 		t.Errorf("another's log: %s", got)
 	}
+	if j, _, err := get[job](t.Context(), c.queue, c.queue.jobKey(jobOf(t, first))); err != nil || j.Subject != "" || j.To != nil {
+		t.Errorf("kept %+v, %v", j, err)
+	}
 	alice.deny(t, "all of the job was sent", "mail_cancel", `{"job":"`+jobOf(t, first)+`"}`)
 }
 
@@ -393,4 +396,18 @@ func TestMailCancel(t *testing.T) {
 		t.Errorf("got %s, sent %q, %s", got, p.got(), states(t, c, j))
 	}
 	s.allow(t, "mail_stats", `{}`, `{"outcome":"cancelled","messages":2}`, `{"outcome":"sent","messages":1}`)
+}
+
+// To those inside nobody is asked, at another time neither; to one outside somebody is.
+func TestScheduleInternal(t *testing.T) {
+	t.Parallel()
+	c := queueClient(t, &mailman{}, new(state.Memory), func(o *Options) { o.Recipients.Internal = []string{"example.com"} })
+	s := serveQueue(t, c, nil, "alice", nil)
+	for to, want := range map[string]int{"bob@example.com": 0, "ann@customer.example": 1} {
+		before := len(s.questions())
+		s.allow(t, "mail_schedule", schedule(time.Now().Add(time.Hour), to))
+		if got := len(s.questions()) - before; got != want {
+			t.Errorf("%s: asked %d times", to, got)
+		}
+	}
 }
