@@ -228,7 +228,8 @@ func TestQueueHasRoom(t *testing.T) {
 		t.Error(err)
 	}
 	for n := range maxJobs - maxOwn - 1 {
-		if err := add(fmt.Sprint("o", n/maxOwn), n); err != nil {
+		j := job{Owner: fmt.Sprint("o", n/maxOwn), Run: "r", Due: time.Now().Add(time.Hour)}
+		if _, err := c.queue.put(t.Context(), state.Document{Key: c.queue.dueKey(fmt.Sprint(n), j)}, "", time.Hour); err != nil {
 			t.Fatal(err)
 		}
 	}
