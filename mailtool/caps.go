@@ -19,7 +19,18 @@ type share struct {
 	of    state.Allowance
 	since time.Time // when the window began in which it was taken
 	says  string    // when there is too little left
+	box   bool      // it is a mailbox's
 }
+
+// A throttled is why a cap refuses, for those who can wait.
+type throttled struct {
+	wait time.Duration
+	box  bool // the cap is of one mailbox, and not of all mail
+}
+
+func (*throttled) Error() string { return "a cap is used up" }
+
+var errSuppressed = errors.New("a recipient is suppressed")
 
 // shares are those of a message: of its sender's hour and day, and of each mailbox's
 // day.
@@ -42,7 +53,7 @@ func (c *Client) shares(b *built) []share {
 		}
 	}
 	for _, box := range sortedKeys(boxes) {
-		out = append(out, share{key: "mailtool box " + hash(c.o.From, box), n: boxes[box], of: today(c.policy.PerRecipient),
+		out = append(out, share{box: true, key: "mailtool box " + hash(c.o.From, box), n: boxes[box], of: today(c.policy.PerRecipient),
 			says: fmt.Sprintf("a recipient has had the %d messages of a day: more may be sent after midnight UTC", c.policy.PerRecipient)})
 	}
 	return out
@@ -64,7 +75,7 @@ func (c *Client) take(ctx context.Context, b *built) ([]share, error) {
 		case err != nil:
 			err = &mcpsec.Error{Message: "what was sent today cannot be told now: call again later", Rule: "cap", Err: err}
 		case wait != 0:
-			err = wrong("cap", "%s", s.says)
+			err = &mcpsec.Error{Message: s.says, Rule: "cap", Err: &throttled{wait, s.box}}
 		default:
 			taken = append(taken, s)
 			continue
@@ -105,7 +116,7 @@ func (c *Client) suppressed(ctx context.Context, b *built) error {
 			case err != nil:
 				return &mcpsec.Error{Message: "whether the recipients may be written to cannot be told now: call again later", Rule: "suppression", Err: err}
 			case stopped:
-				return wrong("suppression", "recipient %d of %d must not be written to: its mail came back, or its owner does not want any", i+1, len(b.rcpts))
+				return &mcpsec.Error{Message: fmt.Sprintf("recipient %d of %d must not be written to: its mail came back, or its owner does not want any", i+1, len(b.rcpts)), Rule: "suppression", Err: errSuppressed}
 			}
 		}
 	}

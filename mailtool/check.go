@@ -2,7 +2,6 @@ package mailtool
 
 import (
 	"errors"
-	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
@@ -135,10 +134,14 @@ func (c *Client) readHeader(p *parts, m Message) error {
 	if m.Unsubscribe == "" {
 		return nil
 	}
-	if u, err := url.Parse(m.Unsubscribe); err != nil || u.Host == "" || u.User != nil || len(m.Unsubscribe) > 900 || !clickTarget.MatchString(m.Unsubscribe) {
-		return fmt.Errorf("Message.Unsubscribe must be an https URL of ASCII")
-	}
 	p.unsubscribe = m.Unsubscribe
+	return checkUnsubscribe(m.Unsubscribe)
+}
+
+func checkUnsubscribe(link string) error {
+	if u, err := url.Parse(link); err != nil || u.Host == "" || u.User != nil || len(link) > 900 || !clickTarget.MatchString(link) {
+		return errors.New("Message.Unsubscribe must be an https URL of ASCII")
+	}
 	return nil
 }
 

@@ -14,9 +14,12 @@ type Client struct {
 	keys   []signer
 	pool   *pool
 	now    func() time.Time
-	pause  time.Duration // before the first retry
+	pause  time.Duration                       // before the first retry
+	queue  *queue                              // nil without
+	hand   func(context.Context, *built) error // attempts
 
 	mu    sync.Mutex
+	jobs  map[string]*plan
 	plans map[string]*built // by the id of the call that a person is asked about
 }
 
@@ -27,14 +30,17 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mailtool: %w", err)
 	}
-	c := &Client{o: o, now: time.Now, pause: 200 * time.Millisecond, plans: map[string]*built{}}
+	c := &Client{o: o, now: time.Now, pause: 200 * time.Millisecond, plans: map[string]*built{}, jobs: map[string]*plan{}}
 	if c.policy, err = newPolicy(o); err != nil {
 		return nil, fmt.Errorf("mailtool: %w", err)
 	}
 	if c.keys, err = newSigners(o); err != nil {
 		return nil, fmt.Errorf("mailtool: %w", err)
 	}
-	c.pool = newPool(o)
+	if c.queue, err = newQueue(o); err != nil {
+		return nil, fmt.Errorf("mailtool: %w", err)
+	}
+	c.pool, c.hand = newPool(o), c.attempts
 	o.warn()
 	return c, nil
 }

@@ -14,9 +14,16 @@ import (
 // maxTries is how often a message is handed over, while each time nothing was sent.
 const maxTries = 3
 
-// deliver sends a message once: after the caps have let it, and with an end that is
-// known, or said to be unknown. Then its caps stay taken.
+// deliver sends a message once, and notes what became of it.
 func (c *Client) deliver(ctx context.Context, b *built) (Receipt, error) {
+	r, err := c.transmit(ctx, b)
+	c.noteSend(ctx, b, err)
+	return r, err
+}
+
+// transmit sends a message once: after the caps have let it, and with an end that is
+// known, or said to be unknown. Then its caps stay taken.
+func (c *Client) transmit(ctx context.Context, b *built) (Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
 	r := b.receipt()
@@ -33,7 +40,7 @@ func (c *Client) deliver(ctx context.Context, b *built) (Receipt, error) {
 	}
 	log := c.log(ctx).With("message_id", r.MessageID, "recipients", r.Recipients, "recipients_hash", r.RecipientsHash, "digest", r.Digest)
 	log.InfoContext(ctx, "mail: sending", "bytes", len(b.rest))
-	switch err := c.attempts(ctx, b); {
+	switch err := c.hand(ctx, b); {
 	case err == nil:
 		r.Status = "sent"
 		log.InfoContext(ctx, "mail: sent")

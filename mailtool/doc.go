@@ -17,7 +17,9 @@
 // [SendTools] sends. [Client.Send] is the same for Go code, without the person.
 // [TemplateTools] keep [Templates], of the operator's or of callers', and show what they
 // make. [CheckTools] and [DomainCheck] tell why mail may not arrive. [Unsubscribe] makes
-// links for [Message].Unsubscribe, and receives who follows them.
+// links for [Message].Unsubscribe, and receives who follows them. With Options.Queue,
+// [QueueTools] send later and to many, for which [Client.RunQueue] runs, and [LogTools]
+// tell what became of mail.
 //
 // # What it protects, and from whom
 //
@@ -70,13 +72,39 @@
 //
 // A template calls nothing, uses only variables that it declares, and ends. Its values are
 // escaped for their place or refused. What it makes is a message like any other: it is
-// confirmed as it is sent, and not as a template. Text of name servers is data: bounded,
-// visible, in one line.
+// confirmed as it is sent, and not as a template, but in a bulk. Text of name servers is
+// data: bounded, visible, in one line.
+//
+// # Mail that is sent later, and to many
+//
+//	store, err := pgstate.New(ctx, pool, pgstate.Options{}) // shared by all replicas
+//	...
+//	options.State = store
+//	options.Queue = mailtool.Queue{Documents: store, Keys: []mcpsec.Secret{key}}
+//	...
+//	srv.Add(mailtool.QueueTools(mc, templates)...)
+//	srv.Add(mailtool.LogTools(mc)...)
+//	go mc.RunQueue(ctx)
+//
+// What a person confirms is kept as the bytes that will be sent, sealed, until it was
+// sent: neither a template nor the caller changes it any more. Recipients, suppressions
+// and caps are asked again when it is sent, and the gate is the same. Caps that are used
+// up hold the queue up and fail nothing.
+//
+// Each message has a document of its own, which says that it is being sent before DATA
+// is. Each change of it is one of its version: of two workers, or of a worker and one who
+// cancels, one is first. So each recipient gets a message at most once, whatever step a
+// process ends at, and once unless it ends, or the answer is lost, between DATA and the
+// next write: then the message is unknown, and never sent again.
+//
+// The log of outcomes has time, outcome, recipients, Message-ID and the server's code. It
+// has no subject, text or value, and callers see their own.
 //
 // # For those who add tools
 //
 // Client.build makes a message of what was checked; Client.deliver sends it, by caps and
-// suppressions; Client.once does so for all equal calls. There is no other way to the
+// suppressions, and notes what became of it; Client.once does so for all equal calls, and
+// Client.enqueue keeps it for a worker. There is no other way to the
 // gate, and the gate lets nothing else through.
 //
 // # What it does not protect
@@ -99,6 +127,11 @@
 // Who changes a template chooses what later messages say. Mail programs make links of
 // what looks like a host in text, also without https://, which TemplateOptions.Links does
 // not see. Whoever has a mail can unsubscribe its recipient.
+//
+// Of a bulk a person is shown the first messages, and of the others recipients' domains,
+// links, risks and a digest. Whoever may write to the store of a queue can put an old
+// document back, and so have a message sent twice, or delete it; Queue.Keys are what
+// forges one. What the store forgets is not sent.
 //
 // Local parts are in ASCII only (no SMTPUTF8), and written in lower case.
 //

@@ -98,6 +98,11 @@ func (g *gate) command(line string) error {
 		if err := g.message.check(g.from, g.rcpts, g.allows); err != nil {
 			return err
 		}
+		if before := g.message.before; before != nil {
+			if err := before(); err != nil {
+				return &heldBack{err}
+			}
+		}
 		g.content, g.message = stuffed(g.message.signed()), nil // once
 		return nil
 	}

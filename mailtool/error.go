@@ -50,6 +50,13 @@ type unmet struct{ what string }
 
 func (e *unmet) Error() string { return e.what }
 
+// A heldBack is a message that was not sent, because it could not be noted that it
+// would be, or another has it.
+type heldBack struct{ cause error }
+
+func (e *heldBack) Error() string { return "held back: " + e.cause.Error() }
+func (e *heldBack) Unwrap() error { return e.cause }
+
 var (
 	errClosed    = errors.New("the client is closed")
 	enhancedCode = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}\b`)
@@ -59,6 +66,7 @@ var (
 func failed(step string, err error) error {
 	var said *textproto.Error
 	var envelope *envelopeError
+	var held *heldBack
 	var cert *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	var host x509.HostnameError
@@ -67,6 +75,8 @@ func failed(step string, err error) error {
 		return nil
 	case errors.As(err, &envelope):
 		return envelope
+	case errors.As(err, &held):
+		return held
 	case errors.As(err, &said):
 		return &refusal{step, said.Code, enhancedCode.FindString(said.Msg)}
 	case errors.As(err, &cert), errors.As(err, &host):

@@ -18,10 +18,11 @@ type built struct {
 	rcpts     []string // the envelope's: To, Cc and Bcc, as declared
 	external  int      // of them, how many a person must be asked about
 	messageID string
-	signature []byte // header lines, made when it is sent
-	stamp     []byte // the lines Date and Message-ID
-	rest      []byte // all other header lines, and the body
-	digest    string // of envelope and rest
+	signature []byte       // header lines, made when it is sent
+	stamp     []byte       // the lines Date and Message-ID
+	rest      []byte       // all other header lines, and the body
+	digest    string       // of envelope and rest
+	before    func() error // is asked before DATA, each time; nil is yes
 
 	parts parts
 }
@@ -47,7 +48,7 @@ func (c *Client) build(m Message) (*built, error) {
 			}
 		}
 	}
-	b.stamp = []byte("Date: " + c.now().UTC().Format(time.RFC1123Z) + "\r\nMessage-ID: " + b.messageID + "\r\n")
+	c.stamp(b)
 	b.rest = c.write(p)
 	b.digest = b.sum()
 	switch {
@@ -57,6 +58,11 @@ func (c *Client) build(m Message) (*built, error) {
 		return nil, errSize(c.o.MaxBytes)
 	}
 	return b, nil
+}
+
+// stamp writes the lines that are the moment's.
+func (c *Client) stamp(b *built) {
+	b.stamp = []byte("Date: " + c.now().UTC().Format(time.RFC1123Z) + "\r\nMessage-ID: " + b.messageID + "\r\n")
 }
 
 // The boundaries cannot be in what they bound: quoted-printable writes = as =3D, and

@@ -80,6 +80,9 @@ type Options struct {
 	// State is what replicas share: what was sent already, and what of the caps
 	// was used. Defaults to this process's memory, which is forgotten with it.
 	State state.Store
+	// Queue keeps mail that is sent later, and what became of mail. Defaults to
+	// none: then there are no tools for either.
+	Queue Queue
 	// MaxConns is how many connections there are at once. Defaults to 4.
 	MaxConns int
 	// Idle is how long a connection is kept for the next message. Defaults to 30
@@ -108,6 +111,9 @@ func (o Options) withDefaults() (Options, error) {
 	o.Port, o.MaxAttachments, o.MaxBytes, o.MaxConns = or(o.Port, 587), or(o.MaxAttachments, 5), or(o.MaxBytes, 10<<20), or(o.MaxConns, 4)
 	o.Idle, o.Timeout = or(o.Idle, 30*time.Second), or(o.Timeout, time.Minute)
 	o.ReplyTo, o.DKIM, o.Waive, o.Attachments = slices.Clone(o.ReplyTo), slices.Clone(o.DKIM), slices.Clone(o.Waive), slices.Clone(o.Attachments)
+	if err := o.Queue.setDefaults(o.State); err != nil {
+		return o, err
+	}
 	if o.State == nil {
 		o.State = new(state.Memory)
 	}

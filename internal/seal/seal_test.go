@@ -119,3 +119,31 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// A box opens where it was put, under its key, as it was.
+func TestBox(t *testing.T) {
+	t.Parallel()
+	r, other := ring(t, "p", secret(1)), ring(t, "p", secret(2))
+	box := r.Box([]byte("plain"), "here")
+	if got, err := ring(t, "p", secret(2), secret(1)).Unbox(box, "here"); err != nil || string(got) != "plain" || len(box) != len("plain")+33 {
+		t.Errorf("got %q of %d, %v", got, len(box), err)
+	}
+	deny := func(r *Ring, box []byte, place string, want error) {
+		t.Helper()
+		if got, err := r.Unbox(box, place); !errors.Is(err, want) {
+			t.Errorf("got %q, %v, want %v", got, err, want)
+		}
+	}
+	deny(r, box, "there", ErrForged)
+	deny(other, box, "here", ErrKey)
+	deny(ring(t, "q", secret(1)), box, "here", ErrKey)
+	deny(r, nil, "here", ErrForged)
+	deny(r, box[:4], "here", ErrForged)
+	for i := range box {
+		changed := bytes.Clone(box)
+		changed[i] ^= 1
+		if _, err := r.Unbox(changed, "here"); err == nil {
+			t.Errorf("byte %d was changed, and it opens", i)
+		}
+	}
+}
