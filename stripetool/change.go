@@ -42,16 +42,12 @@ func changes() []change {
 // computed from what Stripe tells, but for the pairs in Options.Unasked. An equal call
 // within 24 hours returns what the first one has; another idempotency_key makes it
 // another. What sets a state is set anew by an equal call when it was changed since.
-// Preview of invoices has a tool that reads, for whoever is to plan these changes. It
-// panics if there are pairs that move money and no Options.Caps.
+// Preview of invoices has a tool that reads, for whoever is to plan these changes.
 func WriteTools(c *Client) []*mcpsec.Tool {
 	var tools []*mcpsec.Tool
 	for _, ch := range changes() {
 		if !slices.Contains(c.o.Permissions[ch.resource], ch.action) {
 			continue
-		}
-		if ch.moves && len(c.o.Caps) == 0 {
-			panic("stripetool: WriteTools: Options.Permissions has " + ch.resource + " " + ch.action + ", which moves money, and Options.Caps says of no currency how much")
 		}
 		tools = append(tools, ch.tool(c, ch))
 	}
@@ -59,7 +55,7 @@ func WriteTools(c *Client) []*mcpsec.Tool {
 }
 
 // checkPermissions refuses what is no pair: a word that was written wrong must not be
-// a tool that is missing, or a question that is not asked.
+// a tool that is missing, or a question that is not asked. What moves money needs caps.
 func (o *Options) checkPermissions() error {
 	pairs, known := map[[2]string]change{}, map[string][]string{}
 	for _, ch := range changes() {
@@ -68,8 +64,11 @@ func (o *Options) checkPermissions() error {
 	}
 	for resource, actions := range o.Permissions {
 		for _, action := range actions {
-			if _, ok := pairs[[2]string{resource, action}]; !ok {
+			switch ch, ok := pairs[[2]string{resource, action}]; {
+			case !ok:
 				return fmt.Errorf("Options.Permissions has %q of %q: of that there is %q", action, resource, known[resource])
+			case ch.moves && len(o.Caps) == 0:
+				return fmt.Errorf("Options.Permissions has %q of %q, which moves money, and Options.Caps says of no currency how much", action, resource)
 			}
 		}
 	}

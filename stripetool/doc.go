@@ -43,8 +43,9 @@
 //
 // A change is made once, however often and wherever an equal call is made within 24
 // hours: its key is made of tool, principal, arguments and the caller's
-// idempotency_key, and is one at Stripe, too. When no answer has come, the call that
-// repeats it sends the very same request, and Stripe does it once in all. What sets a
+// idempotency_key, and is one at Stripe, too. When no answer has come, also to a process
+// that died meanwhile, the call that repeats it sends the very same request, and Stripe
+// does it once in all. What sets a
 // state, as a customer's name, is set anew, once, when others have changed it since. A
 // person is asked with what was read just before, as amounts, names and what is lost.
 //
