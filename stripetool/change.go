@@ -114,6 +114,9 @@ func changeTool[In interface{ callerKey() string }](may string, build func(*Clie
 				err = p.check(ch)
 			}
 			if err == nil {
+				if ch.moves && p.Alone != "" {
+					p.again = func(ctx context.Context) (plan, error) { return build(c, ctx, in) }
+				}
 				c.remember(call.ID, p)
 				call.After(func(context.Context, time.Duration) { c.forget(call.ID) })
 			}

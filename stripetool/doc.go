@@ -117,7 +117,8 @@
 // Between the question and the request others can change what was read, and refund the
 // same charge; Stripe refuses what goes beyond what was paid. A price, a percentage and
 // how often a discount is used are told to a person, and not capped.
-// Between a yes and its request others can add to the same draft, which is finalized then.
+// Between a yes and its request others than these tools can add to the same draft, which
+// is finalized then.
 //
 // The address of a page is given to the caller: whoever reads it can use it, and that of a
 // billing portal is a customer's log-in. Options.State holds it for a day. A subscription

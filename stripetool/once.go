@@ -38,10 +38,12 @@ type plan struct {
 	Lost   bool   // it was sent already, and no answer has come
 	Done   bool   // an equal call has had its effect
 	Key    string // at Stripe, if it is another than that of names
+	Asks   bool   // a person is asked, whatever Options.Unasked says
+	Alone  string // the object that no other call changes meanwhile
 
-	Same  bool  `json:"-"` // what Stripe has is what this would set
-	Asks  bool  `json:"-"` // a person is asked, whatever Options.Unasked says
-	names names // of the effect
+	Same  bool                                `json:"-"` // what Stripe has is what this would set
+	names names                               // of the effect
+	again func(context.Context) (plan, error) // what it would be now, if that must be the same
 }
 
 // digest names a plan.
@@ -222,7 +224,7 @@ func (c *Client) carryOut(ctx context.Context, n names, p plan, may tree, lease 
 	if err != nil || claim.Status == state.Done {
 		return claim.Result, err
 	}
-	raw, d, err := c.effect(ctx, n, p, may)
+	raw, d, err := c.effect(ctx, n, p, may, lease)
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second) // what has happened is kept though the caller has gone
 	defer cancel()
 	if err != nil {
@@ -240,7 +242,7 @@ func (c *Client) carryOut(ctx context.Context, n names, p plan, may tree, lease 
 
 // effect makes the request, by whoever has the claim. The document that it returns has
 // the plan of a request that has had its effect, or may have had it.
-func (c *Client) effect(ctx context.Context, n names, p plan, may tree) (json.RawMessage, state.Document, error) {
+func (c *Client) effect(ctx context.Context, n names, p plan, may tree, lease time.Duration) (json.RawMessage, state.Document, error) {
 	before, d, err := c.lost(ctx, n)
 	switch {
 	case err != nil:
@@ -250,6 +252,11 @@ func (c *Client) effect(ctx context.Context, n names, p plan, may tree) (json.Ra
 	case !before.Lost && (p.Done || p.Lost):
 		return nil, d, &mcpsec.Error{Message: "what this call repeats is forgotten by now: call again to have it done", Rule: "once"}
 	}
+	release, err := c.alone(ctx, p, lease)
+	if err != nil {
+		return nil, d, err
+	}
+	defer release()
 	if err := c.take(ctx, &p); err != nil {
 		return nil, d, err
 	}
