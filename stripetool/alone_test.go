@@ -45,6 +45,20 @@ func TestDraftIsAlone(t *testing.T) {
 	}
 }
 
+// What adds to a draft and what bills it name the same.
+func TestDraftIsNamed(t *testing.T) {
+	t.Parallel()
+	c := telling(t, map[string]string{"invoices/in_1": `{"id":"in_1","status":"draft","customer":"cus_1","currency":"eur","amount_due":100,"lines":{"data":[{}]}}`})
+	add, err := c.planItem(t.Context(), itemIn{Invoice: "in_1", Amount: "EUR 1.00", Description: "x"})
+	if err != nil || add.Alone != "in_1" {
+		t.Errorf("got %q and error %v", add.Alone, err)
+	}
+	bill, err := c.planFinalize(t.Context(), finalizeIn{Invoice: "in_1"})
+	if err != nil || bill.Alone != "in_1" {
+		t.Errorf("got %q and error %v", bill.Alone, err)
+	}
+}
+
 // A plan that would do something else than a person was asked about is not carried out,
 // and takes nothing. One that was sent, and has left nothing to do, is sent again.
 func TestPlanMustHold(t *testing.T) {

@@ -96,8 +96,8 @@ const keyProperty = `"idempotency_key":{"type":"string"}`
 
 // changeTool makes the tool of a change. What build plans, of what Stripe tells, a
 // person is asked about, and what they have said yes to is what is carried out, once
-// for all equal calls. What comes back holds the fields, or those of the resource if
-// there are none; it is a text, since a schema of it would cost the model's context and
+// for all equal calls. What comes back holds the fields, or what is readable of the
+// resource if there are none; it is a text, since a schema of it would cost the model's context and
 // say nothing.
 func changeTool[In interface{ callerKey() string }](may string, build func(*Client, context.Context, In) (plan, error)) func(*Client, change) *mcpsec.Tool {
 	return func(c *Client, ch change) *mcpsec.Tool {
@@ -135,7 +135,7 @@ func changeTool[In interface{ callerKey() string }](may string, build func(*Clie
 		})
 		lease, readable := spec.Timeout+time.Minute, fields(may)
 		if may == "" {
-			readable = resources[ch.resource].fields
+			readable = c.readable(ch.resource)
 		}
 		return mcpsec.NewTool(spec, func(ctx context.Context, in In) (mcpsec.Content, error) {
 			p, err := c.remembered(mcpsec.CallID(ctx))
@@ -149,6 +149,15 @@ func changeTool[In interface{ callerKey() string }](may string, build func(*Clie
 			return mcpsec.Content{Text: string(raw)}, err
 		})
 	}
+}
+
+// readable is what a change tells of its object: who may change what may not be read, as a
+// customer's description, is not told the e-mail address.
+func (c *Client) readable(resource string) tree {
+	if slices.Contains(c.o.Resources, resource) {
+		return resources[resource].fields
+	}
+	return fields("id object amount created currency deleted livemode status")
 }
 
 // check refuses a plan that is none of the change's, or has a text that people read

@@ -57,10 +57,10 @@
 //
 // Ids have the form of the resource's before they get into a path. Card numbers and
 // their security codes are refused in any argument: they belong on Stripe's own pages.
-// What comes back holds the fields that are listed for its resource, which are none
-// that let a reader act: no client_secret, no page of a customer's but from the tool that
-// makes it. Of an error a
-// model reads type, code, decline code, status and request id, and no message, which
+// What comes back holds the fields that are listed for its resource, or of what may be
+// changed and not read, an id, an amount and a status. They are none that let a reader
+// act: no client_secret, no page of a customer's but from the tool that makes it. Of an
+// error a model reads type, code, decline code, status and request id, and no message, which
 // may quote values.
 //
 // The library beneath, stripe-go v76, is kept inside: no retries and no logger of its
