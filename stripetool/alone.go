@@ -15,7 +15,10 @@ func (c *Client) alone(ctx context.Context, p plan, lease time.Duration) (releas
 	if p.Alone == "" {
 		return func() {}, nil
 	}
-	claim, err := c.claim(ctx, "stripetool alone "+hash(c.o.Account, c.o.Key.Reveal(), p.Alone), lease)
+	claim, err := c.claim(ctx, "stripetool alone "+hash(p.Alone), lease)
+	if errors.Is(err, errUnderWay) {
+		err = refuse("another call changes the same object: call again", "once")
+	}
 	if err != nil {
 		return nil, err
 	}
