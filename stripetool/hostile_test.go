@@ -16,13 +16,24 @@ func telling(t *testing.T, objects map[string]string) *Client {
 	}).client(t, nil)
 }
 
-// An answer about another object than was asked for is none.
+// An answer about another object than was asked for, or about one without a name, is none.
 func TestAnswersOfOthers(t *testing.T) {
 	t.Parallel()
 	c := telling(t, map[string]string{
 		"customers/cus_1": `{"id":"cus_2","name":"Bob"}`, "customers/cus_3": `{"id":"cus_4","deleted":true}`, "customers/cus_5": `{"id":"cus_5","deleted":true}`,
 		"charges/ch_1": `{"id":"ch_2","amount_captured":100,"currency":"eur","paid":true,"captured":true}`,
+		"subscriptions/sub_1": `{"id":"sub_1","status":"active","customer":"cus_1","currency":"eur","items":{"data":[{"id":"si_1"},{"id":"cus_1"}]}}`,
+		"subscriptions/sub_2": `{"id":"sub_2","status":"active","customer":"cus_1","currency":"eur","items":{"data":[{"price":{}}]}}`,
+		"invoices/in_1":       `{"id":"in_1","status":"draft","currency":"eur","amount_due":100}`,
 	})
+	for _, id := range []string{"sub_1", "sub_2"} {
+		if s, err := c.subscriptionOf(t.Context(), id); err != errAnswer {
+			t.Errorf("got %+v and error %v", s, err)
+		}
+	}
+	if inv, err := c.invoiceOf(t.Context(), "in_1", "", "draft"); err != errAnswer {
+		t.Errorf("got %+v and error %v", inv, err)
+	}
 	for _, id := range []string{"cus_1", "cus_3"} {
 		if who, err := c.payer(t.Context(), id); err != errAnswer {
 			t.Errorf("%s: got %s and error %v", id, who, err)
