@@ -21,7 +21,7 @@ func TestAnswersOfOthers(t *testing.T) {
 	t.Parallel()
 	c := telling(t, map[string]string{
 		"customers/cus_1": `{"id":"cus_2","name":"Bob"}`, "customers/cus_3": `{"id":"cus_4","deleted":true}`, "customers/cus_5": `{"id":"cus_5","deleted":true}`,
-		"charges/ch_1": `{"id":"ch_2","amount_captured":100,"currency":"eur","paid":true,"captured":true}`,
+		"charges/ch_1":        `{"id":"ch_2","amount_captured":100,"currency":"eur","paid":true,"captured":true}`,
 		"subscriptions/sub_1": `{"id":"sub_1","status":"active","customer":"cus_1","currency":"eur","items":{"data":[{"id":"si_1"},{"id":"cus_1"}]}}`,
 		"subscriptions/sub_2": `{"id":"sub_2","status":"active","customer":"cus_1","currency":"eur","items":{"data":[{"price":{}}]}}`,
 		"invoices/in_1":       `{"id":"in_1","status":"draft","currency":"eur","amount_due":100}`,
