@@ -175,6 +175,14 @@ func TestCapOfCall(t *testing.T) {
 	if _, err := c.try(t, "a", aPlan(50)); err != nil || other.left(t) != 50 {
 		t.Errorf("a new API key has a day of its own: %d left", other.left(t))
 	}
+	if _, err := c.try(t, "b", aPlan(50)); err != nil || c.left(t) != 0 {
+		t.Errorf("got error %v, %d left", err, c.left(t))
+	}
+	for cents, want := range map[int64]string{0: "", 1: "cap"} { // a pause, when the day is used up
+		if _, err := c.try(t, fmt.Sprint("c", cents), aPlan(cents)); rule(err) != want || (err == nil) != (want == "") {
+			t.Errorf("%d cents of nothing: got error %v", cents, err)
+		}
+	}
 }
 
 // deaf is a store that cannot be asked.
