@@ -42,7 +42,7 @@ func (c *Client) take(ctx context.Context, p *plan) error {
 	if err != nil {
 		return err
 	}
-	if p.Lost && p.Day == c.today() {
+	if p.Moves.Amount == 0 || p.Lost && p.Day == c.today() { // to take nothing needs nothing that is left
 		return nil
 	}
 	p.Day = c.today()

@@ -42,16 +42,12 @@ func changes() []change {
 // computed from what Stripe tells, but for the pairs in Options.Unasked. An equal call
 // within 24 hours returns what the first one has; another idempotency_key makes it
 // another. What sets a state is set anew by an equal call when it was changed since.
-// Preview of invoices has a tool that reads, for whoever is to plan these changes. It
-// panics if there are pairs that move money and no Options.Caps.
+// Preview of invoices has a tool that reads, for whoever is to plan these changes.
 func WriteTools(c *Client) []*mcpsec.Tool {
 	var tools []*mcpsec.Tool
 	for _, ch := range changes() {
 		if !slices.Contains(c.o.Permissions[ch.resource], ch.action) {
 			continue
-		}
-		if ch.moves && len(c.o.Caps) == 0 {
-			panic("stripetool: WriteTools: Options.Permissions has " + ch.resource + " " + ch.action + ", which moves money, and Options.Caps says of no currency how much")
 		}
 		tools = append(tools, ch.tool(c, ch))
 	}
@@ -59,7 +55,7 @@ func WriteTools(c *Client) []*mcpsec.Tool {
 }
 
 // checkPermissions refuses what is no pair: a word that was written wrong must not be
-// a tool that is missing, or a question that is not asked.
+// a tool that is missing, or a question that is not asked. What moves money needs caps.
 func (o *Options) checkPermissions() error {
 	pairs, known := map[[2]string]change{}, map[string][]string{}
 	for _, ch := range changes() {
@@ -68,8 +64,11 @@ func (o *Options) checkPermissions() error {
 	}
 	for resource, actions := range o.Permissions {
 		for _, action := range actions {
-			if _, ok := pairs[[2]string{resource, action}]; !ok {
+			switch ch, ok := pairs[[2]string{resource, action}]; {
+			case !ok:
 				return fmt.Errorf("Options.Permissions has %q of %q: of that there is %q", action, resource, known[resource])
+			case ch.moves && len(o.Caps) == 0:
+				return fmt.Errorf("Options.Permissions has %q of %q, which moves money, and Options.Caps says of no currency how much", action, resource)
 			}
 		}
 	}
@@ -97,8 +96,8 @@ const keyProperty = `"idempotency_key":{"type":"string"}`
 
 // changeTool makes the tool of a change. What build plans, of what Stripe tells, a
 // person is asked about, and what they have said yes to is what is carried out, once
-// for all equal calls. What comes back holds the fields, or those of the resource if
-// there are none; it is a text, since a schema of it would cost the model's context and
+// for all equal calls. What comes back holds the fields, or what is readable of the
+// resource if there are none; it is a text, since a schema of it would cost the model's context and
 // say nothing.
 func changeTool[In interface{ callerKey() string }](may string, build func(*Client, context.Context, In) (plan, error)) func(*Client, change) *mcpsec.Tool {
 	return func(c *Client, ch change) *mcpsec.Tool {
@@ -115,6 +114,9 @@ func changeTool[In interface{ callerKey() string }](may string, build func(*Clie
 				err = p.check(ch)
 			}
 			if err == nil {
+				if ch.moves && p.Alone != "" {
+					p.again = func(ctx context.Context) (plan, error) { return build(c, ctx, in) }
+				}
 				c.remember(call.ID, p)
 				call.After(func(context.Context, time.Duration) { c.forget(call.ID) })
 			}
@@ -133,7 +135,7 @@ func changeTool[In interface{ callerKey() string }](may string, build func(*Clie
 		})
 		lease, readable := spec.Timeout+time.Minute, fields(may)
 		if may == "" {
-			readable = resources[ch.resource].fields
+			readable = c.readable(ch.resource)
 		}
 		return mcpsec.NewTool(spec, func(ctx context.Context, in In) (mcpsec.Content, error) {
 			p, err := c.remembered(mcpsec.CallID(ctx))
@@ -147,6 +149,15 @@ func changeTool[In interface{ callerKey() string }](may string, build func(*Clie
 			return mcpsec.Content{Text: string(raw)}, err
 		})
 	}
+}
+
+// readable is what a change tells of its object: who may change what may not be read, as a
+// customer's description, is not told the e-mail address.
+func (c *Client) readable(resource string) tree {
+	if slices.Contains(c.o.Resources, resource) {
+		return resources[resource].fields
+	}
+	return fields("id object amount created currency deleted livemode status")
 }
 
 // check refuses a plan that is none of the change's, or has a text that people read

@@ -160,13 +160,20 @@ const maxConflicts = 4
 
 // call makes a request and returns the object that Stripe answers with. Its errors
 // are those of clean. Of a 409 Stripe says that the same request is under way, or
-// the object locked: it is sent again, after a pause that heeds the context.
+// the object locked: it is sent again, after a pause that heeds the context. What then
+// has no answer, or one that says nothing of the request, ends in the 409.
 func (c *Client) call(ctx context.Context, rq request) (json.RawMessage, error) {
+	var conflict error
 	for try := 1; ; try++ {
 		raw, err := c.send(ctx, rq)
-		if e := refusalOf(err); e == nil || e.status != http.StatusConflict || try == maxConflicts {
+		e := refusalOf(err)
+		switch {
+		case err != nil && conflict != nil && (e == nil || e.status == http.StatusUnauthorized || e.status == http.StatusForbidden):
+			return nil, conflict
+		case e == nil || e.status != http.StatusConflict || try == maxConflicts:
 			return raw, err
 		}
+		conflict = err
 		pause := c.pause << (try - 1)
 		if !sleep(ctx, pause/2+rand.N(pause)) {
 			return nil, err

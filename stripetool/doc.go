@@ -43,8 +43,9 @@
 //
 // A change is made once, however often and wherever an equal call is made within 24
 // hours: its key is made of tool, principal, arguments and the caller's
-// idempotency_key, and is one at Stripe, too. When no answer has come, the call that
-// repeats it sends the very same request, and Stripe does it once in all. What sets a
+// idempotency_key, and is one at Stripe, too. When no answer has come, also to a process
+// that died meanwhile, the call that repeats it sends the very same request, and Stripe
+// does it once in all. What sets a
 // state, as a customer's name, is set anew, once, when others have changed it since. A
 // person is asked with what was read just before, as amounts, names and what is lost.
 //
@@ -56,10 +57,10 @@
 //
 // Ids have the form of the resource's before they get into a path. Card numbers and
 // their security codes are refused in any argument: they belong on Stripe's own pages.
-// What comes back holds the fields that are listed for its resource, which are none
-// that let a reader act: no client_secret, no page of a customer's but from the tool that
-// makes it. Of an error a
-// model reads type, code, decline code, status and request id, and no message, which
+// What comes back holds the fields that are listed for its resource, or of what may be
+// changed and not read, an id, an amount and a status. They are none that let a reader
+// act: no client_secret, no page of a customer's but from the tool that makes it. Of an
+// error a model reads type, code, decline code, status and request id, and no message, which
 // may quote values.
 //
 // The library beneath, stripe-go v76, is kept inside: no retries and no logger of its
@@ -116,7 +117,8 @@
 // Between the question and the request others can change what was read, and refund the
 // same charge; Stripe refuses what goes beyond what was paid. A price, a percentage and
 // how often a discount is used are told to a person, and not capped.
-// Between a yes and its request others can add to the same draft, which is finalized then.
+// Between a yes and its request others than these tools can add to the same draft, which
+// is finalized then.
 //
 // The address of a page is given to the caller: whoever reads it can use it, and that of a
 // billing portal is a customer's log-in. Options.State holds it for a day. A subscription

@@ -106,7 +106,7 @@ func (c *Client) invoiceOf(ctx context.Context, id, what string, states ...strin
 		return inv, err
 	}
 	switch {
-	case inv.ID != id || inv.read() != nil || !errorWord.MatchString(inv.Status):
+	case inv.ID != id || inv.read() != nil || inv.Customer == "" || !errorWord.MatchString(inv.Status):
 		return inv, errAnswer
 	case !slices.Contains(states, inv.Status):
 		return inv, refuse("the invoice is "+inv.Status+": "+what, "state")
@@ -181,7 +181,7 @@ func (c *Client) planItem(ctx context.Context, in itemIn) (plan, error) {
 	if inv.AutoAdvance { // somebody would be billed that no person was asked about
 		return plan{}, refuse("Stripe finalizes this draft by itself: lines are added to drafts that wait for stripe_finalize_invoice", "state")
 	}
-	p := plan{Path: []string{"invoiceitems"}, Form: [][2]string{{"customer", inv.Customer}, {"invoice", inv.ID}}}
+	p := plan{Path: []string{"invoiceitems"}, Alone: inv.ID, Form: [][2]string{{"customer", inv.Customer}, {"invoice", inv.ID}}}
 	what, currency := in.Amount, ""
 	if in.Price != "" {
 		pr, err := c.priceOf(ctx, in.Price)
@@ -241,7 +241,7 @@ func (c *Client) planFinalize(ctx context.Context, in finalizeIn) (plan, error) 
 	}
 	return plan{
 		Text: fmt.Sprintf("finalize invoice %s of customer %s: %s, %s due; %s", inv.ID, inv.Customer, inv.lines(), inv.due, then),
-		Path: []string{"invoices", inv.ID, "finalize"}, Form: [][2]string{{"auto_advance", strconv.FormatBool(in.AutoAdvance)}}, Moves: inv.due,
+		Path: []string{"invoices", inv.ID, "finalize"}, Form: [][2]string{{"auto_advance", strconv.FormatBool(in.AutoAdvance)}}, Moves: inv.due, Alone: inv.ID,
 	}, nil
 }
 

@@ -70,6 +70,39 @@ func TestDecimals(t *testing.T) {
 	}
 }
 
+// iso4217 is table A.1 of ISO 4217, by minor units, with codes that it has withdrawn and
+// Stripe still takes.
+var iso4217 = map[int]string{
+	0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+	2: "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CNY COP COU CRC CUP CVE CZK " +
+		"DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL " +
+		"MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP " +
+		"SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XAD XCD XCG YER ZAR ZMW ZWG ANG BGN STD",
+	3: "BHD IQD JOD KWD LYD OMR TND",
+	4: "CLF UYW",
+}
+
+// All currencies have the decimals of ISO 4217, but for those that Stripe writes otherwise.
+func TestDecimalsAreISO4217(t *testing.T) {
+	t.Parallel()
+	iso := map[string]int{}
+	for digits, list := range iso4217 {
+		for _, c := range strings.Fields(list) {
+			iso[c] = digits
+		}
+	}
+	stripes := map[string]int{"ISK": 2, "UGX": 2, "MGA": 0} // docs.stripe.com/currencies
+	for c, got := range decimals {
+		want, known := iso[c]
+		if s, ok := stripes[c]; ok {
+			want = s
+		}
+		if !known || got != want {
+			t.Errorf("%s has %d decimals, want %d (known %t)", c, got, want, known)
+		}
+	}
+}
+
 func TestMoneyString(t *testing.T) {
 	t.Parallel()
 	for want, m := range map[string]Money{

@@ -34,13 +34,16 @@ type plan struct {
 	Form   [][2]string
 	Moves  Money  // what it takes of the caps
 	Day    string // on which that was taken
+	Sent   int64  // when it was sent first, in seconds
 	Lost   bool   // it was sent already, and no answer has come
 	Done   bool   // an equal call has had its effect
 	Key    string // at Stripe, if it is another than that of names
+	Asks   bool   // a person is asked, whatever Options.Unasked says
+	Alone  string // the object that no other call changes meanwhile
 
-	Same  bool  `json:"-"` // what Stripe has is what this would set
-	Asks  bool  `json:"-"` // a person is asked, whatever Options.Unasked says
-	names names // of the effect
+	Same  bool                                `json:"-"` // what Stripe has is what this would set
+	names names                               // of the effect
+	again func(context.Context) (plan, error) // what it would be now, if that must be the same
 }
 
 // digest names a plan.
@@ -95,13 +98,19 @@ var (
 	errUnasked  = errors.New("a change that nobody was asked about")
 )
 
+func untold(err error) error {
+	return &mcpsec.Error{Message: "whether this was done before cannot be told now: call again later", Rule: "once", Err: err}
+}
+
 // claim takes a key, or waits until its holder is done with it.
 func (c *Client) claim(ctx context.Context, key string, lease time.Duration) (state.Claim, error) {
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
 		claim, err := c.o.State.Claim(ctx, key, lease)
 		switch {
+		case err != nil && ctx.Err() != nil:
+			return claim, errUnderWay // as far as is known
 		case err != nil:
-			return claim, &mcpsec.Error{Message: "whether this was done before cannot be told now: call again later", Rule: "once", Err: err}
+			return claim, untold(err)
 		case claim.Status != state.Busy:
 			return claim, nil
 		case !sleep(ctx, pause/2+rand.N(pause)):
@@ -110,33 +119,36 @@ func (c *Client) claim(ctx context.Context, key string, lease time.Duration) (st
 	}
 }
 
-// look tells whether a key is done, and with which result.
-func (c *Client) look(ctx context.Context, key string) ([]byte, bool, error) {
-	claim, err := c.claim(ctx, key, 10*time.Second)
+// look tells whether an effect was had, or else which request for it has had no answer:
+// it looks while it has the claim, so that none is under way.
+func (c *Client) look(ctx context.Context, n names) (done bool, before plan, err error) {
+	claim, err := c.claim(ctx, n.once, 10*time.Second)
 	if err != nil || claim.Status == state.Done {
-		return claim.Result, err == nil, err
+		return err == nil, plan{}, err
 	}
-	return nil, false, c.o.State.Fail(ctx, claim)
+	before, _, err = c.lost(ctx, n)
+	return false, before, errors.Join(err, c.o.State.Fail(ctx, claim))
 }
 
 // maxTurns is how often within a day one state is set, and set anew after a change.
 const maxTurns = 50
 
-// undone are the keys of the first effect that equal calls have not had, and of the
-// last that they had. What sets no state has one only.
-func (c *Client) undone(ctx context.Context, n names, sets bool) (first names, before *names, err error) {
+// undone are the keys of the first effect that equal calls have not had, with the request
+// for it that has had no answer, and of the last that they had. What sets no state has
+// one only.
+func (c *Client) undone(ctx context.Context, n names, sets bool) (first names, sent plan, before *names, err error) {
 	for range maxTurns {
-		_, done, err := c.look(ctx, n.once)
+		done, sent, err := c.look(ctx, n)
 		if err != nil || !done {
-			return n, before, err
+			return n, sent, before, err
 		}
 		last := n
 		if before = &last; !sets {
-			return n, before, nil
+			return n, plan{}, before, nil
 		}
 		n = n.next()
 	}
-	return n, nil, &mcpsec.Error{Message: "this was set, and changed by others, too often today: give another idempotency_key", Rule: "once"}
+	return n, plan{}, nil, &mcpsec.Error{Message: "this was set, and changed by others, too often today: give another idempotency_key", Rule: "once"}
 }
 
 // planned is what a call would do: what an equal one has done, or has tried, or what
@@ -148,17 +160,15 @@ func (c *Client) planned(ctx context.Context, first names, sets bool, build func
 	var p plan
 	var refused error
 	for {
-		n, before, err := c.undone(ctx, first, sets)
-		if err != nil {
+		n, sent, before, err := c.undone(ctx, first, sets)
+		switch {
+		case err != nil:
 			return plan{}, err
-		}
-		if before != nil && (!sets || p.Same) {
+		case before != nil && (!sets || p.Same):
 			return repeats(*before, p.Path), nil
-		}
-		if before, lost, err := c.lost(ctx, n); err != nil || lost {
-			return before, err
-		}
-		if refused != nil {
+		case sent.Lost:
+			return sent, nil
+		case refused != nil:
 			return plan{}, refused
 		}
 		p, refused = build(ctx)
@@ -178,18 +188,22 @@ func repeats(n names, path []string) plan {
 	return plan{Done: true, Text: "does nothing more: an equal call was carried out already, and its answer is returned", Path: path, names: n}
 }
 
-// lost is the plan of an equal call that has had no answer.
-func (c *Client) lost(ctx context.Context, n names) (plan, bool, error) {
-	raw, lost, err := c.look(ctx, n.lost)
-	if err != nil || !lost {
-		return plan{}, false, err
+// lost is the plan of an equal call that was sent and has had no answer, if there is one,
+// and the document that it stands in.
+func (c *Client) lost(ctx context.Context, n names) (plan, state.Document, error) {
+	d, err := c.o.State.Get(ctx, n.lost)
+	if err != nil {
+		return plan{}, d, untold(err)
+	}
+	if d.Version == 0 {
+		return plan{}, d, nil
 	}
 	var p plan
-	if err := json.Unmarshal(raw, &p); err != nil {
-		return plan{}, false, err
+	if err := json.Unmarshal(d.Value, &p); err != nil {
+		return plan{}, d, err
 	}
 	p.Lost, p.names = true, n
-	return p, true, nil
+	return p, d, nil
 }
 
 // text is what a person reads.
@@ -210,66 +224,95 @@ func (c *Client) carryOut(ctx context.Context, n names, p plan, may tree, lease 
 	if err != nil || claim.Status == state.Done {
 		return claim.Result, err
 	}
-	raw, err := c.effect(ctx, n, p, may)
+	raw, d, err := c.effect(ctx, n, p, may, lease)
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second) // what has happened is kept though the caller has gone
 	defer cancel()
 	if err != nil {
 		return nil, errors.Join(err, c.o.State.Fail(after, claim))
 	}
-	if err := c.o.State.Complete(after, claim, raw, keep); err != nil { // Stripe still knows the key
+	err = c.o.State.Complete(after, claim, raw, keep)
+	if err == nil { // until then it is lost, and Stripe still knows the key
+		err = c.o.State.Delete(after, d)
+	}
+	if err != nil {
 		mcpsec.Logger(ctx).ErrorContext(ctx, "a result could not be kept", "error", err)
 	}
 	return raw, nil
 }
 
-// effect makes the request, by whoever has the claim.
-func (c *Client) effect(ctx context.Context, n names, p plan, may tree) (json.RawMessage, error) {
-	switch before, lost, err := c.lost(ctx, n); {
+// effect makes the request, by whoever has the claim. The document that it returns has
+// the plan of a request that has had its effect, or may have had it.
+func (c *Client) effect(ctx context.Context, n names, p plan, may tree, lease time.Duration) (json.RawMessage, state.Document, error) {
+	before, d, err := c.lost(ctx, n)
+	switch {
 	case err != nil:
-		return nil, err
-	case lost && before.digest() != p.digest(): // it is the very request that must be sent again, or Stripe takes it for another
-		return nil, &mcpsec.Error{Message: "an equal call has had no answer meanwhile: call again, and it is done once in all", Rule: "once"}
-	case !lost && (p.Done || p.Lost):
-		return nil, &mcpsec.Error{Message: "what this call repeats is forgotten by now: call again to have it done", Rule: "once"}
+		return nil, d, err
+	case before.Lost && before.digest() != p.digest(): // it is the very request that must be sent again, or Stripe takes it for another
+		return nil, d, &mcpsec.Error{Message: "an equal call has had no answer meanwhile: call again, and it is done once in all", Rule: "once"}
+	case !before.Lost && (p.Done || p.Lost):
+		return nil, d, &mcpsec.Error{Message: "what this call repeats is forgotten by now: call again to have it done", Rule: "once"}
 	}
+	release, err := c.alone(ctx, p, lease)
+	if err != nil {
+		return nil, d, err
+	}
+	defer release()
 	if err := c.take(ctx, &p); err != nil {
-		return nil, err
+		return nil, d, err
 	}
-	f := &form.Values{}
-	for _, kv := range p.Form {
-		f.Add(kv[0], kv[1])
+	if d, err = c.keepRequest(ctx, d, before, p); err != nil { // what it took stays taken: it may have been kept
+		return nil, d, err
 	}
-	raw, err := c.call(ctx, request{method: cmp.Or(p.Method, http.MethodPost), path: p.Path, form: f, key: cmp.Or(p.Key, n.key)})
-	if e := refusalOf(err); e != nil && e.status == http.StatusNotFound && p.Method == http.MethodDelete { // which has no keys at Stripe: what was there is gone by an attempt before
-		raw, err = json.RawMessage(`{"id":"`+p.Path[len(p.Path)-1]+`","deleted":true}`), nil
-	}
+	raw, err := c.request(ctx, n, p)
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	switch {
 	case err == nil:
 		if out, ok := may.trim(raw); ok {
 			mcpsec.Logger(ctx).InfoContext(ctx, "stripe: done", "path", strings.Join(p.Path, "/"), "moves", p.Moves.String(), "idempotency_key", cmp.Or(p.Key, n.key))
-			return out, nil
+			return out, d, nil
 		}
-		return nil, c.keepLost(after, n, p, errAnswer)
-	case unknown(err):
-		return nil, c.keepLost(after, n, p, modelError(ctx, err, true))
-	case p.Lost: // what it took stays taken, or a third call would have it for nothing
-		return nil, modelError(ctx, err, true)
+		return nil, d, errAnswer
+	case unknown(err), p.Lost: // what it took stays taken, or a third call would have it for nothing
+		return nil, d, modelError(ctx, err, true)
 	}
-	return nil, errors.Join(modelError(ctx, err, true), c.giveBack(after, p))
+	late := c.o.State.Delete(after, d)
+	if late == nil { // as long as it counts as sent, nobody takes for it again
+		late = c.giveBack(after, p)
+	}
+	return nil, d, errors.Join(modelError(ctx, err, true), late)
 }
 
-// keepLost remembers a request that may have had its effect, for the call that
-// repeats it, and returns cause.
-func (c *Client) keepLost(ctx context.Context, n names, p plan, cause error) error {
-	raw, err := json.Marshal(p)
+// keepRequest remembers a request before it is sent, for the call that repeats it: nothing
+// else is left of it if this process dies.
+func (c *Client) keepRequest(ctx context.Context, d state.Document, before, p plan) (state.Document, error) {
+	if before.Lost && before.Day == p.Day {
+		return d, nil
+	}
+	now := c.now()
+	if p.Lost = false; p.Sent == 0 {
+		p.Sent = now.Unix()
+	}
+	var err error
+	if d.Value, err = json.Marshal(p); err != nil {
+		return d, err
+	}
+	written, err := c.o.State.Put(ctx, d, max(keepSent-now.Sub(time.Unix(p.Sent, 0)), time.Second))
 	if err != nil {
-		return errors.Join(cause, err)
+		return d, untold(err)
 	}
-	claim, err := c.claim(ctx, n.lost, 10*time.Second) // another may be looking
-	if err == nil && claim.Status == state.Taken {
-		err = c.o.State.Complete(ctx, claim, raw, keepSent)
+	return written, nil
+}
+
+// request sends what is planned.
+func (c *Client) request(ctx context.Context, n names, p plan) (json.RawMessage, error) {
+	f := &form.Values{}
+	for _, kv := range p.Form {
+		f.Add(kv[0], kv[1])
 	}
-	return errors.Join(cause, err)
+	raw, err := c.call(ctx, request{method: cmp.Or(p.Method, http.MethodPost), path: p.Path, form: f, key: cmp.Or(p.Key, n.key)})
+	if e := refusalOf(err); e != nil && e.status == http.StatusNotFound && p.Method == http.MethodDelete { // which has no keys at Stripe: what was there is gone by an attempt before
+		return json.RawMessage(`{"id":"` + p.Path[len(p.Path)-1] + `","deleted":true}`), nil
+	}
+	return raw, err
 }

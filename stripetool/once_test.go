@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/outbound"
 	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 )
 
@@ -139,8 +141,10 @@ func TestCapsByDay(t *testing.T) {
 		t.Errorf("got error %v, %d left", err, c.left(t))
 	}
 	now = now.Add(2 * time.Second) // the store's clock is its own: its day goes on here
-	if _, err := c.try(t, "a", aPlan(40)); err == nil || c.left(t) != 20 {
-		t.Errorf("a lost call of the day before: got error %v, %d left, want 20", err, c.left(t))
+	for range 3 {
+		if _, err := c.try(t, "a", aPlan(40)); rule(err) != "unavailable" || c.left(t) != 20 {
+			t.Errorf("a lost call of the day before: got error %v, %d left, want 20", err, c.left(t))
+		}
 	}
 	p := aPlan(10)
 	p.Day = "2026-01-31"
@@ -171,10 +175,18 @@ func TestCapOfCall(t *testing.T) {
 	if _, err := c.try(t, "a", aPlan(50)); err != nil || other.left(t) != 50 {
 		t.Errorf("a new API key has a day of its own: %d left", other.left(t))
 	}
+	if _, err := c.try(t, "b", aPlan(50)); err != nil || c.left(t) != 0 {
+		t.Errorf("got error %v, %d left", err, c.left(t))
+	}
+	for cents, want := range map[int64]string{0: "", 1: "cap"} { // a pause, when the day is used up
+		if _, err := c.try(t, fmt.Sprint("c", cents), aPlan(cents)); rule(err) != want || (err == nil) != (want == "") {
+			t.Errorf("%d cents of nothing: got error %v", cents, err)
+		}
+	}
 }
 
 // deaf is a store that cannot be asked.
-type deaf struct{ state.Store }
+type deaf struct{ *state.Memory }
 
 var errDeaf = errors.New("dial tcp 10.0.0.1: refused")
 
@@ -190,7 +202,7 @@ func (deaf) Take(context.Context, string, int64, state.Allowance) (time.Duration
 func TestDeafState(t *testing.T) {
 	t.Parallel()
 	f := newTeller(t)
-	c := f.client(t, func(o *Options) { o.State = deaf{} })
+	c := f.client(t, func(o *Options) { o.State = deaf{new(state.Memory)} })
 	n, err := c.names("ann", "t", "a", "")
 	if err != nil {
 		t.Fatal(err)
@@ -231,9 +243,9 @@ func TestCallerLeaves(t *testing.T) {
 	if _, err := c.carryOut(ctx, names, aPlan(40), fields("id"), time.Minute); err == nil {
 		t.Error("a call that was left has an answer")
 	}
-	p, lost, err := c.lost(t.Context(), names)
-	if err != nil || !lost || p.Moves.Amount != 40 || c.left(t) != 60 {
-		t.Errorf("got %v, lost %t, error %v, %d left", p, lost, err, c.left(t))
+	p, _, err := c.lost(t.Context(), names)
+	if err != nil || !p.Lost || p.Moves.Amount != 40 || c.left(t) != 60 {
+		t.Errorf("got %v, error %v, %d left", p, err, c.left(t))
 	}
 	if _, err := c.carryOut(t.Context(), names, aPlan(40), fields("id"), time.Minute); rule(err) != "once" || n.Load() != 1 {
 		t.Errorf("a plan that is not the one which was sent: got error %v after %d requests", err, n.Load())
@@ -243,27 +255,150 @@ func TestCallerLeaves(t *testing.T) {
 	}
 }
 
-// A request without an answer is remembered, also while another call looks for it.
+// A request is remembered before it is sent, until it is known what became of it.
 func TestLostIsRemembered(t *testing.T) {
 	t.Parallel()
 	var c *Client
 	var n names
-	f := newFake(t, func(w http.ResponseWriter, r *http.Request) {
-		if claim, err := c.o.State.Claim(r.Context(), n.lost, 50*time.Millisecond); err != nil || claim.Status != state.Taken {
-			t.Errorf("got %v and error %v", claim, err)
+	for status, remembered := range map[int]bool{200: false, 402: false, 500: true} {
+		f := newFake(t, func(w http.ResponseWriter, r *http.Request) {
+			if p, _, err := c.lost(r.Context(), n); err != nil || !p.Lost || p.Form[1][1] != "40" || p.Day != c.today() {
+				t.Errorf("%d: while it is at Stripe: got %+v and error %v", status, p, err)
+			}
+			w.WriteHeader(status)
+			fmt.Fprint(w, `{"id":"re_1","error":{"type":"card_error"}}`)
+		})
+		c = f.client(t, nil)
+		var err error
+		if n, err = c.names("ann", "t", "a", ""); err != nil {
+			t.Fatal(err)
 		}
-		w.WriteHeader(http.StatusInternalServerError)
-	})
-	c = f.client(t, nil)
-	var err error
-	if n, err = c.names("ann", "t", "a", ""); err != nil {
-		t.Fatal(err)
+		if _, err := c.carryOut(t.Context(), n, aPlan(40), fields("id"), time.Minute); (err == nil) != (status == 200) {
+			t.Errorf("%d: got error %v", status, err)
+		}
+		if p, _, err := c.lost(t.Context(), n); p.Lost != remembered || err != nil {
+			t.Errorf("%d: it is remembered afterwards: %t, error %v", status, p.Lost, err)
+		}
 	}
-	if _, err := c.carryOut(t.Context(), n, aPlan(40), fields("id"), time.Minute); rule(err) != "unavailable" {
+}
+
+// mortal is a store that cannot be reached any more from a process that has died.
+type mortal struct {
+	*state.Memory
+	dead atomic.Bool
+}
+
+func (m *mortal) Complete(ctx context.Context, c state.Claim, result []byte, keep time.Duration) error {
+	if m.dead.Load() {
+		return errDeaf
+	}
+	return m.Memory.Complete(ctx, c, result, keep)
+}
+
+func (m *mortal) Fail(ctx context.Context, c state.Claim) error {
+	if m.dead.Load() {
+		return errDeaf
+	}
+	return m.Memory.Fail(ctx, c)
+}
+
+func (m *mortal) Delete(ctx context.Context, d state.Document) error {
+	if m.dead.Load() {
+		return errDeaf
+	}
+	return m.Memory.Delete(ctx, d)
+}
+
+// Of a process that dies before it has recorded what Stripe has said, another one sends
+// the very same request again, and nothing is taken of the cap twice: also if what was
+// done has left nothing to do.
+func TestProcessDies(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{200, 402} {
+		shared := &mortal{Memory: new(state.Memory)}
+		f := newFake(t, func(w http.ResponseWriter, _ *http.Request) {
+			shared.dead.Store(true)
+			w.WriteHeader(status)
+			fmt.Fprint(w, `{"id":"re_1","error":{"type":"card_error"}}`)
+		})
+		change := func(o *Options) { o.Caps, o.State = eur(50, 100), shared }
+		c, other := f.client(t, change), f.client(t, change)
+		n, err := c.names("ann", "t", "a", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = c.carryOut(t.Context(), n, aPlan(40), fields("id"), time.Millisecond)
+		shared.dead.Store(false)
+		p, err := other.planned(t.Context(), n, false, func(context.Context) (plan, error) { return plan{}, refuse("EUR 0.00 is left", "amount") })
+		if err != nil || !p.Lost {
+			t.Fatalf("%d: got %+v and error %v", status, p, err)
+		}
+		got, err := other.carryOut(t.Context(), n, p, fields("id"), time.Minute)
+		if (err == nil) != (status == 200) || status == 200 && string(got) != `{"id":"re_1"}` || other.left(t) != 60 {
+			t.Errorf("%d: got %s and error %v, %d left", status, got, err, other.left(t))
+		}
+		if len(f.asked()) != 2 || f.bodies[0] != f.bodies[1] || f.requests[0].Header.Get("Idempotency-Key") != f.requests[1].Header.Get("Idempotency-Key") {
+			t.Errorf("%d: sent %q", status, f.bodies)
+		}
+	}
+}
+
+// After a conflict, what has no answer, or none of the key's, says nothing: the request
+// that was under way may have had its effect.
+func TestConflictIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	for name, after := range map[string]func() (*http.Response, error){
+		"breaker open": func() (*http.Response, error) { return nil, &outbound.Error{Reason: outbound.BreakerOpen} },
+		"refused":      func() (*http.Response, error) { return nil, &outbound.Error{Reason: outbound.Refused} },
+		"cut":          func() (*http.Response, error) { return nil, &outbound.Error{Reason: outbound.Failed} },
+		"401":          func() (*http.Response, error) { return status(401) },
+		"403":          func() (*http.Response, error) { return status(403) },
+	} {
+		c := offline(t)
+		c.o.Caps, c.pause = eur(50, 100), time.Millisecond
+		tries := 0
+		c.backend.HTTPClient = &http.Client{Transport: tripper(func() (*http.Response, error) {
+			if tries++; tries == 1 {
+				return status(409)
+			}
+			return after()
+		})}
+		if _, err := c.try(t, "a", aPlan(40)); rule(err) != "unavailable" || tries != 2 || c.left(t) != 60 {
+			t.Errorf("%s: got error %v after %d requests, %d left", name, err, tries, c.left(t))
+		}
+		after = func() (*http.Response, error) { return status(402) }
+		tries = 0
+		if _, err := c.try(t, "b", aPlan(40)); rule(err) != "stripe" || tries != 2 || c.left(t) != 60 {
+			t.Errorf("%s: the answer of the key: got error %v after %d requests, %d left", name, err, tries, c.left(t))
+		}
+	}
+}
+
+type tripper func() (*http.Response, error)
+
+func (t tripper) RoundTrip(*http.Request) (*http.Response, error) { return t() }
+
+func status(n int) (*http.Response, error) {
+	return &http.Response{StatusCode: n, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"error":{"type":"api_error"}}`))}, nil
+}
+
+// slow is a store that answers when it is too late.
+type slow struct{ *state.Memory }
+
+func (slow) Claim(ctx context.Context, _ string, _ time.Duration) (state.Claim, error) {
+	<-ctx.Done()
+	return state.Claim{}, ctx.Err()
+}
+
+// A caller whose time ends while it asks who is at it is told that somebody is.
+func TestTimeEndsInClaim(t *testing.T) {
+	t.Parallel()
+	c := offline(t)
+	c.o.State = slow{new(state.Memory)}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.claim(ctx, "k", time.Minute); !errors.Is(err, errUnderWay) {
 		t.Errorf("got error %v", err)
-	}
-	if _, lost, err := c.lost(t.Context(), n); !lost || err != nil {
-		t.Errorf("it is forgotten, error %v", err)
 	}
 }
 

@@ -42,15 +42,20 @@ type Options struct {
 	Unasked map[string][]string
 	// Caps bound what a call, and all calls of a day, may move: refunds, charges
 	// and what is billed. Of a currency without a Cap nothing can be moved.
-	// Defaults to none.
+	// Required if Permissions has what moves money. Defaults to none.
 	Caps []Cap
 	// Redirects are the addresses, and those below them, that Stripe's pages may send
 	// a browser to, as in https://shop.example.com/paid: an origin and a path, plain
 	// https. Defaults to none: then there are no pages that lead anywhere.
 	Redirects []string
-	// State is what replicas share: what was done already, and what of the caps
-	// was used. Defaults to this process's memory, which is forgotten with it.
-	State state.Store
+	// State is what replicas share: what was done already, or was sent and has had no
+	// answer, and what of the caps was used. Until its answer is there, it holds what a
+	// request sets and what a person was asked. Defaults to this process's memory, which
+	// is forgotten with it.
+	State interface {
+		state.Store
+		state.Documents
+	}
 	// MaxItems is how many objects one call returns, 1 to 100. Defaults to 50.
 	MaxItems int
 	// MaxBytes is how many bytes of objects one call returns. Defaults to 128 KiB.

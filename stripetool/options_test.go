@@ -85,7 +85,7 @@ func TestNewWarns(t *testing.T) {
 		t.Errorf("a restricted test key: got %q", got)
 	}
 	may := map[string][]string{"refunds": {"create"}, "customers": {"create", "delete"}}
-	if got := said(Options{Key: key("sk_" + "test_"), Permissions: may}); !strings.Contains(got, "restricted key") || !strings.Contains(got, `read="charges, invoices, payment_intents, subscriptions" write="charges and refunds, customers"`) {
+	if got := said(Options{Key: key("sk_" + "test_"), Permissions: may, Caps: eur(1, 2)}); !strings.Contains(got, "restricted key") || !strings.Contains(got, `read="charges, invoices, payment_intents, subscriptions" write="charges and refunds, customers"`) {
 		t.Errorf("a secret key: got %q", got)
 	}
 	if got := said(Options{Key: key("rk_" + "live_"), Waive: []mcpsec.Waiver{insecure.LiveMode("the shop is open")}}); !strings.Contains(got, "the shop is open") {

@@ -67,10 +67,15 @@ func (c *Client) payer(ctx context.Context, id string) (string, error) {
 	}
 	var cu customer
 	err := c.object(ctx, "customers", id, &cu)
-	if cu.Deleted {
-		return "the deleted customer " + id, err
+	switch {
+	case err != nil:
+		return "", err
+	case cu.ID != id:
+		return "", errAnswer
+	case cu.Deleted:
+		return "the deleted customer " + id, nil
 	}
-	return cu.String(), err
+	return cu.String(), nil
 }
 
 type createPaymentIn struct {

@@ -63,6 +63,20 @@ func (p price) times(n int64) (Money, bool) {
 	return m, err == nil
 }
 
+// told reports whether what it costs can be told from the price alone.
+func (p price) told() bool {
+	_, ok := p.times(1)
+	return ok
+}
+
+// name is its id, which the account may have chosen.
+func (p price) name() string {
+	if ownName.MatchString(p.ID) {
+		return p.ID
+	}
+	return quoted(p.ID)
+}
+
 // each is how often a price is paid.
 func (p price) each() string {
 	switch r := p.Recurring; {
@@ -82,13 +96,13 @@ func (p price) text(n int64) string {
 	one, ok := p.times(1)
 	switch {
 	case p.metered() && ok:
-		return fmt.Sprintf("%s for each unit used%s (%s)", p.unit(one), p.each(), p.ID)
+		return fmt.Sprintf("%s for each unit used%s (%s)", p.unit(one), p.each(), p.name())
 	case p.metered():
-		return fmt.Sprintf("what is used%s, of a price that is not one amount (%s)", p.each(), p.ID)
+		return fmt.Sprintf("what is used%s, of a price that is not one amount (%s)", p.each(), p.name())
 	case ok:
-		return fmt.Sprintf("%d × %s%s (%s)", n, p.unit(one), p.each(), p.ID)
+		return fmt.Sprintf("%d × %s%s (%s)", n, p.unit(one), p.each(), p.name())
 	}
-	return fmt.Sprintf("%d of a price that is not one amount%s (%s)", n, p.each(), p.ID)
+	return fmt.Sprintf("%d of a price that is not one amount%s (%s)", n, p.each(), p.name())
 }
 
 // unit is an amount that may be of fractions of the smallest unit.

@@ -58,6 +58,7 @@ func TestPriceText(t *testing.T) {
 		`{"id":"price_1","currency":"eur","billing_scheme":"tiered","recurring":{"interval":"year","interval_count":1}}`:             "2 of a price that is not one amount every year (price_1)",
 		`{"id":"price_1","currency":"eur","unit_amount":5,"recurring":{"interval":"day","interval_count":1,"usage_type":"metered"}}`: "EUR 0.05 for each unit used every day (price_1)",
 		`{"id":"price_1","currency":"eur","unit_amount_decimal":"0.5","recurring":{"interval":"day","usage_type":"metered"}}`:        "0.5 of the smallest unit of EUR for each unit used every day (price_1)",
+		`{"id":"gold (EUR 0.01)\n","currency":"eur","unit_amount":1900}`:                                                             `2 × EUR 19.00 ("gold (EUR 0.01)\n")`,
 	} {
 		if got := priceFrom(t, text).text(2); got != want {
 			t.Errorf("%s: got %q, want %q", text, got, want)

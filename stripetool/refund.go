@@ -54,7 +54,7 @@ func (c *Client) planRefund(ctx context.Context, in refundIn) (plan, error) {
 		return plan{}, err
 	}
 	paid, err := stripeMoney(ch.AmountCaptured, ch.Currency)
-	if err != nil || ch.AmountRefunded < 0 || ch.AmountRefunded > ch.AmountCaptured || resources["charges"].id(ch.ID) != nil {
+	if err != nil || ch.AmountRefunded < 0 || ch.AmountRefunded > ch.AmountCaptured {
 		return plan{}, errAnswer
 	}
 	left := Money{ch.AmountCaptured - ch.AmountRefunded, paid.Currency}
@@ -109,7 +109,11 @@ func (c *Client) chargeOf(ctx context.Context, id string) (charge, error) {
 	if err := resources["charges"].id(id); err != nil {
 		return ch, err
 	}
-	return ch, c.get(ctx, &ch, nil, "charges", id)
+	err := c.get(ctx, &ch, nil, "charges", id)
+	if err == nil && ch.ID != id {
+		err = errAnswer
+	}
+	return ch, err
 }
 
 // earlier tells how many refunds of a charge there are.

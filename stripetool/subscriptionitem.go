@@ -98,6 +98,8 @@ func (c *Client) planItems(ctx context.Context, in updateIn, s subscription, p p
 		return plan{}, refuse("the subscription is in "+p.Moves.Currency, "amount")
 	case to.metered() && in.Quantity != nil:
 		return plan{}, refuse("a metered price has no quantity", "price")
+	case !to.told() && !to.metered() && in.Proration == "always_invoice": // the preview is of a share only
+		return plan{}, refuse("the price is not one amount: what it comes to cannot be told with always_invoice, and can with create_prorations", "price")
 	case p.Same:
 		return p, refuse("the item has this price and quantity already", "state")
 	}
@@ -200,8 +202,11 @@ func (c *Client) planUsage(ctx context.Context, in usageIn) (plan, error) {
 	if _, err := c.cap(cost); err != nil {
 		return plan{}, err
 	}
-	if _, err := c.subscriptionOf(ctx, it.Subscription); err != nil {
+	switch s, err := c.subscriptionOf(ctx, it.Subscription); {
+	case err != nil:
 		return plan{}, err
+	case lower(s.Currency) != lower(it.Price.Currency): // a price can have an amount for each of several
+		return plan{}, refuse("what the usage costs cannot be told: the subscription is in another currency than the item's price", "price")
 	}
 	action, verb := "increment", "added to"
 	if in.Action == "set" {

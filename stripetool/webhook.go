@@ -121,6 +121,9 @@ func (w *Webhook) handle(ctx context.Context, d webhook.Event) error {
 		w.counts["ignored"].Add(1)
 		return nil
 	}
+	if dead, err := w.isDead(ctx, e); err != nil || dead { // and is Replay's, though the answer that said so was lost
+		return err
+	}
 	if err := w.run(ctx, h, e); err != nil {
 		return w.failed(ctx, e, d.Body, err)
 	}

@@ -82,6 +82,18 @@ func (w *Webhook) bury(ctx context.Context, letter DeadLetter) (err error) {
 	return err
 }
 
+// isDead reports whether an event may be replayed.
+func (w *Webhook) isDead(ctx context.Context, e event) (bool, error) {
+	if w.o.DeadLetter == nil {
+		return false, nil
+	}
+	dead, err := w.raise(ctx, w.key("dead", e.ID), 0)
+	if err != nil {
+		return false, unknownState("whether the event is a dead letter", err)
+	}
+	return dead != 0, nil
+}
+
 // reason is what of an error may be kept: redacted first, since a cut could leave half
 // a secret.
 func (w *Webhook) reason(err error) string {

@@ -114,6 +114,43 @@ func TestDeadLetterMustBeRecorded(t *testing.T) {
 	}
 }
 
+// A dead letter whose delivery could not be recorded comes again, and is left to Replay:
+// else it would be handled in both ways.
+func TestDeadLetterComesAgain(t *testing.T) {
+	t.Parallel()
+	y, f, store := new(yard), &flaky{err: errors.New("no database")}, &mortal{Memory: new(state.Memory)}
+	w := newWebhook(t, func(o *WebhookOptions) {
+		o.State, o.MaxFailures = store, 1
+		o.DeadLetter = func(ctx context.Context, l DeadLetter) error {
+			store.dead.Store(true) // and so is what the receiver wants to record
+			return y.bury(ctx, l)
+		}
+		o.Receiver.Timeout = time.Second
+	}, On("invoice.paid", f.handle))
+	_ = serve(w, signed(paid().body()))
+	store.dead.Store(false)
+	f.set(nil)
+	again := newWebhook(t, func(o *WebhookOptions) { o.State, o.DeadLetter = forgetting{store.Memory}, y.bury }, On("invoice.paid", f.handle))
+	if status := serve(again, signed(paid().body())); status != 200 || f.runs != 1 || len(y.letters) != 1 {
+		t.Errorf("it came again: got %d, %d runs and %d letters", status, f.runs, len(y.letters))
+	}
+	for range 2 {
+		if err := again.Replay(t.Context(), paid().body()); err != nil || f.runs != 2 {
+			t.Errorf("replayed: got error %v and %d runs", err, f.runs)
+		}
+	}
+}
+
+// forgetting is a store in which the lease of a delivery is over.
+type forgetting struct{ *state.Memory }
+
+func (f forgetting) Claim(ctx context.Context, key string, lease time.Duration) (state.Claim, error) {
+	if strings.Contains(key, ":replay:") {
+		return f.Memory.Claim(ctx, key, lease)
+	}
+	return f.Memory.Claim(ctx, key+"x", lease)
+}
+
 // What is no failure of the handler's is not counted as one.
 func TestDeadLetterCountsFailures(t *testing.T) {
 	t.Parallel()

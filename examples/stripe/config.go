@@ -22,10 +22,10 @@ type Config struct {
 	Key         redact.Secret `env:"KEY" validate:"required"` // restricted: rk_test_…
 	Account     string        `env:"ACCOUNT"`                 // a connected one; the key's own without
 	Resources   []string      `env:"RESOURCES" default:"charges,refunds" validate:"unique"`
-	Permissions permissions   `env:"PERMISSIONS"`                               // what can be changed; nothing without
-	Caps        caps          `env:"CAPS" validate:"required_with=Permissions"` // of what moves money; needed once anything can be changed
-	StateURL    redact.Secret `env:"STATE_URL"`                                 // of a database for pgstate, which all who serve the account share
-	URL         string        `env:"URL" default:"https://api.stripe.com"`      // stripe-mock's, to try things
+	Permissions permissions   `env:"PERMISSIONS"`                          // what can be changed; nothing without
+	Caps        caps          `env:"CAPS"`                                 // of what moves money; needed for what does
+	StateURL    redact.Secret `env:"STATE_URL"`                            // of a database for pgstate, which all who serve the account share
+	URL         string        `env:"URL" default:"https://api.stripe.com"` // stripe-mock's, to try things
 	Audit       auditing      `env:"AUDIT_"`
 }
 

@@ -88,9 +88,15 @@ func serve(ctx context.Context) error {
 	return srv.Run(ctx)
 }
 
+// A store is what windows share.
+type store interface {
+	state.Store
+	state.Documents
+}
+
 // state is what the caps count in. Every window of a client starts a server of its
 // own: without a database each has the day's caps for itself.
-func (c Config) state(ctx context.Context) (shared state.Store, done func(), err error) {
+func (c Config) state(ctx context.Context) (shared store, done func(), err error) {
 	if c.StateURL.IsZero() {
 		return new(state.Memory), func() {}, nil
 	}
@@ -98,10 +104,10 @@ func (c Config) state(ctx context.Context) (shared state.Store, done func(), err
 	if err != nil {
 		return nil, nil, fmt.Errorf("%sSTATE_URL is no URL of a PostgreSQL database", prefix) // pgx's error quotes it
 	}
-	store, err := pgstate.New(ctx, pool, pgstate.Options{})
+	s, err := pgstate.New(ctx, pool, pgstate.Options{})
 	if err != nil {
 		pool.Close()
 		return nil, nil, err
 	}
-	return store, func() { store.Close(); pool.Close() }, nil
+	return s, func() { s.Close(); pool.Close() }, nil
 }

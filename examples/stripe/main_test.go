@@ -188,7 +188,7 @@ func TestRefuses(t *testing.T) {
 		{nil, prefix + "KEY"},
 		{[]string{prefix + "KEY=rk_" + "live_" + keyBody}, "is a live key: it moves real money"},
 		{[]string{testKey, prefix + "RESOURCES=passwords"}, "Options.Resources"},
-		{[]string{testKey, prefix + "PERMISSIONS=refunds.create"}, prefix + "CAPS"},
+		{[]string{testKey, prefix + "PERMISSIONS=refunds.create"}, "which moves money, and Options.Caps says of no currency how much"},
 		{[]string{testKey, prefix + "PERMISSIONS=refunds"}, prefix + "PERMISSIONS must be a list such as refunds.create"},
 		{[]string{testKey, prefix + "PERMISSIONS=refunds.delete", prefix + "CAPS=EUR 1.00/EUR 1.00"}, `Options.Permissions has "delete"`},
 		{[]string{testKey, prefix + "CAPS=EUR 5/EUR 10"}, prefix + "CAPS must be"},

@@ -47,7 +47,7 @@ func TestTourStripe(t *testing.T) {
 const spoiled = "TOUR_STRIPE_SPOILED"
 
 // forgetful is a state in which nothing was done before.
-type forgetful struct{ state.Store }
+type forgetful struct{ *state.Memory }
 
 func (f forgetful) Claim(_ context.Context, key string, _ time.Duration) (state.Claim, error) {
 	return state.Claim{Key: key, Status: state.Taken}, nil

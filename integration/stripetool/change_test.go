@@ -101,6 +101,44 @@ func TestUnasked(t *testing.T) {
 	s.wasAsked("delete customer cus_Gone")
 }
 
+// What was sent with a person's yes, and has had no answer, is sent again with another.
+func TestLostIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	o := options(b.URL)
+	o.Unasked = map[string][]string{"customers": {"update"}}
+	s := serve(t, o)
+	b.fault = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		if r.Method == http.MethodPost {
+			w.Header().Set("Retry-After", "3600") // so that it is not sent again
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+		return r.Method == http.MethodPost
+	}
+	for i := range 3 {
+		s.deny("it is not known whether Stripe has done it", "stripe_update_customer", `{"id":"cus_Ann","email":"x@shop.example"}`)
+		if got := len(s.questions()); got != i+1 {
+			t.Errorf("got %d questions of %d calls", got, i+1)
+		}
+	}
+}
+
+// Who may change what may not be read is told nothing of it that was there before.
+func TestChangesShowWhatMayBeRead(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	for _, resources := range [][]string{{"charges"}, {"customers"}} {
+		o := options(b.URL)
+		o.Resources, o.Unasked = resources, map[string][]string{"customers": {"update"}}
+		s := serve(t, o)
+		for range 2 { // done, and repeated
+			if got := s.ok("stripe_update_customer", `{"id":"cus_Ann","description":"`+resources[0]+`"}`, `"id":"cus_Ann"`); strings.Contains(got, "@") != (resources[0] == "customers") || strings.Contains(got, "description") != (resources[0] == "customers") {
+				t.Errorf("with %s to be read: got %s", resources[0], got)
+			}
+		}
+	}
+}
+
 // What sets a state is done anew when others have set another since, whoever asks, and
 // an equal call before that does nothing more. The answer is what there is.
 func TestStateIsSetAnew(t *testing.T) {

@@ -2,6 +2,7 @@ package stripetool
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -105,6 +106,33 @@ func TestInvoiceGrows(t *testing.T) {
 	s.ok("stripe_finalize_invoice", `{"invoice":"in_Mailed"}`)
 	if q := s.questions(); len(q) != 2 || !strings.Contains(q[0], "EUR 49.00 due") || !strings.Contains(q[1], "EUR 49.01 due") {
 		t.Errorf("was asked %q", q)
+	}
+}
+
+// Between a person's yes and the request an invoice cannot grow by a call of the same
+// caller, which nobody was asked about.
+func TestInvoiceGrowsAfterYes(t *testing.T) {
+	t.Parallel()
+	b := newBank(t)
+	s := serve(t, billingOptions(b.URL))
+	looks := 0
+	b.fault = func(_ http.ResponseWriter, r *http.Request, _ int) bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if r.URL.Path == "/v1/invoices/in_Mailed" {
+			if looks++; looks == 3 { // asked, seen again after the yes, and now
+				b.billing.invoices["in_Mailed"].Due++
+			}
+		}
+		return false
+	}
+	s.deny("has changed meanwhile: call again", "stripe_finalize_invoice", `{"invoice":"in_Mailed"}`)
+	if n := b.writes(); n != 0 {
+		t.Errorf("got %d requests that write", n)
+	}
+	s.one(b, "stripe_finalize_invoice", `{"invoice":"in_Mailed"}`, "EUR 49.01 due", "/v1/invoices/in_Mailed/finalize auto_advance=false")
+	if looks != 6 {
+		t.Errorf("looked %d times", looks)
 	}
 }
 

@@ -94,37 +94,30 @@ func TestTwentyAtOnceOnReplicas(t *testing.T) {
 
 // A replica is killed when its refund was made and nobody knows yet. When its lease is
 // over the others send the very same request, for which there was one refund; so does
-// the one that takes its place. Where the refund has left nothing, they say so.
+// the one that takes its place. It takes of the day's cap once, and all are told what was
+// done, also where the refund has left nothing.
 func TestReplicaIsKilled(t *testing.T) {
 	t.Parallel()
-	for amount, want := range map[string]answer{
-		"EUR 19.00": {`"id":"re_1"`, false},
-		"EUR 44.00": {"of EUR 49.00 paid, EUR 0.00 is left to be refunded", true},
-	} {
-		t.Run(amount, func(t *testing.T) {
-			t.Parallel()
-			f := newFleet(t, replicaSettings{})
-			f.bank.effect = sync.OnceFunc(func() { f.replicas[0].kill() })
-			if a, err := f.replicas[0].call(tool, refund("ch_one", amount)); err == nil {
-				t.Fatalf("a replica that was killed answers %v", a)
-			}
-			if f.bank.made() != 1 {
-				t.Fatalf("got %d refunds", f.bank.made())
-			}
-			if tag, err := f.admin().Exec(t.Context(), "UPDATE mcpsec.claims SET ends = 0"); err != nil || tag.RowsAffected() != 1 {
-				t.Fatalf("%v: %v: the claim of a replica that was killed", tag, err)
-			}
-			f.replicas[0] = startReplica(t, f.replicas[0].settings)
-			answers, _ := f.atOnce(6, func(int) string { return refund("ch_one", amount) })
-			for i, a := range answers {
-				if a.refused != want.refused || a != answers[0] || !strings.Contains(a.text, want.text) {
-					t.Errorf("answer %d is %v, the first %v, want %v", i, a, answers[0], want)
-				}
-			}
-			if f.bank.made() != 1 {
-				t.Errorf("got %d refunds", f.bank.made())
-			}
-		})
+	f := newFleet(t, replicaSettings{Caps: []stripetool.Cap{{PerCall: cents(4_400), PerDay: cents(4_400)}}})
+	f.bank.effect = sync.OnceFunc(func() { f.replicas[0].kill() })
+	if a, err := f.replicas[0].call(tool, refund("ch_one", "EUR 44.00")); err == nil {
+		t.Fatalf("a replica that was killed answers %v", a)
+	}
+	if f.bank.made() != 1 {
+		t.Fatalf("got %d refunds", f.bank.made())
+	}
+	if tag, err := f.admin().Exec(t.Context(), "UPDATE mcpsec.claims SET ends = 0"); err != nil || tag.RowsAffected() != 1 {
+		t.Fatalf("%v: %v: the claim of a replica that was killed", tag, err)
+	}
+	f.replicas[0] = startReplica(t, f.replicas[0].settings)
+	answers, _ := f.atOnce(6, func(int) string { return refund("ch_one", "EUR 44.00") })
+	for i, a := range answers {
+		if a.refused || a != answers[0] || !strings.Contains(a.text, `"id":"re_1"`) {
+			t.Errorf("answer %d is %v, the first %v", i, a, answers[0])
+		}
+	}
+	if f.bank.made() != 1 {
+		t.Errorf("got %d refunds", f.bank.made())
 	}
 }
 
