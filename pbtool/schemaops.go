@@ -78,6 +78,7 @@ type table struct {
 	changed map[string]bool
 	lossy   bool // PocketBase's import would not do it
 	was     string
+	ids     map[string]string // its fields' ids as they were, by their names in lower case
 }
 
 func (d *draft) noted(format string, args ...any) {

@@ -1,0 +1,106 @@
+//go:build !race
+
+package pbtool
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/pocketbase/pocketbase/core"
+	"github.com/pocketbase/pocketbase/tools/types"
+
+	"github.com/mcpsec/mcpsec-go/pbtool"
+)
+
+func setRule(t *testing.T, collection, rule string) string {
+	t.Helper()
+	raw, err := json.Marshal("@request.auth.id != '' && " + rule)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return `{"op":"set_rules","collection":"` + collection + `","rules":{"list":` + string(raw) + `}}`
+}
+
+// A rule that is set does not lead through relations to collections that may not be
+// used: what it lets in would tell what is in them.
+func TestPbSchemaRulePaths(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	vault := s.collection("vault")
+	vault.Fields.Add(&core.RelationField{Name: "post", CollectionId: s.collection("posts").Id})
+	if err := s.app.Save(vault); err != nil {
+		t.Fatal(err)
+	}
+	for name, to := range map[string]string{"comments": "vault", "users": "vault", "posts": "comments"} {
+		k := s.collection(name)
+		k.Fields.Add(&core.RelationField{Name: "kept", CollectionId: s.collection(to).Id})
+		if err := s.app.Save(k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := s.options()
+	o.Collections = []pbtool.Collection{{Name: "posts"}, {Name: "comments"}}
+	c := serve(t, open(t, o))
+	for _, rule := range []string{
+		"kept.note ~ @request.query.g", "KEPT.note:lower = 'x'", "post.vault_via_post.note ~ 'x'", "post.vault_via_post.id != ''", "post.kept.kept.note = 'x'", "@collection.comments:x.kept.note ?= 'x'", "@request.auth.kept.note ~ 'x'", "@request.body.kept.note ~ 'x'",
+		"post.author.verified = true", "strftime('%Y', kept.note) = '2020'",
+	} {
+		c.deny("may not be used", "pb_plan_schema", `{"ops":[`+setRule(t, "comments", rule)+`]}`)
+	}
+	c.deny("may not be used", "pb_plan_schema", `{"ops":[`+setRule(t, "comments", "link.note = 'x'")+`,{"op":"rename_field","collection":"comments","name":"kept","to":"link"}]}`)
+	for _, rule := range []string{"kept != ''", "kept = @request.auth.kept", "post.title = 'x'", "post.comments_via_post.text ?= 'x'", "post.author = @request.auth.id", "post.author.id = @request.auth.id", "@request.auth.verified = true", "post.data.a.b = 1"} {
+		c.plan(setRule(t, "comments", rule))
+	}
+}
+
+// What rules name is not exchanged beneath them.
+func TestPbSchemaRulesMean(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	posts := s.collection("posts")
+	posts.Fields.Add(&core.TextField{Name: "note"})
+	if err := s.app.Save(posts); err != nil {
+		t.Fatal(err)
+	}
+	for name, query := range map[string]string{"seen": "SELECT id, body FROM posts", "watched": "SELECT id FROM vault"} {
+		view := core.NewViewCollection(name)
+		view.ViewQuery = query
+		if err := s.app.Save(view); err != nil {
+			t.Fatal(err)
+		}
+	}
+	teams := core.NewBaseCollection("teams")
+	teams.Fields.Add(&core.TextField{Name: "name"})
+	if err := s.app.Save(teams); err != nil {
+		t.Fatal(err)
+	}
+	for name, rule := range map[string]string{"comments": "@collection.posts:x.note ?= text || @collection.teams.name ?= text", "posts": "comments_via_post.text ?= 'x'"} {
+		k := s.collection(name)
+		k.ViewRule = types.Pointer("@request.auth.id != '' && (" + rule + ")")
+		if err := s.app.Save(k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := serve(t, open(t, s.anyCollection()))
+	author := `{"op":"add_field","collection":"posts","field":{"name":"author","type":"text"}}`
+	for _, ops := range []string{
+		`{"op":"rename_field","collection":"posts","name":"author","to":"was"},` + author, `{"op":"remove_field","collection":"posts","name":"author"},` + author,
+		`{"op":"rename_field","collection":"posts","name":"author","to":"was"},{"op":"rename_field","collection":"posts","name":"body","to":"author"}`,
+		`{"op":"rename_field","collection":"posts","name":"note","to":"was"},{"op":"rename_field","collection":"posts","name":"data","to":"note"}`,
+		`{"op":"rename_field","collection":"posts","name":"body","to":"was"},{"op":"rename_field","collection":"posts","name":"data","to":"body"}`,
+		`{"op":"rename_collection","collection":"teams","to":"old"},{"op":"create_collection","collection":"teams","fields":[{"name":"name","type":"text"}]}`,
+		`{"op":"rename_field","collection":"comments","name":"post","to":"was"},{"op":"add_field","collection":"comments","field":{"name":"post","type":"relation","collection":"posts"}}`,
+		`{"op":"rename_collection","collection":"vault","to":"old"},{"op":"create_collection","collection":"vault","fields":[]}`,
+		`{"op":"rename_collection","collection":"posts","to":"old"},{"op":"rename_collection","collection":"vault","to":"posts"}`,
+		`{"op":"rename_collection","collection":"posts","to":"old"},{"op":"create_collection","collection":"posts","fields":[{"name":"note","type":"text"}]}`,
+	} {
+		c.deny("of that name", "pb_plan_schema", `{"ops":[`+ops+`]}`)
+	}
+	c.plan(`{"op":"rename_field","collection":"posts","name":"author","to":"was"},` + author + `,{"op":"set_rules","collection":"posts","rules":{"update":"@request.auth.id != '' && author = @request.auth.id","delete":null}}`)
+	c.change(`{"op":"set_rules","collection":"posts","rules":{"view":null}}`)
+	// Nor in two calls.
+	c.change(`{"op":"rename_collection","collection":"comments","to":"remarks"}`)
+	c.change(`{"op":"set_rules","collection":"posts","rules":{"list":"@request.auth.id != '' && remarks_via_post.text ?= 'x'"}}`)
+	c.change(`{"op":"rename_collection","collection":"remarks","to":"notes"}`)
+	c.deny("of that name", "pb_plan_schema", `{"ops":[{"op":"create_collection","collection":"remarks","fields":[{"name":"post","type":"relation","collection":"posts"}]}]}`)
+}
