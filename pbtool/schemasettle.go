@@ -22,6 +22,7 @@ func (d *draft) settle() error {
 			}
 			if t.changed[key+"Rule"] {
 				visit = d.mayLead
+				d.guesses(t, key, **r)
 			}
 			ws, _ := words(**r) // of what is not understood, as far as it is
 			for _, w := range ws {
@@ -66,6 +67,28 @@ func (d *draft) mayLead(at *table, _ string, hops int) error {
 		err = denied("a rule must not lead to the history of changes")
 	}
 	return err
+}
+
+// guesses warns of a rule that compares what is hidden, or another collection's, with
+// what the caller sends: what it lets in tells whether that was right.
+func (d *draft) guesses(t *table, key, rule string) {
+	pairs, _ := comparisons(rule) // what is not understood was refused
+	for _, p := range pairs {
+		for i, side := range p {
+			if !slices.ContainsFunc(p[1-i], fromCaller) {
+				continue
+			}
+			for _, w := range side {
+				_ = d.walk(t, w, func(at *table, field string, _ int) error {
+					f := at.field(field)
+					if hidden, ok := f["hidden"].(*bool); f != nil && (at != t || f["hidden"] == true || ok && *hidden) {
+						d.warn("who is asked the %s rule of %s can guess at %s.%s: it is compared with what the caller sends", key, t.live.Name, at.live.Name, nameOf(f))
+					}
+					return nil
+				})
+			}
+		}
+	}
 }
 
 // another says which thing has its name by this call: a field or, without one, the

@@ -4,6 +4,7 @@ package pbtool
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/pocketbase/pocketbase/core"
@@ -103,4 +104,20 @@ func TestPbSchemaRulesMean(t *testing.T) {
 	c.change(`{"op":"set_rules","collection":"posts","rules":{"list":"@request.auth.id != '' && remarks_via_post.text ?= 'x'"}}`)
 	c.change(`{"op":"rename_collection","collection":"remarks","to":"notes"}`)
 	c.deny("of that name", "pb_plan_schema", `{"ops":[{"op":"create_collection","collection":"remarks","fields":[{"name":"post","type":"relation","collection":"posts"}]}]}`)
+}
+
+// A rule that tells whether a guess was right is said to.
+func TestPbSchemaRuleGuesses(t *testing.T) {
+	t.Parallel()
+	c := serve(t, open(t, start(t).anyCollection()))
+	for ops, want := range map[string]string{
+		setRule(t, "comments", "post.title ~ @request.query.g"): "posts.title", setRule(t, "posts", "@request.headers.x_g:lower = secret"): "posts.secret", setRule(t, "posts", "@collection.vault.note ?= @request.body.title"): "vault.note",
+		setRule(t, "posts", "comments_via_post.text ?= @request.query.g"): "comments.text", `{"op":"add_field","collection":"posts","field":{"name":"pin","type":"text","hidden":true}},` + setRule(t, "posts", "pin = @request.query.pin"): "posts.pin",
+		setRule(t, "comments", "post.title = 'x'"): "", setRule(t, "posts", "title = @request.query.g && author.id = @request.body.author"): "", setRule(t, "posts", "(secret = 'x' || @request.query.g = title)"): "",
+	} {
+		warnings := strings.Join(c.plan(ops).Warnings, "\n")
+		if guess := strings.Contains(warnings, "can guess at "+want+": "); guess != (want != "") || want == "" && strings.Contains(warnings, "guess") {
+			t.Errorf("%s: warnings %q, want %q", ops, warnings, want)
+		}
+	}
 }
