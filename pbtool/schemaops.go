@@ -325,6 +325,9 @@ func (d *draft) setRules(t *table, rules values) error {
 
 func (d *draft) setRule(t *table, key string, rule *string) error {
 	if rule != nil {
+		if err := d.mayShow(t); err != nil {
+			return err
+		}
 		ws, err := words(*rule)
 		if err != nil {
 			return badArgument(err)

@@ -56,11 +56,35 @@ func (d *draft) settleQuery(view *table) error {
 	return nil
 }
 
+// mayShow refuses to let anybody into a view of what may not be used, or to ask it: its
+// query is held to no rules.
+func (d *draft) mayShow(view *table) error {
+	if d.closed(view, maxViews) {
+		return denied("the view %s may select from a collection that may not be used, or passwords: who is let in by it is an operator's to say", d.c.shownName(view.live.Name))
+	}
+	return nil
+}
+
+const maxViews = 10 // of views
+
+func (d *draft) closed(view *table, depth int) bool {
+	if depth == 0 || ownTables.MatchString(view.live.ViewQuery) {
+		return true
+	}
+	return slices.ContainsFunc(d.all, func(t *table) bool {
+		if t == view || named(view.live.ViewQuery, t.live.Name) == 0 {
+			return false
+		}
+		_, err := d.c.collection(t.live.Name)
+		return err != nil || d.c.isHistory(t.live.Name) || d.closed(t, depth-1)
+	})
+}
+
 // mayLead is a visitor of walk's: relations lead a rule to collections that may be used
 // only.
 func (d *draft) mayLead(at *table, _ string, hops int) error {
-	if hops == 0 {
-		return nil
+	if err := d.mayShow(at); err != nil || hops == 0 {
+		return err
 	}
 	_, err := d.c.collection(at.live.Name)
 	if err == nil && d.c.isHistory(at.live.Name) {

@@ -4,6 +4,8 @@ package pbtool
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -119,5 +121,39 @@ func TestPbSchemaRuleGuesses(t *testing.T) {
 		if guess := strings.Contains(warnings, "can guess at "+want+": "); guess != (want != "") || want == "" && strings.Contains(warnings, "guess") {
 			t.Errorf("%s: warnings %q, want %q", ops, warnings, want)
 		}
+	}
+}
+
+// Nobody is let into a view of what may not be used.
+func TestPbSchemaViewRules(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	o := s.keeps(false)
+	queries := map[string]string{"fine": "SELECT id, title FROM posts", "roots": "SELECT id, email FROM _superusers", "keys": "SELECT id, (tokenKey) AS t FROM users", "kept": "SELECT id, record FROM changes", "outer": "SELECT id, t FROM keys", "plain": "SELECT id FROM fine", "unlisted": "SELECT p.id, v.note FROM posts p, Vault v"}
+	for _, name := range slices.Sorted(maps.Keys(queries)) {
+		view := core.NewViewCollection(name)
+		view.ViewQuery = queries[name]
+		if err := s.app.Save(view); err != nil {
+			t.Fatal(name, err)
+		}
+	}
+	o.Collections = []pbtool.Collection{{Name: "posts"}, {Name: "users"}, {Name: "changes"}}
+	for name := range queries {
+		o.Collections = append(o.Collections, pbtool.Collection{Name: name})
+	}
+	listed := serve(t, open(t, o))
+	o.Collections = nil
+	all := serve(t, open(t, o))
+	for name := range queries {
+		for _, ops := range []string{setRule(t, name, "1=1"), setRule(t, "posts", "@collection."+name+".id ?= id"), setRule(t, "posts", "@collection."+name+":x.t ?~ 'a'")} {
+			for _, c := range []*session{listed, all} {
+				if name == "fine" || name == "plain" || name == "unlisted" && c == all {
+					c.ok("pb_plan_schema", `{"ops":[`+ops+`]}`, nil)
+				} else {
+					c.deny("an operator's to say", "pb_plan_schema", `{"ops":[`+ops+`]}`)
+				}
+			}
+		}
+		listed.ok("pb_plan_schema", `{"ops":[{"op":"set_rules","collection":"`+name+`","rules":{"view":null}}]}`, nil)
 	}
 }
