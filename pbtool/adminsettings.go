@@ -113,6 +113,9 @@ func (m *admin) planSettings(ctx context.Context, in updateSettingsIn) (plan, er
 	for _, s := range slices.Sorted(maps.Keys(in.Secrets)) {
 		parts = append(parts, fmt.Sprintf("%s to the secret %s", s, in.Secrets[s]))
 	}
+	if in.Set["smtp.host"] != nil && in.Secrets["smtp.password"] == "" {
+		parts = append(parts, "THE PASSWORD THAT THERE IS for mail is sent to that host")
+	}
 	asked, err := json.Marshal(in) // secrets by their names: a digest of one would tell who guesses it
 	return plan{text: "sets " + strings.Join(parts, "; "), digest: digest(state, asked)}, err
 }
