@@ -269,6 +269,9 @@ func (d *draft) rename(t *table, to string) error {
 	if slices.Contains(d.c.o.Public, to) {
 		return denied("a collection cannot be given the name of one that may be opened to everyone")
 	}
+	if err := d.mayBecome(t.live.Name, to); err != nil {
+		return err
+	}
 	d.noted("renames the collection %s to %s: programs that ask for the old name fail", t.live.Name, to)
 	d.dependents(t, t.live.Name)
 	t.live.Name = to

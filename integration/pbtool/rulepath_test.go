@@ -157,3 +157,34 @@ func TestPbSchemaViewRules(t *testing.T) {
 		listed.ok("pb_plan_schema", `{"ops":[{"op":"set_rules","collection":"`+name+`","rules":{"view":null}}]}`, nil)
 	}
 }
+
+// What tools may do by a name is not got for something else by renaming it.
+func TestPbSchemaRenames(t *testing.T) {
+	t.Parallel()
+	o := start(t).options()
+	o.Collections = []pbtool.Collection{
+		{Name: "posts", Fields: []string{"body", "open", "author.name", "data"}, Write: []string{"body", "total"}}, {Name: "comments", Fields: []string{"text", "post.due"}},
+		{Name: "notes", Fields: []string{"text", "post.due"}}, {Name: "more"}, {Name: "vault", Fields: []string{}}, {Name: "none", Fields: []string{}}, {Name: "written", Fields: []string{"text", "post.due"}, Write: []string{"text"}}, {Name: "deleted", Fields: []string{"text", "post.due"}, Delete: true},
+	}
+	c := serve(t, open(t, o))
+	free := func(name string) string {
+		return `{"op":"rename_field","collection":"posts","name":"` + name + `","to":"was_` + name + `"},`
+	}
+	rename := func(name, to string) string {
+		return `{"ops":[` + free(to) + `{"op":"rename_field","collection":"posts","name":"` + name + `","to":"` + to + `"}]}`
+	}
+	for name, to := range map[string]string{"secret": "body", "data": "body", "tags": "total", "papers": "author", "photo": "due", "due": "open", "open": "author"} {
+		c.deny("an operator has to rename it", "pb_plan_schema", strings.ReplaceAll(rename(name, to), free("author"), `{"op":"set_rules","collection":"posts","rules":{"update":null,"delete":null}},`+free("author")))
+	}
+	for name, to := range map[string]string{"open": "data", "body": "open", "secret": "tags", "total": "papers"} {
+		c.ok("pb_plan_schema", rename(name, to), nil)
+	}
+	c.deny("an operator has to rename it", "pb_plan_schema", `{"ops":[{"op":"rename_collection","collection":"vault","to":"more"}]}`)
+	for to, may := range map[string]bool{"notes": true, "more": false, "none": false, "written": false, "deleted": false} {
+		if args := `{"ops":[{"op":"rename_collection","collection":"comments","to":"` + to + `"}]}`; may {
+			c.ok("pb_plan_schema", args, nil)
+		} else {
+			c.deny("an operator has to rename it", "pb_plan_schema", args)
+		}
+	}
+}
