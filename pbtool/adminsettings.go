@@ -91,8 +91,7 @@ func (m *admin) updateSettingsTool() *mcpsec.Tool {
 }
 
 func (m *admin) planSettings(ctx context.Context, in updateSettingsIn) (plan, error) {
-	body, err := m.settingsBody(in)
-	if err != nil {
+	if _, err := m.settingsBody(in); err != nil {
 		return plan{}, err
 	}
 	now, err := m.readSettings(ctx)
@@ -114,7 +113,11 @@ func (m *admin) planSettings(ctx context.Context, in updateSettingsIn) (plan, er
 	for _, s := range slices.Sorted(maps.Keys(in.Secrets)) {
 		parts = append(parts, fmt.Sprintf("%s to the secret %s", s, in.Secrets[s]))
 	}
-	return plan{text: "sets " + strings.Join(parts, "; "), digest: digest(state, body)}, nil
+	if in.Set["smtp.host"] != nil && in.Secrets["smtp.password"] == "" {
+		parts = append(parts, "THE PASSWORD THAT THERE IS for mail is sent to that host")
+	}
+	asked, err := json.Marshal(in) // secrets by their names: a digest of one would tell who guesses it
+	return plan{text: "sets " + strings.Join(parts, "; "), digest: digest(state, asked)}, err
 }
 
 // settingsBody is the request for a change that is allowed.

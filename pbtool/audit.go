@@ -233,10 +233,12 @@ func (k *audited) signIn() {
 	}
 }
 
+var ownTables = regexp.MustCompile(`(?i)\b(_superusers|_externalAuths|_otps|_mfas|_authOrigins|_params|_collections|_migrations|sqlite_\w+|tokenKey|password)\b`)
+
 // view looks at what a view shows of other collections: its query is not held to
 // their rules.
 func (a *audit) view(k *audited) {
-	if regexp.MustCompile(`(?i)\b(_superusers|_externalAuths|_otps|_mfas|_authOrigins|_params|_collections|tokenKey|password)\b`).MatchString(k.ViewQuery) {
+	if ownTables.MatchString(k.ViewQuery) {
 		k.found(high, k.ViewQuery, "take it out of the query", "the view selects from PocketBase's own tables, or passwords or token keys")
 	}
 	for _, t := range a.all {

@@ -48,7 +48,8 @@
 // Collections are changed by pb_apply_schema as pb_plan_schema has shown it and a
 // person has said yes, in one transaction, if nothing has changed since. A rule is
 // taken that shuts out everybody who has not signed in; others need Options.Public. No
-// rule may lead to passwords, token keys and PocketBase's own collections, and no SQL
+// rule may lead to passwords, token keys, PocketBase's own collections and those that
+// are not listed; no field gets a name by which rules elsewhere mean another; and no SQL
 // is a caller's: queries of views are left alone. pb_audit_rules says who may do what,
 // and what is dangerous.
 //

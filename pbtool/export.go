@@ -3,7 +3,6 @@ package pbtool
 import (
 	"bytes"
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -100,27 +99,37 @@ func toCSV(records []json.RawMessage) (string, error) {
 	}
 	slices.Sort(names)
 	var b strings.Builder
-	w := csv.NewWriter(&b)
+	writeLine(&b, names)
 	line := slices.Clone(names)
-	if err := w.Write(line); err != nil {
-		return "", err
-	}
 	for _, r := range rows {
 		for i, f := range names {
 			line[i] = cell(r[f])
 		}
-		if err := w.Write(line); err != nil {
-			return "", err
-		}
+		writeLine(&b, line)
 	}
-	w.Flush()
-	return b.String(), w.Error()
+	return b.String(), nil
 }
 
-// formula is what a spreadsheet would compute. A quote before it makes it a text,
+// writeLine writes cells (RFC 4180), in quotes also those that a reader with other
+// separators would take for several, which may begin as formulas.
+func writeLine(b *strings.Builder, cells []string) {
+	for i, s := range cells {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if strings.ContainsAny(s, "\",;|\t\r\n") || s != strings.TrimSpace(s) || s == `\.` {
+			s = `"` + strings.ReplaceAll(s, `"`, `""`) + `"`
+		}
+		b.WriteString(s)
+	}
+	b.WriteByte('\n')
+}
+
+// formula is what a spreadsheet could compute: some overlook space before it, and take
+// full-width characters for plain ones. A quote before it makes it a text,
 // and is taken away when it is imported; so what begins with quotes already gets
 // one more.
-var formula = regexp.MustCompile(`^'*[=+\-@\t\r]`)
+var formula = regexp.MustCompile(`^'*([\s\p{Z}\p{Cc}\p{Cf}]*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|[\t\r\n])`)
 
 func cell(v json.RawMessage) string {
 	s, err := text(v)

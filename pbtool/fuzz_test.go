@@ -1,9 +1,11 @@
 package pbtool
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 // Documents to import become rows of valid JSON, no more than are allowed, or an
@@ -29,7 +31,7 @@ func FuzzParseRows(f *testing.F) {
 
 // A cell comes back as the text that it was, and never begins as a formula.
 func FuzzCell(f *testing.F) {
-	for _, s := range []string{"", "=1", "'=1", "''=1", "'tis", "'", "+", "-1", "@a", "\t", "\r=", "plain"} {
+	for _, s := range []string{"", "=1", "'=1", "''=1", "'tis", "'", "+", "-1", "@a", "\t", "\r=", "plain", "\n", " =1", "\u00a0+1", "\ufeff@a", "\uff1d1", "' -1", "a=1", "a;=1", "a|=1", "a\"b", `\.`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -42,8 +44,17 @@ func FuzzCell(f *testing.F) {
 			t.Fatal(err)
 		}
 		got := cell(raw)
-		if got != "" && strings.ContainsRune("=+-@\t\r", rune(got[0])) || uncell(got) != want {
+		bare := strings.TrimLeftFunc(got, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) })
+		begins := []rune(bare + " ")[0]
+		if strings.ContainsRune("=+-@\uff1d\uff0b\uff0d\uff20", begins) || got != "" && strings.ContainsRune("\t\r\n", rune(got[0])) || uncell(got) != want {
 			t.Fatalf("%q is written %q and comes back as %q", want, got, uncell(got))
+		}
+		var b strings.Builder
+		writeLine(&b, []string{got, "x"})
+		quoted := strings.HasPrefix(b.String(), `"`)
+		line, err := csv.NewReader(strings.NewReader(b.String())).Read()
+		if err != nil || len(line) != 2 || line[0] != strings.ReplaceAll(got, "\r\n", "\n") || !quoted && strings.ContainsAny(got, ";|\t") {
+			t.Fatalf("%q is written %q and read %q, %v", got, b.String(), line, err)
 		}
 	})
 }

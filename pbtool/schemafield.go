@@ -219,6 +219,9 @@ func (d *draft) renameField(t *table, name, to string) error {
 	if err := t.unindexed(name); err != nil {
 		return err
 	}
+	if err := d.mayTakeName(t, name, to); err != nil {
+		return err
+	}
 	d.noted("renames the field %s of %s to %s; its data is kept, and programs that ask for the old name fail", name, t.live.Name, to)
 	d.dependents(t, name)
 	f["name"] = to

@@ -78,6 +78,7 @@ type table struct {
 	changed map[string]bool
 	lossy   bool // PocketBase's import would not do it
 	was     string
+	ids     map[string]string // its fields' ids as they were, by their names in lower case
 }
 
 func (d *draft) noted(format string, args ...any) {
@@ -268,6 +269,9 @@ func (d *draft) rename(t *table, to string) error {
 	if slices.Contains(d.c.o.Public, to) {
 		return denied("a collection cannot be given the name of one that may be opened to everyone")
 	}
+	if err := d.mayBecome(t.live.Name, to); err != nil {
+		return err
+	}
 	d.noted("renames the collection %s to %s: programs that ask for the old name fail", t.live.Name, to)
 	d.dependents(t, t.live.Name)
 	t.live.Name = to
@@ -324,6 +328,9 @@ func (d *draft) setRules(t *table, rules values) error {
 
 func (d *draft) setRule(t *table, key string, rule *string) error {
 	if rule != nil {
+		if err := d.mayShow(t); err != nil {
+			return err
+		}
 		ws, err := words(*rule)
 		if err != nil {
 			return badArgument(err)

@@ -24,7 +24,8 @@ import (
 // Collections that Options.Collections does not let tools use are left alone, as
 // are PocketBase's own and the queries of views. No rule is set that would let
 // guests in, unless Options.Public lists the collection, or that would tell
-// passwords and token keys. The SQL of indexes is never a caller's. It panics if
+// passwords and token keys, or lead through relations to other collections. No field
+// or collection gets a name by which rules or views mean another. The SQL of indexes is never a caller's. It panics if
 // Options.Superuser is missing.
 func SchemaWriteTools(c *Client) []*mcpsec.Tool {
 	c.needSuperuser("SchemaWriteTools")
@@ -62,7 +63,10 @@ func (c *Client) everything(ctx context.Context) ([]*table, string, error) {
 		if json.Unmarshal(raw, &t.live) != nil || !segmentName.MatchString(t.live.ID) || t.live.Name == "" {
 			return nil, "", errAnswer
 		}
-		t.was = t.live.Name
+		t.was, t.ids = t.live.Name, map[string]string{}
+		for _, f := range t.live.Fields {
+			t.ids[strings.ToLower(nameOf(f))], _ = f["id"].(string)
+		}
 		all = append(all, t)
 	}
 	return all, digest(body), nil
@@ -87,6 +91,9 @@ func (c *Client) planSchema(ctx context.Context, in schemaIn) (schemaPlan, error
 			}
 			return schemaPlan{}, err
 		}
+	}
+	if err := d.settle(); err != nil {
+		return schemaPlan{}, err
 	}
 	p, err := d.request(len(in.Ops))
 	if err != nil {

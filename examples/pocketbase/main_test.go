@@ -24,6 +24,7 @@ const asProgram = "POCKETBASE_EXAMPLE_RUNS"
 
 // TestMain lets the test binary be the program.
 func TestMain(m *testing.M) {
+	core.AppMigrations.Register(hashQuickly, nil, "9999999998_test.go")
 	switch os.Getenv(asProgram) {
 	case "prints":
 		duringStart(func() { fmt.Println("hello"); color.Red("hello") })
@@ -41,6 +42,21 @@ func TestMain(m *testing.M) {
 		spoiledTour(name)
 	}
 	main()
+}
+
+// hashQuickly has passwords hashed at the least cost: half of the time would be that.
+func hashQuickly(app core.App) error {
+	for _, name := range []string{"users", core.CollectionNameSuperusers} {
+		c, err := app.FindCollectionByNameOrId(name)
+		if err != nil {
+			return err
+		}
+		c.Fields.GetByName("password").(*core.PasswordField).Cost = 4
+		if err := app.Save(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // duringStart has PocketBase call f while it starts.

@@ -364,7 +364,8 @@ func (unlimited) Take(context.Context, string, int64, state.Allowance) (time.Dur
 }
 
 // Each tool of each set is called with hostile texts in each place of its
-// arguments. No secret leaves, no request is made but those that tools make, nothing
+// arguments: pb_list_records with all of them, any other with every third in a place,
+// and with the next ones in its next place. No secret leaves, no request is made but those that tools make, nothing
 // changes that may not, and no filter finds more than it says.
 func TestInjections(t *testing.T) {
 	t.Parallel()
@@ -382,7 +383,7 @@ func TestInjections(t *testing.T) {
 			}
 			g.approve = func(mcpsec.Question) bool { return false } // what asks has not been done
 			was := g.untouched()
-			cases := 0
+			cases, turn := 0, 0
 			tools, _ := g.tools()
 			for _, tool := range tools {
 				if name == "guests" && !strings.HasPrefix(tool.Name, "pb_auth") {
@@ -390,8 +391,12 @@ func TestInjections(t *testing.T) {
 				}
 				args, properties := g.arguments(tool)
 				for _, property := range properties {
-					for _, text := range texts {
-						for _, a := range g.attack(args, tool, property, text) {
+					turn++
+					for i, text := range texts {
+						for j, a := range g.attack(args, tool, property, text) {
+							if tool.Name != "pb_list_records" && (i+j+turn)%3 != 0 {
+								continue
+							}
 							cases++
 							got := g.call(tool.Name, a)
 							if property == "where" && !got.refused && strings.Contains(got.text, "second") {

@@ -134,9 +134,16 @@ func (s *server) collections() error {
 	if err := s.app.Save(settings); err != nil {
 		return err
 	}
-	users, err := s.app.FindCollectionByNameOrId("users")
-	if err != nil {
-		return err
+	var users *core.Collection
+	for _, name := range []string{core.CollectionNameSuperusers, "users"} {
+		var err error
+		if users, err = s.app.FindCollectionByNameOrId(name); err != nil {
+			return err
+		}
+		users.Fields.GetByName("password").(*core.PasswordField).Cost = 4 // the least: half of the time would be hashing
+		if err = s.app.Save(users); err != nil {
+			return err
+		}
 	}
 	posts := core.NewBaseCollection("posts")
 	posts.Fields.Add(
