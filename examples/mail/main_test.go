@@ -126,7 +126,7 @@ func TestMailSets(t *testing.T) {
 	read, send := []string{"mail_list_recipients", "mail_preview", "mail_verify"}, []string{"mail_send"}
 	check := []string{"mail_check_address", "mail_diagnose"}
 	templates := []string{"mail_create_template", "mail_delete_template", "mail_get_template", "mail_list_templates", "mail_render_template", "mail_update_template", "mail_validate_template"}
-	queue, log := []string{"mail_cancel", "mail_list_scheduled", "mail_schedule", "mail_send_bulk"}, []string{"mail_log", "mail_stats"}
+	queue, log := []string{"mail_cancel", "mail_list_scheduled", "mail_schedule"}, []string{"mail_log", "mail_stats"}
 	suppression := []string{"mail_add_suppression", "mail_check_suppression", "mail_list_suppressions", "mail_remove_suppression"}
 	for sets, want := range map[string][]string{
 		"":                 slices.Concat(read, send, suppression),
@@ -135,9 +135,14 @@ func TestMailSets(t *testing.T) {
 		"suppression,send": slices.Concat(suppression, send),
 		"read,check,log":   slices.Concat(read, check, log),
 		"templates":        templates,
+		"templates,queue":  slices.Concat(templates, queue, []string{"mail_send_bulk"}),
 		"queue":            queue,
 	} {
-		list, err := connect(t, least("MAILTOOL_TOOLS="+sets, "MAILTOOL_TEMPLATES_DIR="+t.TempDir(), "MAILTOOL_STATE_URL="+url, "MAILTOOL_QUEUE_KEY="+queueKey())...).ListTools(t.Context(), nil)
+		settings := least("MAILTOOL_TOOLS="+sets, "MAILTOOL_STATE_URL="+url, "MAILTOOL_QUEUE_KEY="+queueKey())
+		if strings.Contains(sets, "templates") {
+			settings = append(settings, "MAILTOOL_TEMPLATES_DIR="+t.TempDir())
+		}
+		list, err := connect(t, settings...).ListTools(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
