@@ -47,12 +47,30 @@ type Config struct {
 
 	DKIM  signing  `env:"DKIM_"`
 	Limit limits   `env:"LIMIT_"`
-	Tools []string `env:"TOOLS" default:"read,send,suppression" validate:"min=1,unique,dive,oneof=read send suppression"`
+	Tools []string `env:"TOOLS" default:"read,send,suppression" validate:"min=1,unique,dive,oneof=read send suppression check templates queue log"`
 	Audit auditing `env:"AUDIT_"`
+
+	TemplatesDir string `env:"TEMPLATES_DIR"` // of what the tools of templates write
 
 	// StateURL is of a PostgreSQL database that remembers what was sent, what of the
 	// limits was used and who wants no mail. Without, this process does.
-	StateURL redact.Secret `env:"STATE_URL"`
+	StateURL redact.Secret `env:"STATE_URL" validate:"required_with=QueueKey"`
+	QueueKey redact.Secret `env:"QUEUE_KEY,random"` // seals there what waits and the log: 32 bytes or more
+}
+
+// has reports whether a set of tools is served.
+func (c Config) has(set string) bool { return slices.Contains(c.Tools, set) }
+
+// check says what the sets of tools need. A queue in this process's memory would lose
+// mail at its end.
+func (c Config) check() error {
+	switch {
+	case c.has("templates") && c.TemplatesDir == "":
+		return fmt.Errorf("%[1]sTOOLS has templates: set %[1]sTEMPLATES_DIR to a directory for them", prefix)
+	case (c.has("queue") || c.has("log")) && c.QueueKey.IsZero():
+		return fmt.Errorf("%[1]sTOOLS has queue or log: set %[1]sSTATE_URL to a database that outlasts this process, and %[1]sQUEUE_KEY to what openssl rand -hex 32 makes", prefix)
+	}
+	return nil
 }
 
 // signing is for those whose mail server does not sign.
@@ -75,7 +93,7 @@ type auditing struct {
 }
 
 // add gives the server what the settings name. Further sets go here.
-func (c Config) add(srv *mcpsec.Server, mc *mailtool.Client, store memory) {
+func (c Config) add(srv *mcpsec.Server, mc *mailtool.Client, store memory, templates *mailtool.Templates) {
 	for _, set := range c.Tools {
 		switch set {
 		case "read":
@@ -84,16 +102,24 @@ func (c Config) add(srv *mcpsec.Server, mc *mailtool.Client, store memory) {
 			srv.Add(mailtool.SendTools(mc)...)
 		case "suppression":
 			srv.Add(mailtool.SuppressionTools(suppress.New(store))...)
+		case "check": // of the domain of From, and of the key that signs here
+			srv.Add(mailtool.CheckTools(mc, mailtool.DomainCheck{})...)
+		case "templates":
+			srv.Add(mailtool.TemplateTools(templates)...)
+		case "queue":
+			srv.Add(mailtool.QueueTools(mc, templates)...)
+		case "log":
+			srv.Add(mailtool.LogTools(mc)...)
 		}
 	}
 }
 
 // mode is the worst effect that the tools may have.
 func (c Config) mode() mcpsec.Effect {
-	if slices.Equal(c.Tools, []string{"read"}) {
-		return mcpsec.Read
+	if c.has("send") || c.has("suppression") || c.has("templates") || c.has("queue") {
+		return mcpsec.Destroy // as far as a person says yes to it
 	}
-	return mcpsec.Destroy // as far as a person says yes to it
+	return mcpsec.Read
 }
 
 // client is how mail is sent.
@@ -109,6 +135,9 @@ func (c Config) client(store memory) (mailtool.Options, error) {
 	if !c.DKIM.Key.IsZero() {
 		o.DKIM = []mailtool.DKIM{{Domain: c.DKIM.Domain, Selector: c.DKIM.Selector, Key: c.DKIM.Key}}
 	}
+	if !c.QueueKey.IsZero() {
+		o.Queue = mailtool.Queue{Documents: store, Keys: []mcpsec.Secret{c.QueueKey}}
+	}
 	var err1, err2 error
 	o.RootCAs, err1 = authorities(c.CAFile)
 	o.Files, err2 = files(c.FilesDir)
@@ -117,7 +146,7 @@ func (c Config) client(store memory) (mailtool.Options, error) {
 
 // server is how all tools are served.
 func (c Config) server(audit *mcpsec.AuditLog, store memory) mcpsec.Options {
-	secrets := []mcpsec.Secret{c.Password, c.DKIM.Key, c.StateURL}
+	secrets := []mcpsec.Secret{c.Password, c.DKIM.Key, c.StateURL, c.QueueKey}
 	return mcpsec.Options{Audit: audit, Mode: c.mode(), State: store, Redactor: redact.New(redact.Options{Secrets: secrets})}
 }
 
@@ -170,6 +199,18 @@ func files(dir string) (*os.Root, error) {
 		return nil, fmt.Errorf("%sFILES_DIR: %w", prefix, err)
 	}
 	return root, nil
+}
+
+// templates are those of a directory, which stays open as long as the program runs.
+func (c Config) templates() (*mailtool.Templates, error) {
+	if c.TemplatesDir == "" {
+		return nil, nil
+	}
+	t, err := mailtool.OpenTemplates(mailtool.TemplateOptions{Dir: c.TemplatesDir})
+	if err != nil {
+		return nil, fmt.Errorf("%sTEMPLATES_DIR: %w", prefix, err)
+	}
+	return t, nil
 }
 
 // path defaults to a file of this process alone: every window of a client starts a

@@ -15,6 +15,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -53,6 +54,9 @@ func main() {
 // serve serves what the environment says.
 func serve(ctx context.Context) error {
 	cfg, err := config.Load[Config](prefix)
+	if err == nil {
+		err = cfg.check()
+	}
 	if err != nil { // all that is wrong, by the names of the settings
 		return fmt.Errorf("%w\n-help lists all settings; -tour shows the server without any", err)
 	}
@@ -80,12 +84,34 @@ func serve(ctx context.Context) error {
 		return err
 	}
 	defer mc.Close()
+	templates, err := cfg.templates()
+	if err != nil {
+		return err
+	}
 	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "mail", Version: "1.0.0"}, cfg.server(audit, store))
 	if err != nil {
 		return err
 	}
-	cfg.add(srv, mc, store)
+	cfg.add(srv, mc, store, templates)
+	if cfg.has("queue") {
+		return runBoth(ctx, srv, mc)
+	}
 	return srv.Run(ctx)
+}
+
+// runBoth serves, and sends what is due, until one of both ends, which ends the other:
+// a message that is being sent is sent.
+func runBoth(ctx context.Context, srv *mcpsec.Server, mc *mailtool.Client) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	sent := make(chan error, 1)
+	go func() {
+		defer stop()
+		sent <- mc.RunQueue(ctx)
+	}()
+	err := srv.Run(ctx)
+	stop()
+	return errors.Join(err, <-sent)
 }
 
 // guide shows the tour, with this program as its server.

@@ -43,22 +43,28 @@ func command(t *testing.T, dir string, args []string, settings ...string) *exec.
 func TestMailUnconfigured(t *testing.T) {
 	t.Parallel()
 	for want, settings := range map[string][]string{
-		"MAILTOOL_HOST is required":                                        nil,
-		"MAILTOOL_FROM is required":                                        nil,
-		"MAILTOOL_ALLOW is required":                                       nil,
-		"-tour shows the server":                                           nil,
-		"MAILTOOL_PASSWORD":                                                {"MAILTOOL_USERNAME=orders"},
-		"MAILTOOL_DKIM_DOMAIN":                                             {"MAILTOOL_DKIM_KEY=q7canary-key"},
-		"MAILTOOL_ALOW is not known: did you mean MAILTOOL_ALLOW?":         {"MAILTOOL_ALOW=example.com"},
-		"MAILTOOL_CA_FILE has no certificate":                              least("MAILTOOL_CA_FILE=" + os.Args[0]),
-		"MAILTOOL_CA_FILE: open nowhere":                                   least("MAILTOOL_CA_FILE=nowhere"),
-		"MAILTOOL_FILES_DIR: ":                                             least("MAILTOOL_FILES_DIR=nowhere"),
-		"MAILTOOL_STATE_URL is no URL":                                     least("MAILTOOL_STATE_URL=q7canary-url"),
-		"mailtool: Options.Recipients: PerHour":                            least("MAILTOOL_LIMIT_PER_HOUR=1"),
-		"mailtool: Options.DKIM[0].Key: it must be a private key in PEM":   least("MAILTOOL_DKIM_DOMAIN=example.com", "MAILTOOL_DKIM_SELECTOR=s", "MAILTOOL_DKIM_KEY=q7canary-key"),
-		"mailtool: Options.Recipients.Allow: \"*\"":                        least("MAILTOOL_ALLOW=*"),
-		"mailtool: Options.Attachments: .exe is of programs":               least("MAILTOOL_ATTACHMENTS=.pdf,.exe"),
-		"MAILTOOL_TOOLS, element 1, must be one of: read send suppression": least("MAILTOOL_TOOLS=all"),
+		"MAILTOOL_HOST is required":                                       nil,
+		"MAILTOOL_FROM is required":                                       nil,
+		"MAILTOOL_ALLOW is required":                                      nil,
+		"-tour shows the server":                                          nil,
+		"MAILTOOL_PASSWORD":                                               {"MAILTOOL_USERNAME=orders"},
+		"MAILTOOL_DKIM_DOMAIN":                                            {"MAILTOOL_DKIM_KEY=q7canary-key"},
+		"MAILTOOL_ALOW is not known: did you mean MAILTOOL_ALLOW?":        {"MAILTOOL_ALOW=example.com"},
+		"MAILTOOL_CA_FILE has no certificate":                             least("MAILTOOL_CA_FILE=" + os.Args[0]),
+		"MAILTOOL_CA_FILE: open nowhere":                                  least("MAILTOOL_CA_FILE=nowhere"),
+		"MAILTOOL_FILES_DIR: ":                                            least("MAILTOOL_FILES_DIR=nowhere"),
+		"MAILTOOL_STATE_URL is no URL":                                    least("MAILTOOL_STATE_URL=q7canary-url"),
+		"mailtool: Options.Recipients: PerHour":                           least("MAILTOOL_LIMIT_PER_HOUR=1"),
+		"mailtool: Options.DKIM[0].Key: it must be a private key in PEM":  least("MAILTOOL_DKIM_DOMAIN=example.com", "MAILTOOL_DKIM_SELECTOR=s", "MAILTOOL_DKIM_KEY=q7canary-key"),
+		"mailtool: Options.Recipients.Allow: \"*\"":                       least("MAILTOOL_ALLOW=*"),
+		"mailtool: Options.Attachments: .exe is of programs":              least("MAILTOOL_ATTACHMENTS=.pdf,.exe"),
+		"must be one of: read send suppression check templates queue log": least("MAILTOOL_TOOLS=all"),
+		"has templates: set MAILTOOL_TEMPLATES_DIR":                       least("MAILTOOL_TOOLS=read,templates"),
+		"MAILTOOL_TEMPLATES_DIR: ":                                        least("MAILTOOL_TEMPLATES_DIR=nowhere"),
+		"set MAILTOOL_STATE_URL to a database":                            least("MAILTOOL_TOOLS=queue"),
+		"and MAILTOOL_QUEUE_KEY to what openssl":                          least("MAILTOOL_TOOLS=log", "MAILTOOL_STATE_URL=q7canary-url"),
+		"MAILTOOL_STATE_URL is required":                                  least("MAILTOOL_TOOLS=queue", "MAILTOOL_QUEUE_KEY="+queueKey()),
+		"MAILTOOL_QUEUE_KEY is guessable":                                 least("MAILTOOL_TOOLS=queue", "MAILTOOL_QUEUE_KEY=q7canary-key"),
 	} {
 		dir := t.TempDir()
 		out, err := command(t, dir, nil, settings...).CombinedOutput()
@@ -116,15 +122,27 @@ func (s *session) call(tool, args string) (string, bool) {
 // Only the sets that are named are served, and with read alone nothing is sent.
 func TestMailSets(t *testing.T) {
 	t.Parallel()
+	url := database(t)
 	read, send := []string{"mail_list_recipients", "mail_preview", "mail_verify"}, []string{"mail_send"}
+	check := []string{"mail_check_address", "mail_diagnose"}
+	templates := []string{"mail_create_template", "mail_delete_template", "mail_get_template", "mail_list_templates", "mail_render_template", "mail_update_template", "mail_validate_template"}
+	queue, log := []string{"mail_cancel", "mail_list_scheduled", "mail_schedule"}, []string{"mail_log", "mail_stats"}
 	suppression := []string{"mail_add_suppression", "mail_check_suppression", "mail_list_suppressions", "mail_remove_suppression"}
 	for sets, want := range map[string][]string{
 		"":                 slices.Concat(read, send, suppression),
 		"read":             read,
 		"read,send":        slices.Concat(read, send),
 		"suppression,send": slices.Concat(suppression, send),
+		"read,check,log":   slices.Concat(read, check, log),
+		"templates":        templates,
+		"templates,queue":  slices.Concat(templates, queue, []string{"mail_send_bulk"}),
+		"queue":            queue,
 	} {
-		list, err := connect(t, least("MAILTOOL_TOOLS="+sets)...).ListTools(t.Context(), nil)
+		settings := least("MAILTOOL_TOOLS="+sets, "MAILTOOL_STATE_URL="+url, "MAILTOOL_QUEUE_KEY="+queueKey())
+		if strings.Contains(sets, "templates") {
+			settings = append(settings, "MAILTOOL_TEMPLATES_DIR="+t.TempDir())
+		}
+		list, err := connect(t, settings...).ListTools(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,7 +21,7 @@ func TestMailTour(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	const steps = 7 + 2 + 5 + 14 + 1 + 4 + 3 + 1 + 3 // and results, of sending, arrived, attacks, suppressions, trouble, records
+	const steps = 7 + 2 + 5 + 14 + 1 + 4 + 4 + 3 + 1 + 3 // and results, of sending, arrived, attacks, suppressions, templates, trouble, records
 	if got := strings.Count(string(out), "✓"); got != steps || strings.Contains(string(out), "✗") {
 		t.Errorf("%d steps went well, want %d:\n%s", got, steps, out)
 	}
@@ -70,6 +70,7 @@ func TestMailTourNotices(t *testing.T) {
 		"ALLOW=shop.example":                         "Whom may I write to?: the server answered",
 		"INTERNAL=customer.example":                  "How would the letter look?: the server answered",
 		"INTERNAL=shop.example,ann@customer.example": "Send it: the server answered",
+		"TOOLS=read,send,suppression":                "A template with code in it: ",
 		"TOOLS=read":                                 "Send it: ",
 		"FROM_NAME=Another shop":                     "the header names others than the envelope",
 		"DKIM_SELECTOR=s2":                           "the signature does not verify",

@@ -69,6 +69,7 @@ var chapters = []chapter{
 	{"What arrived", (*Guide).arrived},
 	{"Nothing is smuggled in", (*Guide).smuggling},
 	{"Who wants no mail gets none", func(g *Guide, ctx context.Context) error { return g.each(ctx, suppressions) }},
+	{"What fills a template in stays what it is", func(g *Guide, ctx context.Context) error { return g.each(ctx, templates) }},
 	{"When the server is not what it should be", (*Guide).trouble},
 	{"Everything was recorded, and no letter was", (*Guide).records},
 }
@@ -139,12 +140,15 @@ func (g *Guide) settings() ([]string, error) {
 			return nil, err
 		}
 	}
+	if err := os.Mkdir(g.file("templates"), 0o700); err != nil {
+		return nil, err
+	}
 	return []string{
 		Prefix + "HOST=" + mailbox.Host, Prefix + fmt.Sprintf("PORT=%d", g.box.Port), Prefix + "CA_FILE=" + g.file("ca.pem"),
 		Prefix + "USERNAME=" + mailbox.User, Prefix + "PASSWORD_FILE=" + g.file("password"),
 		Prefix + "FROM=" + sender, Prefix + "FROM_NAME=The record shop", Prefix + "ALLOW=" + domain + "," + ann,
 		Prefix + "DKIM_DOMAIN=" + domain, Prefix + "DKIM_SELECTOR=" + selector, Prefix + "DKIM_KEY_FILE=" + g.file("dkim.pem"),
-		Prefix + "AUDIT_FILE=" + g.file("audit.jsonl"),
+		Prefix + "TOOLS=read,send,suppression,templates", Prefix + "TEMPLATES_DIR=" + g.file("templates"), Prefix + "AUDIT_FILE=" + g.file("audit.jsonl"),
 	}, nil
 }
 

@@ -114,6 +114,21 @@ var suppressions = []step{
 		Question: "let mail go to " + carl + " again: its owner does not want any mail", Why: "only a person takes it off"}},
 }
 
+// shipped is a template with a name in its subject and its HTML.
+const shipped = `"subject":"For {{.name}}","text":"Dear {{.name}}, it is on its way.","html":"<p>Dear {{.name}}</p>","variables":[{"name":"name","type":"text","max":100}]`
+
+// templates bring no letter.
+var templates = []step{
+	{Step: tour.Step{Asked: "A template with code in it", Tool: "mail_validate_template", Args: `{"name":"code","subject":"s","text":"{{printf \"%s\" .name}}"}`, Want: `"valid":false`,
+		Why: "values, conditions and lists, and nothing that runs"}},
+	{Step: tour.Step{Asked: "One for letters to customers", Tool: "mail_create_template", Args: `{"name":"shipped",` + shipped + `}`, Want: `"revision"`,
+		Why: "kept in the operator's directory"}},
+	{Step: tour.Step{Asked: "It, for a customer whose name is HTML", Tool: "mail_render_template", Args: `{"name":"shipped","values":{"name":"<a href=https://evil.example>Ann</a>"}}`,
+		Want: "<p>Dear &lt;a href=https://evil.example&gt;Ann", Never: "<p>Dear <a", Why: "text, where it stands"}},
+	{Step: tour.Step{Asked: "It, for one whose name has a line break and a Bcc", Tool: "mail_render_template", Args: `{"name":"shipped","values":{"name":"Ann\r\nBcc: ` + eve + `"}}`,
+		Want: "name holds invisible", Failed: true, Why: "no value gets out of its line"}},
+}
+
 // Both are about letters of their own.
 var (
 	stripped = refused("a letter, while somebody takes STARTTLS out of the server's offer", with(func(l *letter) { l.Subject = "Stripped" }), "it offers no STARTTLS",
