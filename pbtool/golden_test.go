@@ -84,7 +84,7 @@ func TestToolsGolden(t *testing.T) {
 	goldenTools(t, "read.json", RecordReadTools(c), 5<<10)
 	goldenTools(t, "write.json", RecordWriteTools(c), 4500)
 	goldenTools(t, "schema.json", SchemaReadTools(c), 1600)
-	goldenTools(t, "schemawrite.json", SchemaWriteTools(c), 2400)
+	goldenTools(t, "schemawrite.json", SchemaWriteTools(c), 2500)
 	goldenTools(t, "admin.json", AdminTools(c, everythingAllowed(t)), 6000)
 	goldenTools(t, "files.json", FileTools(c), 2600)
 	goldenTools(t, "auth.json", AuthTools(withOAuth(t)), 3600)

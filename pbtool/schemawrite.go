@@ -144,6 +144,9 @@ var errParts = &mcpsec.Error{Message: "that is more than PocketBase does in one 
 // request makes one request of what has changed.
 func (d *draft) request(ops int) (schemaPlan, error) {
 	touched := slices.DeleteFunc(slices.Clone(d.all), func(t *table) bool { return len(t.changed) == 0 })
+	if len(touched) == 0 {
+		return schemaPlan{}, badArgument(errors.New("nothing would change"))
+	}
 	lossy := slices.ContainsFunc(touched, func(t *table) bool { return t.lossy })
 	if d.lone != "" && ops > 1 || len(touched) > 1 && lossy {
 		return schemaPlan{}, errParts
@@ -218,12 +221,12 @@ type planOut struct {
 // shortPlan is the name by which a plan is applied.
 func (p plan) short() string { return p.digest[:32] }
 
-var planSchemaSchema = schemaOf(`"ops"`, `"ops":{"type":"array","maxItems":50,"items":{"type":"object","required":["op","collection"],"properties":{`+
-	`"op":{"enum":["create_collection","delete_collection","truncate","rename_collection","add_field","alter_field","rename_field","remove_field","set_rules","add_index","remove_index"]},`+
+var planSchemaSchema = schemaOf(`"ops"`, `"ops":{"type":"array","maxItems":50,"items":{"type":"object","required":["op"],"properties":{`+
+	`"op":{"enum":["import","create_collection","delete_collection","truncate","rename_collection","add_field","alter_field","rename_field","remove_field","set_rules","add_index","remove_index"]},`+
 	collectionProperty+`,"type":{"enum":["base","auth"]},"field":{"type":"object","description":"{name, type, required, hidden, max, values, maxSelect, collection, ...}; to alter: what changes"},`+
 	`"fields":{"type":"array","items":{"type":"object"},"description":"to create"},"name":{"type":"string","description":"of the field or index"},"to":{"type":"string","description":"new name"},`+
 	`"rules":{"type":"object","description":"list, view, create, update, delete, of auth: auth, manage. null: superusers only"},`+
-	`"index":{"type":"object","description":"{name, fields, unique}"},"indexes":{"type":"array","items":{"type":"object"}}}}}`,
+	`"index":{"type":"object","description":"{name, fields, unique}"},"indexes":{"type":"array","items":{"type":"object"}},"export":{"type":"array","items":{"type":"object"},"description":"to import: the dashboard's JSON. Removes nothing"}}}}`,
 	`"migration":{"enum":["go","js"],"description":"print it as one, too"}`)
 
 func planSchemaTool(c *Client) *mcpsec.Tool {
