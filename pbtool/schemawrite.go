@@ -25,8 +25,10 @@ import (
 // are PocketBase's own and the queries of views. No rule is set that would let
 // guests in, unless Options.Public lists the collection, or that would tell
 // passwords and token keys, or lead through relations to other collections. No field
-// or collection gets a name by which rules or views mean another. The SQL of indexes is never a caller's. It panics if
-// Options.Superuser is missing.
+// or collection gets a name by which rules or views mean another. The SQL of indexes is never a caller's. An
+// import of what PocketBase's dashboard exports is made into other operations and held to
+// all of this; it goes by names, and removes nothing. It panics if Options.Superuser is
+// missing.
 func SchemaWriteTools(c *Client) []*mcpsec.Tool {
 	c.needSuperuser("SchemaWriteTools")
 	return []*mcpsec.Tool{planSchemaTool(c), applySchemaTool(c)}
