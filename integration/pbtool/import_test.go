@@ -63,7 +63,7 @@ func TestPbPlanSchemaImport(t *testing.T) {
 	if err := other.app.Save(teams); err != nil {
 		t.Fatal(err)
 	}
-	news.Fields.Add(&core.RelationField{Name: "team", CollectionId: teams.Id, CascadeDelete: true, MaxSelect: 1}, &core.FileField{Name: "pic", Protected: true, MaxSelect: 1, Thumbs: []string{"10x10"}},
+	news.Fields.Add(&core.RelationField{Name: "team", CollectionId: teams.Id, CascadeDelete: true, MaxSelect: 1}, &core.FileField{Name: "pic", Protected: true, MaxSelect: 1, Thumbs: []string{"10x10"}}, &core.FileField{Name: "cover", MaxSelect: 1},
 		&core.SelectField{Name: "kind", Values: []string{"a", "b"}, MaxSelect: 2}, &core.RelationField{Name: "post", CollectionId: other.collection("posts").Id, MaxSelect: 1}, &core.AutodateField{Name: "made", OnCreate: true})
 	news.AddIndex("idx_news", true, "kind, made DESC", "")
 	if err := other.app.Save(news); err != nil {
@@ -71,7 +71,7 @@ func TestPbPlanSchemaImport(t *testing.T) {
 	}
 	posts := other.collection("posts")
 	posts.Fields.RemoveByName("body")
-	posts.Fields.Add(&core.URLField{Name: "source"})
+	posts.Fields.Add(&core.URLField{Name: "source"}, &core.RelationField{Name: "item", CollectionId: news.Id, MaxSelect: 1})
 	posts.Fields.GetByName("title").(*core.TextField).Max = 6000
 	posts.DeleteRule = types.Pointer("@request.auth.id != '' && author = @request.auth.id")
 	if err := other.app.Save(posts); err != nil {
@@ -88,7 +88,7 @@ func TestPbPlanSchemaImport(t *testing.T) {
 			t.Errorf("diff %q lacks %q", p.Diff, want)
 		}
 	}
-	for _, want := range []string{"of teams only fields, indexes and rules are imported", "options of news.pic that tools do not set"} {
+	for _, want := range []string{"of teams only fields, indexes and rules are imported", "options of news.pic that tools do not set", "files in news.cover are given to anybody"} {
 		if !strings.Contains(strings.Join(p.Warnings, "\n"), want) {
 			t.Errorf("warnings %q lack %q", p.Warnings, want)
 		}
@@ -102,9 +102,9 @@ func TestPbPlanSchemaImport(t *testing.T) {
 	if k.Fields.GetByName("body") == nil || k.Fields.GetByName("source") == nil || k.DeleteRule == nil || s.count("posts") != 3 || !s.has("vault") || s.collection("teams").OAuth2.Enabled {
 		t.Errorf("something is lost, or not imported: %s", k)
 	}
-	for name, relation := range map[string]string{"team": "teams", "post": "posts"} {
-		if r := s.collection("news").Fields.GetByName(name).(*core.RelationField); r.CollectionId != s.collection(relation).Id {
-			t.Errorf("%s leads to %s", name, r.CollectionId)
+	for _, path := range [][3]string{{"news", "team", "teams"}, {"news", "post", "posts"}, {"posts", "item", "news"}} {
+		if r, ok := s.collection(path[0]).Fields.GetByName(path[1]).(*core.RelationField); !ok || r.CollectionId != s.collection(path[2]).Id {
+			t.Errorf("%v: it leads elsewhere", path)
 		}
 	}
 	c.deny("nothing would change", "pb_plan_schema", `{"ops":[`+ops+`]}`)
@@ -213,6 +213,7 @@ func TestPbPlanSchemaImportRefuses(t *testing.T) {
 		{"columns only", set(posts, "indexes", []string{"CREATE INDEX i ON posts (body); DROP TABLE vault"})},
 		{"not be indexed", set(users, "indexes", []string{"CREATE INDEX i ON users (tokenKey)"})},
 		{"already is an index", set(posts, "indexes", []string{"CREATE UNIQUE INDEX idx_title ON posts (body)"})},
+		{"same name or id", `[{"name":"a","type":"base","fields":[]},{"name":"A","type":"base","fields":[]}]`},
 		{"same name or id", posts[:len(posts)-1] + "," + posts[1:]},
 		{"", `[]`}, {"", `[null]`}, {"", `[1]`}, {"", `{}`}, {"", `"[]"`}, {"as PocketBase 0.23", `[{"name":"new","type":"base","schema":[]}]`},
 		{"", "[" + strings.Repeat(base("")[1:len(base(""))-1]+",", 30) + base("")[1:]},
@@ -242,6 +243,11 @@ func TestPbPlanSchemaImportRefuses(t *testing.T) {
 	few := serve(t, open(t, s.options()))
 	for _, export := range []string{s.export("vault"), set(posts, "name", "new"), add(posts, map[string]any{"name": "x", "type": "relation", "collectionId": s.collection("vault").Id})} {
 		few.deny("be used", "pb_plan_schema", `{"ops":[`+imports(export)+`]}`)
+	}
+	for _, name := range []string{"vault", "nothere"} { // which of them there is, is not told
+		for _, kind := range []string{"base", "view", "other"} {
+			few.deny("may not be used", "pb_plan_schema", `{"ops":[`+imports(`[{"name":"`+name+`","type":"`+kind+`","fields":[]}]`)+`]}`)
+		}
 	}
 	o := s.options()
 	o.Collections = []pbtool.Collection{{Name: "posts"}, {Name: "_otps"}}
