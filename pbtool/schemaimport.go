@@ -27,15 +27,20 @@ type imported struct {
 const (
 	maxImportedFields  = 100 // of a collection
 	maxImportedIndexes = 20
+	maxImportedOptions = 60 // of a field
 )
 
 // imports plans what an export says that is different here. It does so by the other
 // operations, and so refuses what they refuse. Nothing that the export lacks is removed.
 func (d *draft) imports(in []values) error {
 	all, byID, err := readExport(in)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case d.imported:
+		return badArgument(errors.New("one import a call: it can have several collections"))
 	}
+	d.imported = true
 	for _, m := range all { // all that relations can lead to, first
 		if err := d.importCollection(m); err != nil {
 			return err
@@ -135,8 +140,8 @@ func (d *draft) importFields(m *imported, byID map[string]string) error {
 	for _, in := range m.fields {
 		name, err := text(in["name"])
 		kind, err2 := text(in["type"])
-		if err != nil || err2 != nil || seen[strings.ToLower(name)] {
-			return badArgument(fmt.Errorf("each field of %s needs a name of its own and a type", m.name))
+		if err != nil || err2 != nil || seen[strings.ToLower(name)] || len(in) > maxImportedOptions {
+			return badArgument(fmt.Errorf("each field of %s needs a name of its own and a type, and has at most %d options", m.name, maxImportedOptions))
 		}
 		seen[strings.ToLower(name)] = true
 		f := m.t.field(name)
@@ -210,11 +215,7 @@ func (d *draft) importRelation(f map[string]any, op, in values, byID map[string]
 // or empty is not set, but for the bounds of numbers.
 func sameOption(kind string, live any, raw json.RawMessage) bool {
 	was, err := json.Marshal(live)
-	if err != nil {
-		return false
-	}
-	a, b := plain(kind, was), plain(kind, raw)
-	return reflect.DeepEqual(a, b)
+	return err == nil && reflect.DeepEqual(plain(kind, was), plain(kind, raw))
 }
 
 func plain(kind string, raw []byte) any {

@@ -69,7 +69,8 @@ type draft struct {
 	diff     []string
 	warnings []string
 	counts   []string // collections whose number of records a person should see
-	lone     string   // the operation that needs a request of its own
+	imported bool
+	lone     string // the operation that needs a request of its own
 }
 
 // A table is a collection in a draft.

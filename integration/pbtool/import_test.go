@@ -171,6 +171,10 @@ func TestPbPlanSchemaImportRefuses(t *testing.T) {
 	for i := range many {
 		many[i] = map[string]any{"name": fmt.Sprint("f", i), "type": "text"}
 	}
+	wide := map[string]any{"name": "x", "type": "text"}
+	for i := range 10_000 {
+		wide[fmt.Sprint("o", i)] = i
+	}
 	base := func(more string) string { return `[{"name":"new","type":"base","fields":[]` + more + `}]` }
 	for _, is := range []struct{ why, export string }{
 		{"would let in guests", set(posts, "listRule", "")},
@@ -215,6 +219,8 @@ func TestPbPlanSchemaImportRefuses(t *testing.T) {
 		{"already is an index", set(posts, "indexes", []string{"CREATE UNIQUE INDEX idx_title ON posts (body)"})},
 		{"same name or id", `[{"name":"a","type":"base","fields":[]},{"name":"A","type":"base","fields":[]}]`},
 		{"same name or id", posts[:len(posts)-1] + "," + posts[1:]},
+		{"one import a call", posts + "}," + strings.TrimSuffix(imports(base("")), "}")},
+		{"at most 60 options", add(posts, wide)},
 		{"", `[]`}, {"", `[null]`}, {"", `[1]`}, {"", `{}`}, {"", `"[]"`}, {"as PocketBase 0.23", `[{"name":"new","type":"base","schema":[]}]`},
 		{"", "[" + strings.Repeat(base("")[1:len(base(""))-1]+",", 30) + base("")[1:]},
 	} {
@@ -240,6 +246,13 @@ func TestPbPlanSchemaImportRefuses(t *testing.T) {
 	if !strings.Contains(strings.Join(p.Warnings, "\n"), "posts.secret is shown") {
 		t.Errorf("warnings %q", p.Warnings)
 	}
+	// What is more than a person reads is not confirmed: nothing hides in it.
+	fields := make([]any, 80)
+	for i := range fields {
+		fields[i] = map[string]any{"name": fmt.Sprint("another_innocent_field_", i), "type": "text"}
+	}
+	long := imports(add(posts, fields...))
+	c.deny("too long to be shown", "pb_apply_schema", `{"plan":"`+c.plan(long).Plan+`","ops":[`+long+`]}`)
 	few := serve(t, open(t, s.options()))
 	for _, export := range []string{s.export("vault"), set(posts, "name", "new"), add(posts, map[string]any{"name": "x", "type": "relation", "collectionId": s.collection("vault").Id})} {
 		few.deny("be used", "pb_plan_schema", `{"ops":[`+imports(export)+`]}`)
