@@ -33,7 +33,7 @@ type aggregateOut struct {
 
 func aggregateTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_aggregate_records", fmt.Sprintf("Count records, or group them and compute distinct values, sum, avg, min and max. "+
-		"Goes through %d records at most; a count alone has no such limit. Values that are null or of another kind do not count.", c.o.MaxScan), mcpsec.Read)
+		"Goes through %d records at most; a count alone has no such limit. Null and values of another kind do not count. To group more, use a view that does, as a collection.", c.o.MaxScan), mcpsec.Read)
 	spec.InputSchema = schemaOf(`"collection"`, collectionProperty, whereProperty, `"group_by":{"type":"array","maxItems":3,"items":{"type":"string"}}`,
 		`"aggregates":{"type":"array","description":"default count","items":{"type":"object","required":["fn"],"properties":{"fn":{"enum":["count","distinct","sum","avg","min","max"]},"field":{"type":"string"}}}}`)
 	spec.Timeout, spec.MaxConcurrent, spec.Narrow = 12*c.o.Timeout, maxScans, "narrow where, or group by a field with fewer values"

@@ -17,12 +17,18 @@ type exportIn struct {
 	Where      Where    `json:"where" validate:"max=20"`
 	Fields     []string `json:"fields" validate:"max=50,dive,max=130"`
 	Format     string   `json:"format" validate:"required,oneof=csv json ndjson"`
+	File       string   `json:"file" validate:"max=100"`
 }
 
 func exportTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_export_records", fmt.Sprintf("Export records as one CSV, JSON or NDJSON document, in the order of ids, for pb_import_records or a person. "+
 		"At most %d records and %d bytes. To look at records use pb_list_records.", c.o.MaxScan, c.o.MaxBytes), mcpsec.Read)
-	spec.InputSchema = schemaOf(`"collection","format"`, collectionProperty, whereProperty, fieldsProperty, `"format":{"enum":["csv","json","ndjson"]}`)
+	properties := []string{collectionProperty, whereProperty, fieldsProperty, `"format":{"enum":["csv","json","ndjson"]}`}
+	if c.o.Exports != nil {
+		spec.Effect = mcpsec.Write
+		properties = append(properties, fmt.Sprintf(`"file":{"type":"string","description":"name of a new file in the operator's directory, as posts.csv, of up to %d bytes: no document is answered"}`, maxExport))
+	}
+	spec.InputSchema = schemaOf(`"collection","format"`, properties...)
 	spec.Timeout, spec.MaxConcurrent, spec.Narrow = 12*c.o.Timeout, maxScans, "narrow where or name fewer fields"
 	spec.MaxResult = 2*c.o.MaxBytes + 16<<10 // what is JSON in JSON has its quotes escaped
 	return mcpsec.NewTool(spec, func(ctx context.Context, in exportIn) (mcpsec.Content, error) { return c.export(ctx, in) })
@@ -40,11 +46,18 @@ func (c *Client) export(ctx context.Context, in exportIn) (mcpsec.Content, error
 	if err != nil {
 		return mcpsec.Content{}, err
 	}
+	most := c.o.MaxBytes
+	if in.File != "" {
+		if err := c.mayStore(in.File, in.Format); err != nil {
+			return mcpsec.Content{}, err
+		}
+		most = maxExport
+	}
 	var records []json.RawMessage
 	size := 0
 	_, err = c.scan(ctx, k, filter, in.Fields, exportPage, c.o.MaxScan, func(r json.RawMessage) error {
-		if size += len(r) + 1; size > c.o.MaxBytes {
-			return &mcpsec.Error{Message: fmt.Sprintf("the records have more than %d bytes: narrow where or name fewer fields", c.o.MaxBytes), Rule: "size"}
+		if size += len(r) + 1; size > most {
+			return &mcpsec.Error{Message: fmt.Sprintf("the records have more than %d bytes: narrow where or name fewer fields", most), Rule: "size"}
 		}
 		records = append(records, r)
 		return nil
@@ -53,22 +66,27 @@ func (c *Client) export(ctx context.Context, in exportIn) (mcpsec.Content, error
 		return mcpsec.Content{}, err
 	}
 	out := mcpsec.Content{URI: "pb://export/" + k.Name + "." + in.Format}
-	switch in.Format {
+	out.MIMEType, out.Text, err = document(in.Format, records)
+	if err != nil || in.File == "" {
+		return out, err
+	}
+	if err := c.store(in.File, out.Text); err != nil {
+		return mcpsec.Content{}, err
+	}
+	return line(fmt.Sprintf("stored %s, %d records, %d bytes", in.File, len(records), len(out.Text)), nil)
+}
+
+// document writes records in a format.
+func document(format string, records []json.RawMessage) (mime, text string, err error) {
+	switch format {
 	case "csv":
-		out.MIMEType = "text/csv"
-		out.Text, err = toCSV(records)
+		text, err = toCSV(records)
+		return "text/csv", text, err
 	case "json":
-		out.MIMEType, out.Text = "application/json", "["+string(bytes.Join(asBytes(records), []byte(",\n")))+"]\n"
-	default:
-		out.MIMEType = "application/x-ndjson"
-		for _, r := range records {
-			out.Text += string(r) + "\n"
-		}
+		return "application/json", "[" + string(bytes.Join(asBytes(records), []byte(",\n"))) + "]\n", nil
 	}
-	if err == nil && out.Text == "" {
-		out.Text = "\n" // a content without a text is none
-	}
-	return out, err
+	// A content without a text is none.
+	return "application/x-ndjson", string(bytes.Join(asBytes(records), []byte("\n"))) + "\n", nil
 }
 
 func asBytes(records []json.RawMessage) [][]byte {

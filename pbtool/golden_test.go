@@ -84,10 +84,11 @@ func TestToolsGolden(t *testing.T) {
 	goldenTools(t, "read.json", RecordReadTools(c), 5<<10)
 	goldenTools(t, "write.json", RecordWriteTools(c), 4500)
 	goldenTools(t, "schema.json", SchemaReadTools(c), 1600)
-	goldenTools(t, "schemawrite.json", SchemaWriteTools(c), 2400)
+	goldenTools(t, "schemawrite.json", SchemaWriteTools(c), 2500)
 	goldenTools(t, "admin.json", AdminTools(c, everythingAllowed(t)), 6000)
 	goldenTools(t, "files.json", FileTools(c), 2600)
 	goldenTools(t, "auth.json", AuthTools(withOAuth(t)), 3600)
+	c.o.Exports = new(os.Root)
 	all := slices.Concat(RecordReadTools(c), RecordWriteTools(c), SchemaReadTools(c), SchemaWriteTools(c), AdminTools(c, everythingAllowed(t)), FileTools(c), AuthTools(withOAuth(t)))
 	list, n := listed(t, all)
 	t.Logf("tools/list of all %d tools has %d bytes", len(list), n)
@@ -167,7 +168,13 @@ func TestEffects(t *testing.T) {
 	if len(all) != len(want) {
 		t.Errorf("there are %d tools, want %d", len(all), len(want))
 	}
-	c.o.Overwrite = mcpsec.Write
+	if err := c.mayStore("x.csv", "csv"); err == nil {
+		t.Error("a file is made without a directory")
+	}
+	c.o.Overwrite, c.o.Exports = mcpsec.Write, new(os.Root)
+	if e := RecordReadTools(c); !slices.ContainsFunc(e, func(t *mcpsec.Tool) bool { return t.Name() == "pb_export_records" && t.Effect() == mcpsec.Write }) {
+		t.Error("pb_export_records reads only where it makes files")
+	}
 	for _, tool := range RecordWriteTools(c) {
 		if tool.Name() == "pb_update_record" && tool.Effect() != mcpsec.Write {
 			t.Errorf("pb_update_record is %s where old values are kept", tool.Effect())

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -64,6 +65,11 @@ type Options struct {
 	// MaxScan is how many records one call may go through to aggregate or export
 	// them. Defaults to 10,000.
 	MaxScan int
+	// Exports is a directory for nothing but what pb_export_records writes when it is
+	// told a file's name: new files only, up to 100 of up to 16 MiB, in which secrets
+	// are not masked as in answers. The tool is a mcpsec.Write then. It must stay
+	// open. Defaults to none: an export is in the answer.
+	Exports *os.Root
 	// MaxAffected is how many records one call may change or make, at most 1000.
 	// One that would change more changes nothing. Defaults to 50, which is how many
 	// requests PocketBase takes in a batch; to 25 with a History.

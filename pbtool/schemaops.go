@@ -16,7 +16,7 @@ import (
 // A schemaOp is one change of the schema. Which members each has, opMembers says.
 type schemaOp struct {
 	Op         string    `json:"op" validate:"required,max=20"`
-	Collection string    `json:"collection" validate:"required,max=100"`
+	Collection string    `json:"collection" validate:"max=100"`
 	Type       string    `json:"type" validate:"omitempty,oneof=base auth"`
 	Fields     []values  `json:"fields" validate:"max=100,dive,max=20,dive,keys,max=100,endkeys" mcpsec:"any"`
 	Field      values    `json:"field" validate:"max=20,dive,keys,max=100,endkeys" mcpsec:"any"`
@@ -25,6 +25,7 @@ type schemaOp struct {
 	Rules      values    `json:"rules" validate:"max=7,dive,keys,max=20,endkeys" mcpsec:"any"`
 	Index      *indexIn  `json:"index"`
 	Indexes    []indexIn `json:"indexes" validate:"max=20"`
+	Export     []values  `json:"export" validate:"max=20,dive,max=60,dive,keys,max=100,endkeys" mcpsec:"any"`
 }
 
 // An indexIn is an index. Its SQL is written here: a caller's is never used.
@@ -36,8 +37,8 @@ type indexIn struct {
 
 // opMembers are the members that each operation needs, and, behind a ?, may have.
 var opMembers = map[string]string{
-	"create_collection": "fields ?type ?rules ?indexes", "delete_collection": "", "truncate": "", "rename_collection": "to", "add_field": "field", "alter_field": "field name",
-	"rename_field": "name to", "remove_field": "name", "set_rules": "rules", "add_index": "index", "remove_index": "name",
+	"import": "export", "create_collection": "collection fields ?type ?rules ?indexes", "delete_collection": "collection", "truncate": "collection", "rename_collection": "collection to", "add_field": "collection field", "alter_field": "collection field name",
+	"rename_field": "collection name to", "remove_field": "collection name", "set_rules": "collection rules", "add_index": "collection index", "remove_index": "collection name",
 }
 
 func (o schemaOp) check() error {
@@ -45,7 +46,7 @@ func (o schemaOp) check() error {
 	if !ok {
 		return badArgument(fmt.Errorf("op must be one of %s", strings.Join(slices.Sorted(maps.Keys(opMembers)), ", ")))
 	}
-	has := map[string]bool{"type": o.Type != "", "fields": o.Fields != nil, "field": o.Field != nil, "name": o.Name != "", "to": o.To != "", "rules": o.Rules != nil, "index": o.Index != nil, "indexes": o.Indexes != nil}
+	has := map[string]bool{"export": o.Export != nil, "collection": o.Collection != "", "type": o.Type != "", "fields": o.Fields != nil, "field": o.Field != nil, "name": o.Name != "", "to": o.To != "", "rules": o.Rules != nil, "index": o.Index != nil, "indexes": o.Indexes != nil}
 	for _, m := range strings.Fields(members) {
 		name, optional := strings.CutPrefix(m, "?")
 		if !optional && !has[name] {
@@ -68,7 +69,8 @@ type draft struct {
 	diff     []string
 	warnings []string
 	counts   []string // collections whose number of records a person should see
-	lone     string   // the operation that needs a request of its own
+	imported bool
+	lone     string // the operation that needs a request of its own
 }
 
 // A table is a collection in a draft.
@@ -143,7 +145,10 @@ func (d *draft) apply(o schemaOp) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	if o.Op == "create_collection" {
+	switch o.Op {
+	case "import":
+		return d.imports(o.Export)
+	case "create_collection":
 		return d.create(o)
 	}
 	t, err := d.find(o.Collection)

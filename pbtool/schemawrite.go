@@ -25,8 +25,10 @@ import (
 // are PocketBase's own and the queries of views. No rule is set that would let
 // guests in, unless Options.Public lists the collection, or that would tell
 // passwords and token keys, or lead through relations to other collections. No field
-// or collection gets a name by which rules or views mean another. The SQL of indexes is never a caller's. It panics if
-// Options.Superuser is missing.
+// or collection gets a name by which rules or views mean another. The SQL of indexes is never a caller's. An
+// import of what PocketBase's dashboard exports is made into other operations and held to
+// all of this; it goes by names, and removes nothing. It panics if Options.Superuser is
+// missing.
 func SchemaWriteTools(c *Client) []*mcpsec.Tool {
 	c.needSuperuser("SchemaWriteTools")
 	return []*mcpsec.Tool{planSchemaTool(c), applySchemaTool(c)}
@@ -144,6 +146,9 @@ var errParts = &mcpsec.Error{Message: "that is more than PocketBase does in one 
 // request makes one request of what has changed.
 func (d *draft) request(ops int) (schemaPlan, error) {
 	touched := slices.DeleteFunc(slices.Clone(d.all), func(t *table) bool { return len(t.changed) == 0 })
+	if len(touched) == 0 {
+		return schemaPlan{}, badArgument(errors.New("nothing would change"))
+	}
 	lossy := slices.ContainsFunc(touched, func(t *table) bool { return t.lossy })
 	if d.lone != "" && ops > 1 || len(touched) > 1 && lossy {
 		return schemaPlan{}, errParts
@@ -218,12 +223,12 @@ type planOut struct {
 // shortPlan is the name by which a plan is applied.
 func (p plan) short() string { return p.digest[:32] }
 
-var planSchemaSchema = schemaOf(`"ops"`, `"ops":{"type":"array","maxItems":50,"items":{"type":"object","required":["op","collection"],"properties":{`+
-	`"op":{"enum":["create_collection","delete_collection","truncate","rename_collection","add_field","alter_field","rename_field","remove_field","set_rules","add_index","remove_index"]},`+
+var planSchemaSchema = schemaOf(`"ops"`, `"ops":{"type":"array","maxItems":50,"items":{"type":"object","required":["op"],"properties":{`+
+	`"op":{"enum":["import","create_collection","delete_collection","truncate","rename_collection","add_field","alter_field","rename_field","remove_field","set_rules","add_index","remove_index"]},`+
 	collectionProperty+`,"type":{"enum":["base","auth"]},"field":{"type":"object","description":"{name, type, required, hidden, max, values, maxSelect, collection, ...}; to alter: what changes"},`+
 	`"fields":{"type":"array","items":{"type":"object"},"description":"to create"},"name":{"type":"string","description":"of the field or index"},"to":{"type":"string","description":"new name"},`+
 	`"rules":{"type":"object","description":"list, view, create, update, delete, of auth: auth, manage. null: superusers only"},`+
-	`"index":{"type":"object","description":"{name, fields, unique}"},"indexes":{"type":"array","items":{"type":"object"}}}}}`,
+	`"index":{"type":"object","description":"{name, fields, unique}"},"indexes":{"type":"array","items":{"type":"object"}},"export":{"type":"array","items":{"type":"object"},"description":"to import: the dashboard's JSON. Removes nothing"}}}}`,
 	`"migration":{"enum":["go","js"],"description":"print it as one, too"}`)
 
 func planSchemaTool(c *Client) *mcpsec.Tool {

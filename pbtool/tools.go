@@ -15,6 +15,10 @@ import (
 // RecordReadTools returns the tools that read records with the rights of the
 // caller's user: pb_health, pb_list_records, pb_get_record, pb_aggregate_records
 // and pb_export_records.
+//
+// A view of PocketBase's is a collection like others: one that groups, listed in
+// Options.Collections, makes pb_aggregate_records one request where it would go through
+// all records. Its API rules decide who reads it; those of what it selects from do not.
 func RecordReadTools(c *Client) []*mcpsec.Tool {
 	return []*mcpsec.Tool{healthTool(c), listTool(c), getTool(c), aggregateTool(c), exportTool(c)}
 }

@@ -100,6 +100,10 @@ func newStage(t *testing.T, change func(*pbtool.Options)) *stage {
 	}
 	o := s.options()
 	change(&o)
+	if o.History.Collection != "" {
+		o.History = s.keeps(true).History
+		g.secrets["the history's key"], g.ids["changes"] = historyKey, "none"
+	}
 	g.session = serve(t, open(t, o))
 	s.requests()
 	s.hook(g.overhear)
@@ -442,6 +446,10 @@ func TestCanaries(t *testing.T) {
 		},
 		"not listed": func(o *pbtool.Options) { o.Collections = nil },
 		"guests":     asGuests,
+		"a history": func(o *pbtool.Options) {
+			o.History.Collection, o.Collections = "changes", append(o.Collections, pbtool.Collection{Name: "changes"})
+		},
+		"a history that is not listed": func(o *pbtool.Options) { o.History.Collection, o.Collections = "changes", nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
