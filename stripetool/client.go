@@ -168,9 +168,9 @@ func (c *Client) call(ctx context.Context, rq request) (json.RawMessage, error) 
 		raw, err := c.send(ctx, rq)
 		e := refusalOf(err)
 		switch {
-		case err != nil && conflict != nil && (e == nil || e.status == http.StatusUnauthorized || e.status == http.StatusForbidden):
+		case err != nil && conflict != nil && (e == nil || e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden):
 			return nil, conflict
-		case e == nil || e.status != http.StatusConflict || try == maxConflicts:
+		case e == nil || e.Status != http.StatusConflict || try == maxConflicts:
 			return raw, err
 		}
 		conflict = err

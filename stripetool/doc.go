@@ -97,6 +97,10 @@
 // [Webhook.Replay] handles it when the cause is gone. With WebhookOptions.KeepBody keep
 // the letters where you would keep the orders.
 //
+// Go code of yours reads with [Client.Fetch], whose errors of Stripe's are an [Error]. It
+// changes nothing: a change is a person's yes, caps, and once for all equal calls, which
+// only a call of a tool has. [Paid] is the exception, for calls of your own tools.
+//
 // # For those who add tools
 //
 // A request is made by Client.call, of segments. What may be read of an object, a tree

@@ -14,17 +14,22 @@ import (
 
 var errAnswer = errors.New("an answer of Stripe's is not what it should be")
 
-// A refusal is an error of Stripe's. It holds words of Stripe's lists and an id,
-// and no message, which may quote values, nor the object that the error is about,
-// with its client_secret.
-type refusal struct {
-	status                     int
-	kind, code, decline, reqID string
+// An Error is one that Stripe has answered with: what [Client.Fetch] returns and the
+// log is told of a tool's call is one, for errors.As. It holds words of Stripe's lists
+// and the request's id, and no message, which may quote values, nor the object that the
+// error is about, with its client_secret (docs.stripe.com/api/errors).
+type Error struct {
+	Status      int    // of HTTP: 402 is a decline
+	Type        string // such as card_error
+	Code        string // such as card_declined; "" of none
+	DeclineCode string // such as lost_card; "" of none
+	RequestID   string // req_…, for Stripe's support; "" of none
 }
 
-func (e *refusal) Error() string {
-	s := fmt.Sprintf("status %d", e.status)
-	for _, part := range [][2]string{{"type", e.kind}, {"code", e.code}, {"decline code", e.decline}, {"request", e.reqID}} {
+// Error returns all of it in one line.
+func (e *Error) Error() string {
+	s := fmt.Sprintf("status %d", e.Status)
+	for _, part := range [][2]string{{"type", e.Type}, {"code", e.Code}, {"decline code", e.DeclineCode}, {"request", e.RequestID}} {
 		if part[1] != "" {
 			s += ", " + part[0] + " " + part[1]
 		}
@@ -34,8 +39,8 @@ func (e *refusal) Error() string {
 
 // definite reports whether Stripe has answered that nothing was done. A 429 says it
 // of the last attempt only, and a 409 of a key that another request has under way.
-func (e *refusal) definite() bool {
-	switch e.status {
+func (e *Error) definite() bool {
+	switch e.Status {
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusPaymentRequired, http.StatusForbidden, http.StatusNotFound:
 		return true
 	}
@@ -57,9 +62,9 @@ func clean(err error) error {
 			}
 			return ""
 		}
-		e := &refusal{status: said.HTTPStatusCode, kind: word(string(said.Type)), code: word(string(said.Code)), decline: word(string(said.DeclineCode))}
+		e := &Error{Status: said.HTTPStatusCode, Type: word(string(said.Type)), Code: word(string(said.Code)), DeclineCode: word(string(said.DeclineCode))}
 		if requestID.MatchString(said.RequestID) {
-			e.reqID = said.RequestID
+			e.RequestID = said.RequestID
 		}
 		return e
 	case errors.As(err, &out):
@@ -80,8 +85,8 @@ func unknown(err error) bool {
 	return err != nil
 }
 
-func refusalOf(err error) *refusal {
-	var e *refusal
+func refusalOf(err error) *Error {
+	var e *Error
 	if errors.As(err, &e) {
 		return e
 	}
@@ -98,13 +103,13 @@ func modelError(ctx context.Context, err error, write bool) error {
 		return nil
 	case write && unknown(err):
 		return say("unavailable", "it is not known whether Stripe has done it"+inBrackets(e)+": call again with the same arguments, and it is done once in all")
-	case e != nil && e.status == http.StatusNotFound:
+	case e != nil && e.Status == http.StatusNotFound:
 		return say("stripe", "there is no such object, or the key may not read it"+inBrackets(e))
-	case e != nil && e.status == http.StatusTooManyRequests:
+	case e != nil && e.Status == http.StatusTooManyRequests:
 		return say("stripe", "Stripe has had too many requests: wait before the next"+inBrackets(e))
-	case e != nil && (e.status == http.StatusUnauthorized || e.status == http.StatusForbidden):
+	case e != nil && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden):
 		return say("stripe", "the operator's key may not do this"+inBrackets(e))
-	case e != nil && write && e.status == http.StatusPaymentRequired: // which is what it says to the same key again
+	case e != nil && write && e.Status == http.StatusPaymentRequired: // which is what it says to the same key again
 		return say("stripe", "Stripe refuses it"+inBrackets(e)+": to try it anew, give another idempotency_key")
 	case e != nil:
 		return say("stripe", "Stripe refuses it"+inBrackets(e))
@@ -116,7 +121,7 @@ func modelError(ctx context.Context, err error, write bool) error {
 	return err
 }
 
-func inBrackets(e *refusal) string {
+func inBrackets(e *Error) string {
 	if e == nil {
 		return ""
 	}

@@ -42,8 +42,12 @@ type listOut struct {
 func listTool(c *Client) *mcpsec.Tool {
 	var parts []string
 	for _, name := range c.o.Resources {
-		if f := resources[name].filters; len(f) > 0 {
-			parts = append(parts, name+": "+strings.Join(f, " "))
+		if r := resources[name]; len(r.filters) > 0 {
+			part := name + ": " + strings.Join(r.filters, " ")
+			if r.required != "" {
+				part += " (required: " + r.required + ")"
+			}
+			parts = append(parts, part)
 		}
 	}
 	spec := c.spec("stripe_list", fmt.Sprintf("List objects, the newest first, at most %d. Amounts are in the currency's smallest unit. Filters: %s.", c.o.MaxItems, strings.Join(parts, "; ")), mcpsec.Read)
@@ -74,6 +78,9 @@ func (c *Client) list(ctx context.Context, in listIn) (listOut, error) {
 		default:
 			f.Add(name, v)
 		}
+	}
+	if r.required != "" && in.Filter[r.required] == "" {
+		return listOut{}, refuse("the resource is listed with the filter "+r.required, "filter")
 	}
 	if err := created(f, r, in); err != nil {
 		return listOut{}, err

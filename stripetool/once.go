@@ -311,7 +311,7 @@ func (c *Client) request(ctx context.Context, n names, p plan) (json.RawMessage,
 		f.Add(kv[0], kv[1])
 	}
 	raw, err := c.call(ctx, request{method: cmp.Or(p.Method, http.MethodPost), path: p.Path, form: f, key: cmp.Or(p.Key, n.key)})
-	if e := refusalOf(err); e != nil && e.status == http.StatusNotFound && p.Method == http.MethodDelete { // which has no keys at Stripe: what was there is gone by an attempt before
+	if e := refusalOf(err); e != nil && e.Status == http.StatusNotFound && p.Method == http.MethodDelete { // which has no keys at Stripe: what was there is gone by an attempt before
 		return json.RawMessage(`{"id":"` + p.Path[len(p.Path)-1] + `","deleted":true}`), nil
 	}
 	return raw, err

@@ -28,7 +28,8 @@ type Options struct {
 	// Defaults to the key's own.
 	Account string
 	// Resources are what stripe_list, stripe_get and stripe_search may read, of
-	// [ResourceNames]. Defaults to none: then there are no such tools.
+	// [ResourceNames], and of the others that its comment names. Defaults to none: then
+	// there are no such tools.
 	Resources []string
 	// Permissions are the actions that there are tools for, by resource, as in
 	// {"refunds": {"create"}, "customers": {"create", "update"}}: see [WriteTools].
@@ -115,7 +116,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.Resources = slices.Compact(o.Resources)
 	for _, r := range o.Resources {
 		if resources[r] == nil {
-			return o, fmt.Errorf("Options.Resources has %q, which is none of ResourceNames", r)
+			return o, fmt.Errorf("Options.Resources has %q, which is none of ResourceNames and of what its comment names", r)
 		}
 	}
 	return o, errors.Join(o.checkKey(), o.checkURL(), o.checkCaps(), o.checkPermissions())

@@ -11,19 +11,36 @@ type resource struct {
 	prefixes []string // of ids; none where the account chooses them
 	fields   tree
 	filters  []string // parameters of the list
+	required string   // the one of these that Stripe's list must have, if there is one
 	search   []string // fields of Stripe's search; none where there is no search
 	undated  bool     // the list has no parameter created
 }
 
-// ResourceNames returns the names of all resources that Options.Resources can list.
-func ResourceNames() []string { return slices.Sorted(maps.Keys(resources)) }
+// ResourceNames returns the names of the resources that most accounts have. Those of
+// Stripe's other products are not among them: Options.Resources names each that a model
+// may read.
+//
+//   - Connect: accounts
+//   - Climate: climate_orders, climate_products, climate_suppliers
+//   - Financial Connections: financial_connections_accounts, financial_connections_transactions
+//   - Issuing: issuing_authorizations, issuing_cardholders, issuing_cards, issuing_disputes, issuing_transactions
+//   - Terminal: terminal_locations, terminal_readers
+//   - Treasury: treasury_financial_accounts, treasury_transactions
+func ResourceNames() []string { return slices.Sorted(maps.Keys(ordinary)) }
+
+// resources are all that there are, by name.
+var resources = func() map[string]*resource {
+	all := maps.Clone(ordinary)
+	maps.Copy(all, optIn)
+	return all
+}()
 
 const common = "id object created livemode deleted metadata.* "
 
-// resources are those that there are. What a member's value lets its reader do (pay,
+// ordinary are the resources that most accounts have. What a member's value lets its reader do (pay,
 // log in, see a page of a customer's) is not among the fields: no client_secret, no
 // fingerprint, no hosted page, no receipt.
-var resources = map[string]*resource{
+var ordinary = map[string]*resource{
 	"balance_transactions": {path: []string{"balance_transactions"}, prefixes: []string{"txn_"}, filters: []string{"currency", "payout", "source", "type"},
 		fields: fields(common + "amount available_on currency description exchange_rate fee net reporting_category source status type fee_details.amount fee_details.currency fee_details.type")},
 	"charges": {path: []string{"charges"}, prefixes: []string{"ch_", "py_"}, filters: []string{"customer", "payment_intent", "transfer_group"},

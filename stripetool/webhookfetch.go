@@ -14,7 +14,7 @@ import (
 // then: it comes with "deleted": true, or is an error.
 //
 // The event must be of the mode and the account that the client is for, and of one of
-// the kinds that ResourceNames has; WebhookEvent.Kind is its name without the s.
+// the kinds that Options.Resources can name; WebhookEvent.Kind is its name without the s.
 // Options.Resources does not matter: that is what a model may read. Errors hold no
 // piece of Stripe's answer.
 func (c *Client) Fetch(ctx context.Context, ev WebhookEvent, out any) error {

@@ -50,6 +50,7 @@ type bank struct {
 
 	fault  func(w http.ResponseWriter, r *http.Request, n int) bool // answers in place of the bank if true; n counts requests
 	effect func()                                                   // runs after an effect and before the answer
+	hook   string                                                   // where events go; "" is nowhere
 }
 
 func newBank(t *testing.T) *bank {
@@ -201,6 +202,9 @@ func (b *bank) once(key, method, path, params string) (int, string) {
 		if status == 200 && effect != nil {
 			effect()
 		}
+		if status == 200 {
+			b.emit(method, path, body)
+		}
 		return status, body
 	}
 	switch k := b.keys[key]; {
@@ -231,6 +235,9 @@ func (b *bank) once(key, method, path, params string) (int, string) {
 	b.mu.Unlock()
 	if status == 200 && effect != nil {
 		effect()
+	}
+	if status == 200 {
+		b.emit(method, path, body)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
