@@ -160,12 +160,13 @@ type diagnosis struct {
 	Domain     []Finding    `json:"domain" jsonschema:"the sender's domain"`
 	Server     []serverStep `json:"server" jsonschema:"what the mail server said, up to the first refusal"`
 	Suppressed bool         `json:"suppressed"`
+	Last       *noteOut     `json:"last,omitempty" jsonschema:"what became of your last message to the address"`
 }
 
 type serverStep struct {
 	Step     string `json:"step"`
 	OK       bool   `json:"ok"`
-	Code     int    `json:"code,omitempty"`
+	Code     int    `json:"code,omitzero"`
 	Enhanced string `json:"enhanced,omitempty"`
 	Problem  string `json:"problem,omitempty"`
 }
@@ -183,6 +184,9 @@ func (c *Client) diagnose(ctx context.Context, d DomainCheck, s string) (diagnos
 		if out.Suppressed, err = c.o.Suppressed(ctx, a.String()); err != nil {
 			return out, fmt.Errorf("looking for a suppression: %w", err)
 		}
+	}
+	if out.Last, err = c.lastNote(ctx, a.String()); err != nil {
+		return out, err
 	}
 	if out.Server, err = c.rehearse(ctx, a); err != nil {
 		return out, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -141,6 +142,30 @@ type noteOut struct {
 	Code      string   `json:"code,omitempty"`
 }
 
+func (n note) out() noteOut {
+	return noteOut{n.Time.Format(time.RFC3339), n.Outcome, append([]string{}, n.To...), n.MessageID, n.Job, n.Code}
+}
+
+// lastNote is what became of the caller's last message to an address, or nil: there is
+// none, or no log, or it is further behind than maxScanned.
+func (c *Client) lastNote(ctx context.Context, to string) (*noteOut, error) {
+	if c.queue == nil {
+		return nil, nil
+	}
+	var last *noteOut
+	scanned := 0
+	err := c.notes(ctx, c.queue.notesOf(mcpsec.PrincipalFrom(ctx).ID), "", func(_ string, n note) bool {
+		scanned++
+		if slices.Contains(n.To, to) {
+			n.To = []string{to}
+			o := n.out()
+			last = &o
+		}
+		return last == nil && scanned < maxScanned
+	})
+	return last, c.queue.busy(err)
+}
+
 // maxScanned is how many notes one call looks at.
 const maxScanned = 5000
 
@@ -159,7 +184,7 @@ func (c *Client) listNotes(ctx context.Context, in logIn) (logOut, error) {
 		scanned++
 		out.Next = strings.TrimPrefix(key, prefix)
 		if (in.Outcome == "" || in.Outcome == n.Outcome) && (in.Job == "" || in.Job == n.Job) {
-			out.Log = append(out.Log, noteOut{n.Time.Format(time.RFC3339), n.Outcome, append([]string{}, n.To...), n.MessageID, n.Job, n.Code})
+			out.Log = append(out.Log, n.out())
 		}
 		return len(out.Log) < limit && scanned < maxScanned
 	})

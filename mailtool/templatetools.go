@@ -49,7 +49,7 @@ type templateEntry struct {
 
 type templateList struct {
 	Templates []templateEntry `json:"templates"`
-	Damaged   int             `json:"damaged,omitempty" jsonschema:"files that cannot be read as templates"`
+	Damaged   int             `json:"damaged,omitzero" jsonschema:"files that cannot be read as templates"`
 }
 
 func (t *Templates) list(ctx context.Context, _ struct{}) (templateList, error) {

@@ -23,6 +23,7 @@ import (
 	"github.com/mcpsec/mcpsec-go/mailtool"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
+	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 )
 
 var welcome = fstest.MapFS{
@@ -151,6 +152,29 @@ func TestUnsubscribeArrives(t *testing.T) {
 	}
 	if _, err := c.Send(t.Context(), hello("bob@example.com")); err == nil {
 		t.Error("a message to somebody who has left")
+	}
+}
+
+// A diagnosis tells what became of the caller's last message to the address, and names
+// nobody else whom that was for.
+func TestDiagnoseTellsTheLast(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	memory := new(state.Memory)
+	opt := options(o.port)
+	opt.State, opt.Queue = memory, mailtool.Queue{Documents: memory, Keys: []mcpsec.Secret{redact.NewSecret("Ub7tq0Zs" + "Wn4vKx9cRj2m" + "Hd5yPg8eLa3f")}}
+	check := mailtool.DomainCheck{Domain: "shop.example", Resolver: newNameServer(t, shop()).resolver()}
+	s := serve(t, opt, mailtool.CheckTools(newClient(t, opt), check)...)
+	if raw := s.ok("mail_diagnose", args{"address": "bob@example.com"}); strings.Contains(raw, `"last"`) {
+		t.Error(raw)
+	}
+	s.ok("mail_send", args{"to": []string{"bob@example.com", "ann@customer.example"}, "subject": "Hello", "text": "Hello"})
+	raw := s.ok("mail_diagnose", args{"address": "bob@example.com"}, `"outcome":"sent"`, `"to":["bob@example.com"]`)
+	if strings.Contains(raw, "ann@") {
+		t.Error(raw)
+	}
+	if raw := s.ok("mail_diagnose", args{"address": "carl@example.com"}); strings.Contains(raw, `"last"`) {
+		t.Error(raw)
 	}
 }
 
