@@ -14,8 +14,9 @@ test: ## all tests
 
 # What talks to other programs only, or asks one thing at a time, is left out.
 race: ## the tests of what runs side by side with the race detector, which needs a C compiler, in random order
-	go test -race -shuffle=on $$(go list ./... ./integration/... | grep -vE 'integration/(pgattack|pgmask|pgdocs|sqlgate|conformance|examples|proxies|redaction)$$')
+	go test -race -shuffle=on $$(go list ./... ./integration/... | grep -vE '(mcpsec/redact|integration/(pgattack|pgmask|pgdocs|sqlgate|conformance|examples|proxies|redaction))$$')
 	go test -race -run TestSoak ./integration/pgattack
+	go test -race -run While ./mcpsec/redact
 
 fuzz: ## every fuzz test for FUZZTIME each
 	@for f in $$(grep -rlE '^func Fuzz' --include=*_test.go .); do \
