@@ -121,7 +121,7 @@ func TestOptInIsOff(t *testing.T) {
 	for _, names := range [][]string{stripetool.ResourceNames(), {"issuing_cards"}} {
 		s := serve(t, named(b.URL, names...))
 		for name, is := range optIn {
-			if slices.Contains(names, name) {
+			if slices.Equal(names, []string{name}) {
 				continue
 			}
 			s.deny("has not listed this resource", "stripe_get", fmt.Sprintf(`{"resource":%q,"id":%q}`, name, is.id))
