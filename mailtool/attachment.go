@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -15,6 +14,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/internal/rootfile"
 	"github.com/mcpsec/mcpsec-go/internal/text"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
@@ -196,7 +196,7 @@ const maxEntries = 5000
 
 // macroFiles are where documents have what is run: OpenDocument's, controls, and objects
 // that may be any file.
-var macroFiles = regexp.MustCompile(`(^|/)(basic|scripts|activex|macrosheets)/|(^|/)oleobject[^/]*$|^object [0-9]+$|vbaproject\.bin$`)
+var macroFiles = lazy.Regexp(`(^|/)(basic|scripts|activex|macrosheets)/|(^|/)oleobject[^/]*$|^object [0-9]+$|vbaproject\.bin$`)
 
 // inside is where documents have their text.
 var inside = map[string]string{".docx": "word/", ".odp": "content.xml", ".ods": "content.xml", ".odt": "content.xml", ".pptx": "ppt/", ".xlsx": "xl/"}
@@ -216,7 +216,7 @@ func (c *Client) looksInto(ending string, data []byte) error {
 			return errors.New("it is encrypted: nobody can look into it")
 		case ending == ".zip" && !c.packed(name):
 			return errors.New("there is something in it that may not be sent itself, or another archive")
-		case ending != ".zip" && (macroFiles.MatchString(name) || isProgram(name)):
+		case ending != ".zip" && (macroFiles().MatchString(name) || isProgram(name)):
 			return errors.New("it has macros, or a program in it")
 		}
 	}

@@ -3,12 +3,12 @@ package mailtool
 import (
 	"errors"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/internal/text"
 )
 
@@ -29,8 +29,8 @@ type parts struct {
 
 var (
 	errForm     = errors.New("a message has not the form that it must have")
-	messageID   = regexp.MustCompile(`^<[A-Za-z0-9!#$%&'*+/=?^_{|}~.-]{1,200}@[A-Za-z0-9.-]{1,200}>$`)
-	clickTarget = regexp.MustCompile(`^https://[!#-;=?-~]+$`) // of ASCII, without quotes and angle brackets
+	messageID   = lazy.Regexp(`^<[A-Za-z0-9!#$%&'*+/=?^_{|}~.-]{1,200}@[A-Za-z0-9.-]{1,200}>$`)
+	clickTarget = lazy.Regexp(`^https://[!#-;=?-~]+$`) // of ASCII, without quotes and angle brackets
 )
 
 const (
@@ -125,9 +125,9 @@ func (c *Client) readHeader(p *parts, m Message) error {
 		return wrong("subject", "subject is required")
 	case !clean(m.Subject) || strings.ContainsAny(m.Subject, "\r\n\t\u2028\u2029") || utf8.RuneCountInString(m.Subject) > maxSubject:
 		return wrong("subject", "subject must be one line of at most %d characters, without invisible ones", maxSubject)
-	case m.InReplyTo != "" && !messageID.MatchString(m.InReplyTo):
+	case m.InReplyTo != "" && !messageID().MatchString(m.InReplyTo):
 		return wrong("in_reply_to", "in_reply_to must be a Message-ID, as in <id@example.com>")
-	case len(m.References) > maxReferences || slices.ContainsFunc(m.References, func(s string) bool { return !messageID.MatchString(s) }):
+	case len(m.References) > maxReferences || slices.ContainsFunc(m.References, func(s string) bool { return !messageID().MatchString(s) }):
 		return wrong("references", "references must be at most %d Message-IDs, as in <id@example.com>", maxReferences)
 	}
 	p.subject, p.inReplyTo, p.references = m.Subject, m.InReplyTo, m.References
@@ -139,7 +139,7 @@ func (c *Client) readHeader(p *parts, m Message) error {
 }
 
 func checkUnsubscribe(link string) error {
-	if u, err := url.Parse(link); err != nil || u.Host == "" || u.User != nil || len(link) > 900 || !clickTarget.MatchString(link) {
+	if u, err := url.Parse(link); err != nil || u.Host == "" || u.User != nil || len(link) > 900 || !clickTarget().MatchString(link) {
 		return errors.New("Message.Unsubscribe must be an https URL of ASCII")
 	}
 	return nil

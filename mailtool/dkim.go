@@ -9,10 +9,11 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/emersion/go-msgauth/dkim"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 // A signer is a DKIM key that was read.
@@ -21,7 +22,7 @@ type signer struct {
 	key              crypto.Signer
 }
 
-var selectorForm = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?){0,3}$`)
+var selectorForm = lazy.Regexp(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?){0,3}$`)
 
 // newSigners never quotes a key.
 func newSigners(o Options) ([]signer, error) {
@@ -34,7 +35,7 @@ func newSigners(o Options) ([]signer, error) {
 			return nil, fmt.Errorf("Options.DKIM[%d].Domain: %w", i, err)
 		case from != domain && !strings.HasSuffix(from, "."+domain):
 			return nil, fmt.Errorf("Options.DKIM[%d].Domain must be From's, or one above it: DMARC counts no other", i)
-		case !selectorForm.MatchString(k.Selector):
+		case !selectorForm().MatchString(k.Selector):
 			return nil, fmt.Errorf("Options.DKIM[%d].Selector must be the name of the key's record before ._domainkey", i)
 		}
 		key, err := parseKey(k.Key.Reveal())

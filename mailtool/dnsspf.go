@@ -4,10 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 // RFC 7208, 4.6.4.
@@ -27,11 +28,11 @@ type term struct {
 }
 
 var (
-	mechanism = regexp.MustCompile(`^([+?~-]?)([A-Za-z0-9]+)(?:([:/])(.*))?$`)
-	modifier  = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9_.-]*)=(.*)$`)
-	cidr      = regexp.MustCompile(`^(.*?)(?:/(0|[1-9][0-9]{0,2}))?(?://(0|[1-9][0-9]{0,2}))?$`)
-	macros    = regexp.MustCompile(`%(?:\{[SLODIPHCRTVslodiphcrtv][0-9]*[Rr]?[.+,/_=-]*\}|%|_|-)`)
-	spfDomain = regexp.MustCompile(`^(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*\.?$`)
+	mechanism = lazy.Regexp(`^([+?~-]?)([A-Za-z0-9]+)(?:([:/])(.*))?$`)
+	modifier  = lazy.Regexp(`^([A-Za-z][A-Za-z0-9_.-]*)=(.*)$`)
+	cidr      = lazy.Regexp(`^(.*?)(?:/(0|[1-9][0-9]{0,2}))?(?://(0|[1-9][0-9]{0,2}))?$`)
+	macros    = lazy.Regexp(`%(?:\{[SLODIPHCRTVslodiphcrtv][0-9]*[Rr]?[.+,/_=-]*\}|%|_|-)`)
+	spfDomain = lazy.Regexp(`^(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+[A-Za-z0-9-]*[A-Za-z][A-Za-z0-9-]*\.?$`)
 )
 
 // parseSPF reads a record as RFC 7208, section 12, has it. The error names the kind of
@@ -61,17 +62,17 @@ func parseSPF(s string) ([]term, error) {
 }
 
 func parseTerm(word string) (term, error) {
-	if m := modifier.FindStringSubmatch(word); m != nil {
+	if m := modifier().FindStringSubmatch(word); m != nil {
 		t := term{name: strings.ToLower(m[1])}
 		if t.name != "redirect" && t.name != "exp" {
-			if macros.ReplaceAllString(m[2], "") != strings.ReplaceAll(macros.ReplaceAllString(m[2], ""), "%", "") {
+			if macros().ReplaceAllString(m[2], "") != strings.ReplaceAll(macros().ReplaceAllString(m[2], ""), "%", "") {
 				return t, fmt.Errorf("an unknown modifier holds a macro that cannot be read")
 			}
 			return t, nil
 		}
 		return t, t.setDomain(m[2])
 	}
-	m := mechanism.FindStringSubmatch(word)
+	m := mechanism().FindStringSubmatch(word)
 	if m == nil {
 		return term{}, fmt.Errorf("a term cannot be read")
 	}
@@ -131,7 +132,7 @@ func (t *term) setNetwork(value string) error {
 
 // setHosts reads ":domain/bits//bits", of which all may be missing.
 func (t *term) setHosts(value string) error {
-	m := cidr.FindStringSubmatch(value)
+	m := cidr().FindStringSubmatch(value)
 	for i, bits := range []int{32, 128} {
 		if m[2+i] == "" {
 			continue
@@ -153,14 +154,14 @@ func (t *term) setHosts(value string) error {
 }
 
 func (t *term) setDomain(s string) error {
-	plain := macros.ReplaceAllString(s, "x")
+	plain := macros().ReplaceAllString(s, "x")
 	if t.macro = plain != s; t.macro {
 		if strings.ContainsAny(plain, "%") || len(s) > 253 || strings.Contains(plain, "..") {
 			return fmt.Errorf("a macro of %s cannot be read", t.name)
 		}
 		return nil
 	}
-	if len(s) > 253 || !spfDomain.MatchString(s) {
+	if len(s) > 253 || !spfDomain().MatchString(s) {
 		return fmt.Errorf("the domain of %s is none", t.name)
 	}
 	t.domain = strings.ToLower(strings.TrimSuffix(s, "."))

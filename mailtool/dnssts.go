@@ -7,12 +7,12 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec/outbound"
 )
 
@@ -27,7 +27,7 @@ func stsClient(domain string) (*http.Client, error) {
 	return outbound.New(outbound.Options{Allow: []string{"mta-sts." + domain}, MaxBody: maxPolicy, Timeout: 10 * time.Second, Retries: -1})
 }
 
-var stsID = regexp.MustCompile(`^[A-Za-z0-9]{1,32}$`)
+var stsID = lazy.Regexp(`^[A-Za-z0-9]{1,32}$`)
 
 // sts looks at whether others must use TLS for mail to the domain (RFC 8461).
 func (d DomainCheck) sts(ctx context.Context, l *lookups, hosts []string) Finding {
@@ -40,7 +40,7 @@ func (d DomainCheck) sts(ctx context.Context, l *lookups, hosts []string) Findin
 		}
 		return f
 	}
-	if values, names, ok := tags(s); !ok || names[0] != "v" || !stsID.MatchString(values["id"]) {
+	if values, names, ok := tags(s); !ok || names[0] != "v" || !stsID().MatchString(values["id"]) {
 		f.note(verdictWrong, "it is no MTA-STS record: v=STSv1; id= and up to 32 letters and digits")
 		f.Publish = record(name, "TXT", "v=STSv1; id=1")
 	}

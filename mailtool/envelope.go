@@ -6,9 +6,10 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 // An envelopeError says that what was about to be sent is not what was declared. It
@@ -77,16 +78,16 @@ func (g *gate) data(p []byte) (int, error) {
 }
 
 var (
-	mailFrom = regexp.MustCompile(`^MAIL FROM:<([^<> ]+)>( BODY=8BITMIME)?$`)
-	rcptTo   = regexp.MustCompile(`^RCPT TO:<([^<> ]+)>$`)
+	mailFrom = lazy.Regexp(`^MAIL FROM:<([^<> ]+)>( BODY=8BITMIME)?$`)
+	rcptTo   = lazy.Regexp(`^RCPT TO:<([^<> ]+)>$`)
 )
 
 func (g *gate) command(line string) error {
-	if m := mailFrom.FindStringSubmatch(line); m != nil {
+	if m := mailFrom().FindStringSubmatch(line); m != nil {
 		g.from, g.rcpts = m[1], nil
 		return nil
 	}
-	if m := rcptTo.FindStringSubmatch(line); m != nil {
+	if m := rcptTo().FindStringSubmatch(line); m != nil {
 		g.rcpts = append(g.rcpts, m[1])
 		return nil
 	}
@@ -125,7 +126,7 @@ func (b *built) check(from string, rcpts []string, allows func(address) error) e
 	if subtle.ConstantTimeCompare([]byte(b.sum()), []byte(b.digest)) != 1 {
 		return &envelopeError{"the message is not the one that was confirmed"}
 	}
-	if !stampForm.Match(b.stamp) || !signatureForm.Match(b.signature) || !canonical(b.signed()) {
+	if !stampForm().Match(b.stamp) || !signatureForm().Match(b.signature) || !canonical(b.signed()) {
 		return &envelopeError{"the message has not the form that it must have"}
 	}
 	return nil
@@ -133,8 +134,8 @@ func (b *built) check(from string, rcpts []string, allows func(address) error) e
 
 // What is beside the digest has a form in which nothing else fits.
 var (
-	stampForm     = regexp.MustCompile(`^Date: [A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} \+0000\r\nMessage-ID: <[a-z2-7]{26}@[a-z0-9.-]+>\r\n$`)
-	signatureForm = regexp.MustCompile(`^(DKIM-Signature: [!-~ ]*\r\n([ \t][!-~ ]*\r\n)*)*$`)
+	stampForm     = lazy.Regexp(`^Date: [A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} \+0000\r\nMessage-ID: <[a-z2-7]{26}@[a-z0-9.-]+>\r\n$`)
+	signatureForm = lazy.Regexp(`^(DKIM-Signature: [!-~ ]*\r\n([ \t][!-~ ]*\r\n)*)*$`)
 )
 
 // sum is the digest of envelope and message.

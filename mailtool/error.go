@@ -9,9 +9,9 @@ import (
 	"io"
 	"net"
 	"net/textproto"
-	"regexp"
 	"strings"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -59,7 +59,7 @@ func (e *heldBack) Unwrap() error { return e.cause }
 
 var (
 	errClosed    = errors.New("the client is closed")
-	enhancedCode = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}\b`)
+	enhancedCode = lazy.Regexp(`^[245]\.\d{1,3}\.\d{1,3}\b`)
 )
 
 // failed makes of an error of the protocol's library what may be shown.
@@ -78,7 +78,7 @@ func failed(step string, err error) error {
 	case errors.As(err, &held):
 		return held
 	case errors.As(err, &said):
-		return &refusal{step, said.Code, enhancedCode.FindString(said.Msg)}
+		return &refusal{step, said.Code, enhancedCode().FindString(said.Msg)}
 	case errors.As(err, &cert), errors.As(err, &host):
 		return &unmet{"its certificate is not of Options.Host, or of nobody who is trusted"}
 	case errors.As(err, &record):

@@ -2,13 +2,14 @@ package mailtool
 
 import (
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 // A document is HTML that does nothing but show text and links, written anew so that
@@ -174,7 +175,7 @@ func (r *htmlReader) attributes(t *html.Token) error {
 }
 
 func (r *htmlReader) document() (document, error) {
-	d := document{html: r.out.String(), text: strings.TrimSpace(blank.ReplaceAllString(r.shown.String(), "\n"))}
+	d := document{html: r.out.String(), text: strings.TrimSpace(blank().ReplaceAllString(r.shown.String(), "\n"))}
 	switch {
 	case len(r.open) > 0 || r.heading || !inOrder(d.html):
 		return document{}, errNested
@@ -242,6 +243,6 @@ func gap(s string) bool {
 	return false
 }
 
-var blank = regexp.MustCompile(`[ \t\r]*\n\s*`)
+var blank = lazy.Regexp(`[ \t\r]*\n\s*`)
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -3,8 +3,9 @@ package mailtool
 import (
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strings"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 // A link is a place that a reader can be led to.
@@ -21,8 +22,8 @@ const (
 )
 
 var (
-	hostLike = regexp.MustCompile(`(?i)\b((?:[a-z0-9\x{80}-\x{10ffff}-]{1,63}[.\x{2024}\x{3002}\x{ff0e}\x{ff61}])+[a-z\x{80}-\x{10ffff}][a-z0-9\x{80}-\x{10ffff}-]{1,62})\b`)
-	webLink  = regexp.MustCompile(`(?i)\b(?:https?://|www\.)[^\s<>"]+`)
+	hostLike = lazy.Regexp(`(?i)\b((?:[a-z0-9\x{80}-\x{10ffff}-]{1,63}[.\x{2024}\x{3002}\x{ff0e}\x{ff61}])+[a-z\x{80}-\x{10ffff}][a-z0-9\x{80}-\x{10ffff}-]{1,62})\b`)
+	webLink  = lazy.Regexp(`(?i)\b(?:https?://|www\.)[^\s<>"]+`)
 )
 
 // target says where a link leads to.
@@ -49,7 +50,7 @@ func misleads(l link) bool {
 	if len(l.text) >= maxLinkText {
 		return true
 	}
-	for _, m := range hostLike.FindAllString(l.text, -1) {
+	for _, m := range hostLike().FindAllString(l.text, -1) {
 		host, err := parseDomain(m)
 		if err != nil || host != l.host && !strings.HasSuffix(l.host, "@"+host) && "www."+host != l.host && host != "www."+l.host {
 			return true
@@ -61,7 +62,7 @@ func misleads(l link) bool {
 // textLinks are the links that readers find in plain text, also without a scheme.
 func textLinks(s string) []link {
 	var out []link
-	for _, m := range webLink.FindAllString(s, maxLinks+1) {
+	for _, m := range webLink().FindAllString(s, maxLinks+1) {
 		l := link{host: "an unreadable place", text: m}
 		if m = strings.TrimRight(m, ".,;:!?)]}'"); !strings.Contains(m, "://") {
 			m = "https://" + m

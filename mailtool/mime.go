@@ -6,10 +6,11 @@ import (
 	"encoding/base64"
 	"mime/quotedprintable"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 // A built message is fixed but for its stamp and signature, which are the moment's.
@@ -163,13 +164,13 @@ func from(name, address string) string {
 	switch {
 	case name == "":
 		return address
-	case plainName.MatchString(name):
+	case plainName().MatchString(name):
 		return `"` + name + `" <` + address + ">"
 	}
 	return words(name) + " <" + address + ">"
 }
 
-var plainName = regexp.MustCompile(`^[A-Za-z0-9 .,'&()-]{1,60}$`)
+var plainName = lazy.Regexp(`^[A-Za-z0-9 .,'&()-]{1,60}$`)
 
 // encoded is a text in a header: as it is if that is ASCII in which no reader finds
 // an encoded word.

@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"regexp"
 	"slices"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 )
@@ -22,7 +22,7 @@ import (
 // has sent, so nobody else does.
 const keep = 24 * time.Hour
 
-var keyForm = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
+var keyForm = lazy.Regexp(`^[A-Za-z0-9._:-]{1,64}$`)
 
 // hash is one of texts that cannot run into each other.
 func hash(parts ...string) string {
@@ -38,7 +38,7 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 // name is the key of one effect: whoever calls the same tool with the same arguments
 // has the same, also on another replica.
 func (c *Client) name(principal, tool string, in any, callerKey string) (string, error) {
-	if callerKey != "" && !keyForm.MatchString(callerKey) {
+	if callerKey != "" && !keyForm().MatchString(callerKey) {
 		return "", wrong("id", "idempotency_key must be 1 to 64 letters, digits, dots, colons, dashes and underscores")
 	}
 	args, err := json.Marshal(in)

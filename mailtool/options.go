@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/internal/text"
 	"github.com/mcpsec/mcpsec-go/internal/waive"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
@@ -145,7 +145,7 @@ func or[T int | time.Duration](v, d T) T {
 	return v
 }
 
-var hostForm = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$`)
+var hostForm = lazy.Regexp(`^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$`)
 
 // checkServer never quotes a credential.
 func (o *Options) checkServer() error {
@@ -154,7 +154,7 @@ func (o *Options) checkServer() error {
 	switch {
 	case o.Host == "":
 		return errors.New("Options.Host is required: the server that mail is handed to")
-	case !hostForm.MatchString(o.Host):
+	case !hostForm().MatchString(o.Host):
 		return errors.New("Options.Host must be a name or an IP address, without a port")
 	case (o.Username == "") != (password == ""):
 		return errors.New("Options.Username and Password must be given together, or neither")

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 )
@@ -164,12 +164,12 @@ func (c *Client) confirmSchedule(ctx context.Context, call *mcpsec.Call) error {
 	return mcpsec.Ask(text)
 }
 
-var timeForm = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)$`)
+var timeForm = lazy.Regexp(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)$`)
 
 // readTime reads a moment, which no change of clocks makes two of: the offset is in it.
 func (c *Client) readTime(s string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, s)
-	if err != nil || !timeForm.MatchString(s) {
+	if err != nil || !timeForm().MatchString(s) {
 		return t, wrong("at", "at must be a time with its offset, as in 2026-03-29T09:00:00+02:00 or 2026-03-29T07:00:00Z")
 	}
 	switch ahead := t.Sub(c.now()); {

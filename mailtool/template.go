@@ -2,13 +2,13 @@ package mailtool
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -59,13 +59,13 @@ const (
 )
 
 var (
-	templateName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,63}$`)
-	variableName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
+	templateName = lazy.Regexp(`^[a-z][a-z0-9_-]{0,63}$`)
+	variableName = lazy.Regexp(`^[a-z][a-z0-9_]{0,39}$`)
 )
 
 // fit tells what of a template is wrong apart from its language.
 func (t Template) fit() error {
-	if !templateName.MatchString(t.Name) {
+	if !templateName().MatchString(t.Name) {
 		return wrong("template", "name must be 1 to 64 characters of a-z 0-9 _ and -, the first a letter")
 	}
 	if t.Subject == "" || t.Text == "" {
@@ -95,7 +95,7 @@ func fitVariables(vars []Variable) error {
 	seen := map[string]bool{}
 	for i, v := range vars {
 		switch {
-		case !variableName.MatchString(v.Name):
+		case !variableName().MatchString(v.Name):
 			return wrong("template", "variables[%d]: name must be 1 to 40 characters of a-z 0-9 and _, the first a letter", i)
 		case seen[v.Name]:
 			return wrong("template", "variable %s is declared twice", v.Name)

@@ -3,9 +3,10 @@ package mailtool
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 // domains are where links may lead: "example.com", and "*.example.com" for what is
@@ -47,7 +48,7 @@ func (d domains) checkHTML(s string) (document, error) {
 }
 
 var (
-	textLink = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\s<>"]*`)
+	textLink = lazy.Regexp(`[A-Za-z][A-Za-z0-9+.-]*://[^\s<>"]*`)
 	errLinks = wrong("link", "a link must be https or mailto, without credentials, to a host that the operator allows for links")
 )
 
@@ -57,7 +58,7 @@ func (d domains) checkText(s string) error {
 	if len(d) == 0 {
 		return nil
 	}
-	for _, found := range textLink.FindAllString(s, -1) {
+	for _, found := range textLink().FindAllString(s, -1) {
 		u, err := url.Parse(strings.TrimRight(found, `.,;:!?)]}'`))
 		if err != nil || u.Scheme != "https" || u.User != nil || !d.has(u.Host) || strings.Contains(found, `\`) {
 			return errLinks

@@ -5,11 +5,11 @@ import (
 	"errors"
 	htmltemplate "html/template"
 	"io"
-	"regexp"
 	"strings"
 	texttemplate "text/template"
 	"text/template/parse"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -71,7 +71,7 @@ func (t Template) check(ctx context.Context, links domains) error {
 	return err
 }
 
-var mailtoValue = regexp.MustCompile(`(?i)mailto:\{\{-?\s*\$?\.([a-z0-9_]+)`)
+var mailtoValue = lazy.Regexp(`(?i)mailto:\{\{-?\s*\$?\.([a-z0-9_]+)`)
 
 // samples are values that may stand in a link, too.
 func (t Template) samples(links domains) (full, least map[string]any) {
@@ -92,7 +92,7 @@ func (t Template) samples(links domains) (full, least map[string]any) {
 			full[v.Name], least[v.Name] = []string{"x"}, []string(nil)
 		}
 	}
-	for _, m := range mailtoValue.FindAllStringSubmatch(t.HTML, -1) {
+	for _, m := range mailtoValue().FindAllStringSubmatch(t.HTML, -1) {
 		if _, ok := full[m[1]]; ok {
 			full[m[1]] = "ann@" + host
 		}
@@ -155,11 +155,11 @@ func (t Template) parse(what, src string) (*parse.Tree, error) {
 	return tree, c.list(tree.Root, scope{root: true})
 }
 
-var lineNumber = regexp.MustCompile(`^(?:html/)?template: ?[a-z]+:([0-9]{1,6})`)
+var lineNumber = lazy.Regexp(`^(?:html/)?template: ?[a-z]+:([0-9]{1,6})`)
 
 // line is what may be told of an error of the template packages: where it is.
 func line(err error) string {
-	if m := lineNumber.FindStringSubmatch(err.Error()); m != nil {
+	if m := lineNumber().FindStringSubmatch(err.Error()); m != nil {
 		return ", line " + m[1]
 	}
 	return ""

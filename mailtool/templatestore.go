@@ -174,7 +174,7 @@ func (t *Templates) get(name string) (Template, bool, error) {
 	if tpl, ok := t.fixed[name]; ok {
 		return tpl, true, nil
 	}
-	if t.dir == nil || !templateName.MatchString(name) {
+	if t.dir == nil || !templateName().MatchString(name) {
 		return Template{}, false, errNoTemplate
 	}
 	b, err := t.read(name + ".json")
@@ -228,7 +228,7 @@ func (t *Templates) names() ([]string, error) {
 			return nil, err
 		}
 		for _, file := range files {
-			if name, ok := strings.CutSuffix(file, ".json"); ok && templateName.MatchString(name) && t.fixed[name].Name == "" {
+			if name, ok := strings.CutSuffix(file, ".json"); ok && templateName().MatchString(name) && t.fixed[name].Name == "" {
 				out = append(out, name)
 			}
 		}

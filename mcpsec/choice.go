@@ -41,7 +41,7 @@ type chosen struct {
 
 func newChoice(argument, description string, tools map[string]*Tool) (*Tool, error) {
 	keys := slices.Sorted(maps.Keys(tools))
-	if len(keys) == 0 || !toolName.MatchString(argument) {
+	if len(keys) == 0 || !isName(argument) {
 		return nil, errors.New("it needs tools, and the name of an argument")
 	}
 	if err := visible(description + strings.Join(keys, "")); err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -14,6 +13,7 @@ import (
 
 	v2 "github.com/go-json-experiment/json"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/internal/text"
 	"github.com/mcpsec/mcpsec-go/internal/uritemplate"
 )
@@ -162,13 +162,13 @@ func textLength(data []byte) int {
 }
 
 // mediaType is a type and subtype of RFC 6838, with parameters.
-var mediaType = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}(; ?[A-Za-z0-9-]{1,32}=[A-Za-z0-9_.-]{1,64}){0,3}$`)
+var mediaType = lazy.Regexp(`^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}(; ?[A-Za-z0-9-]{1,32}=[A-Za-z0-9_.-]{1,64}){0,3}$`)
 
 // check refuses contents that would be no content of the protocol, or one that
 // is read in two ways.
 func (c Content) check() error {
 	switch {
-	case c.MIMEType != "" && !mediaType.MatchString(c.MIMEType):
+	case c.MIMEType != "" && !mediaType().MatchString(c.MIMEType):
 		return errors.New("the MIMEType is no media type, as in image/png")
 	case c.Data != nil && c.Text != "":
 		return errors.New("it has both Text and Data")

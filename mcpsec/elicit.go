@@ -85,7 +85,7 @@ func asker(ctx context.Context, name string) (*run, error) {
 	if r == nil {
 		return nil, errors.New("mcpsec: a client can be asked within a call only")
 	}
-	if !toolName.MatchString(name) {
+	if !isName(name) {
 		return nil, errors.New("mcpsec: the name of a question must be 1 to 128 characters of A-Z a-z 0-9 _ . -")
 	}
 	return r, nil

@@ -94,7 +94,7 @@ func takesTexts[In any](o *operation) (input, error) {
 		if len(in.Headers()) > 0 {
 			return in, errors.New("only the arguments of tools can stand in headers")
 		}
-		if !toolName.MatchString(f.JSON) {
+		if !isName(f.JSON) {
 			return in, fmt.Errorf("field %s: the name must be 1 to 128 characters of A-Z a-z 0-9 _ . -", f.JSON)
 		}
 	}
@@ -106,7 +106,7 @@ func takesTexts[In any](o *operation) (input, error) {
 func (o *operation) validate() error {
 	s := &o.spec
 	switch {
-	case !toolName.MatchString(s.Name):
+	case !isName(s.Name):
 		return errors.New("the name must be 1 to 128 characters of A-Z a-z 0-9 _ . -")
 	case s.Description == "":
 		return errors.New("a description is required: it is what the model chooses by")

@@ -140,7 +140,7 @@ func (r *Resource) validate(uri string) error {
 	if !slices.Equal(variables, members) {
 		return fmt.Errorf("the URI's variables are %q and the input's members %q: they must be the same", variables, members)
 	}
-	if m := r.mimeType; m != "" && !mediaType.MatchString(m) {
+	if m := r.mimeType; m != "" && !mediaType().MatchString(m) {
 		return errors.New("the MIMEType is no media type, as in image/png")
 	}
 	return visibleSchema(r.in.Schema)

@@ -252,7 +252,9 @@ func (s *Server) add(t *Tool) {
 // Options.Principal, so the stream must reach nobody else. It returns nil when
 // the stream has ended, ctx's error when ctx did.
 func (s *Server) ServeStream(ctx context.Context, r io.ReadCloser, w io.WriteCloser) error {
-	s.inventory()
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(s.inventory) // what is only logged keeps no client waiting
 	t := wire.New(r, w, wire.Config{
 		MaxLine:     s.limits.MaxMessage,
 		MaxDepth:    s.limits.MaxDepth,

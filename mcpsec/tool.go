@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	v2 "github.com/go-json-experiment/json"
@@ -191,7 +191,11 @@ func (t *Tool) encodeChecked(w io.Writer, v any) error {
 // Invalid UTF-8 of a backend becomes replacement characters and not a failure.
 var encodeOptions = v2.JoinOptions(jsontext.AllowInvalidUTF8(true), v2.Deterministic(true))
 
-var toolName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,128}$`)
+// isName reports whether name may be that of a tool, by the specification of MCP.
+func isName(name string) bool {
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+	return name != "" && len(name) <= 128 && strings.Trim(name, allowed) == ""
+}
 
 func (t *Tool) validate() error {
 	if err := t.operation.validate(); err != nil {

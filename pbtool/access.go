@@ -36,7 +36,7 @@ func (c *Client) caller(ctx context.Context) (actor, error) {
 		return ownToken(u.Token.Reveal())
 	case u.Collection == "" && u.ID == "":
 		return actor{}, nil
-	case !collectionName.MatchString(u.Collection) || isSystem(u.Collection) || !recordID.MatchString(u.ID):
+	case !collectionName().MatchString(u.Collection) || isSystem(u.Collection) || !recordID().MatchString(u.ID):
 		return actor{}, errors.New("Options.As has returned no user of a collection of users")
 	}
 	s, err := c.impersonated(u.Collection, u.ID)

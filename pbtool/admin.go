@@ -9,11 +9,11 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -88,7 +88,7 @@ func AdminTools(c *Client, o AdminOptions) []*mcpsec.Tool {
 
 const maxBackup = 1 << 30 // what outbound takes
 
-var mailAddress = regexp.MustCompile(`^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){0,5}$`)
+var mailAddress = lazy.Regexp(`^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){0,5}$`)
 
 func newAdmin(c *Client, o AdminOptions) (*admin, error) {
 	o.Superusers, o.Mail, o.Settings, o.Secrets = slices.Clone(o.Superusers), slices.Clone(o.Mail), slices.Clone(o.Settings), maps.Clone(o.Secrets)
@@ -103,7 +103,7 @@ func newAdmin(c *Client, o AdminOptions) (*admin, error) {
 		return nil, errors.New("AdminOptions.Timeout must be 1ms to 1h")
 	}
 	for _, m := range slices.Concat(o.Superusers, o.Mail) {
-		if !mailAddress.MatchString(m) {
+		if !mailAddress().MatchString(m) {
 			return nil, errors.New("AdminOptions.Superusers and AdminOptions.Mail must be e-mail addresses")
 		}
 	}
@@ -113,7 +113,7 @@ func newAdmin(c *Client, o AdminOptions) (*admin, error) {
 		}
 	}
 	for name, s := range o.Secrets {
-		if !fieldName.MatchString(name) || s.IsZero() {
+		if !fieldName().MatchString(name) || s.IsZero() {
 			return nil, errors.New("AdminOptions.Secrets must have names of letters, digits and underscores, and no empty secrets")
 		}
 	}
@@ -267,7 +267,7 @@ func (m *admin) runCronTool() *mcpsec.Tool {
 			return plan{}, err
 		}
 		when, ok := jobs[in.ID]
-		if !ok || !segmentName.MatchString(in.ID) {
+		if !ok || !segmentName().MatchString(in.ID) {
 			return plan{}, denied("there is no such job: see pb_list_crons")
 		}
 		return plan{text: fmt.Sprintf("runs the job %q now, which is scheduled for %q", in.ID, when), digest: digest([]byte(in.ID), []byte(when))}, nil

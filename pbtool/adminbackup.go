@@ -13,19 +13,19 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
 // backupName is what a backup may be called that is made or uploaded; backupKey what
 // there may be: those that PocketBase makes by a schedule begin with an @.
 var (
-	backupName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,100}\.zip$`)
-	backupKey  = regexp.MustCompile(`^@?[A-Za-z0-9][A-Za-z0-9_-]{0,200}\.zip$`)
+	backupName = lazy.Regexp(`^[a-z0-9][a-z0-9_-]{0,100}\.zip$`)
+	backupKey  = lazy.Regexp(`^@?[A-Za-z0-9][A-Za-z0-9_-]{0,200}\.zip$`)
 )
 
 type backup struct {
@@ -53,7 +53,7 @@ func (m *admin) backup(ctx context.Context, key string) (backup, error) {
 	if err != nil {
 		return backup{}, err
 	}
-	i := slices.IndexFunc(all, func(b backup) bool { return b.Key == key && backupKey.MatchString(key) })
+	i := slices.IndexFunc(all, func(b backup) bool { return b.Key == key && backupKey().MatchString(key) })
 	if i < 0 {
 		return backup{}, denied("there is no such backup: see pb_backup_list")
 	}
@@ -79,7 +79,7 @@ type backupIn struct {
 }
 
 func (m *admin) newBackup(ctx context.Context, name string) error {
-	if !backupName.MatchString(name) {
+	if !backupName().MatchString(name) {
 		return badArgument(errors.New("a backup's name has a to z, digits, dashes and underscores, and ends with .zip"))
 	}
 	all, err := m.backups(ctx)

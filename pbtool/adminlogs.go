@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -25,7 +25,7 @@ type logsIn struct {
 func (in logsIn) query() (url.Values, error) {
 	level, err := Bind("level >= {:v}", map[string]any{"v": in.MinLevel})
 	if err == nil && in.Since != "" {
-		if !dateText.MatchString(in.Since) {
+		if !dateText().MatchString(in.Since) {
 			return nil, badArgument(fmt.Errorf("since must be a date as 2026-01-31 23:59:59.000Z"))
 		}
 		var since Filter
@@ -77,8 +77,8 @@ type logEntry struct {
 }
 
 var (
-	logMethod = regexp.MustCompile(`^[A-Z]{3,10}$`)
-	logQuery  = regexp.MustCompile(`[?#]\S*`)
+	logMethod = lazy.Regexp(`^[A-Z]{3,10}$`)
+	logQuery  = lazy.Regexp(`[?#]\S*`)
 )
 
 const maxMessage = 200
@@ -87,12 +87,12 @@ func (e logEntry) line() string {
 	method, _ := e.Data.Method.(string)
 	path, _ := e.Data.URL.(string)
 	text := e.Message
-	if e.Data.Type == "request" && logMethod.MatchString(method) {
+	if e.Data.Type == "request" && logMethod().MatchString(method) {
 		status, _ := e.Data.Status.(float64)
 		millis, _ := e.Data.Millis.(float64)
 		text = fmt.Sprintf("%s %s %.0f %.0fms", method, path, status, millis)
 	}
-	text = logQuery.ReplaceAllString(text, "?…")
+	text = logQuery().ReplaceAllString(text, "?…")
 	if r := []rune(text); len(r) > maxMessage {
 		text = string(r[:maxMessage]) + "…"
 	}

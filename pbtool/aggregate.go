@@ -86,7 +86,7 @@ func (in aggregateIn) fields() ([]string, error) {
 		}
 	}
 	for _, f := range fields {
-		if !fieldName.MatchString(f) { // whether it may be read is asked with the first page
+		if !fieldName().MatchString(f) { // whether it may be read is asked with the first page
 			return nil, badArgument(errField)
 		}
 	}

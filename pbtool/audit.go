@@ -5,10 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -162,7 +162,7 @@ func (k *audited) users(v asker, of string) {
 }
 
 // privilege is what fields are often called that say what somebody may do.
-var privilege = regexp.MustCompile(`(?i)^(is_?)?(role|roles|admin|staff|superuser|moderator|owner|verified|approved|banned|active|status|plan|tier|credits?|balance|permissions?|scopes?|level|tenant|org|organi[sz]ation|team|account)(_?id)?$`)
+var privilege = lazy.Regexp(`(?i)^(is_?)?(role|roles|admin|staff|superuser|moderator|owner|verified|approved|banned|active|status|plan|tier|credits?|balance|permissions?|scopes?|level|tenant|org|organi[sz]ation|team|account)(_?id)?$`)
 
 // privileged looks for fields that clients set as they like.
 func (k *audited) privileged(visitors []asker) {
@@ -177,7 +177,7 @@ func (k *audited) privileged(visitors []asker) {
 		}
 		for _, f := range k.Fields {
 			name := nameOf(f)
-			if f["system"] == true || f["type"] == "autodate" || !privilege.MatchString(name) || strings.Contains(*rule, "@request.body."+name) {
+			if f["system"] == true || f["type"] == "autodate" || !privilege().MatchString(name) || strings.Contains(*rule, "@request.body."+name) {
 				continue
 			}
 			k.found(medium, k.rule(action), "add @request.body."+name+":isset = false, or a condition on it", "who may %s a record sets its %s as they like", action, name)
@@ -233,12 +233,12 @@ func (k *audited) signIn() {
 	}
 }
 
-var ownTables = regexp.MustCompile(`(?i)\b(_superusers|_externalAuths|_otps|_mfas|_authOrigins|_params|_collections|_migrations|sqlite_\w+|tokenKey|password)\b`)
+var ownTables = lazy.Regexp(`(?i)\b(_superusers|_externalAuths|_otps|_mfas|_authOrigins|_params|_collections|_migrations|sqlite_\w+|tokenKey|password)\b`)
 
 // view looks at what a view shows of other collections: its query is not held to
 // their rules.
 func (a *audit) view(k *audited) {
-	if ownTables.MatchString(k.ViewQuery) {
+	if ownTables().MatchString(k.ViewQuery) {
 		k.found(high, k.ViewQuery, "take it out of the query", "the view selects from PocketBase's own tables, or passwords or token keys")
 	}
 	for _, t := range a.all {

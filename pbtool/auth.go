@@ -208,14 +208,14 @@ func (c *Client) signIn(ctx context.Context, collection, route string, body map[
 	switch {
 	case json.Unmarshal(answer, &said) != nil, status != http.StatusOK && status != http.StatusUnauthorized:
 		return signInOut{}, errRefused
-	case status == http.StatusUnauthorized && recordID.MatchString(said.Factor):
+	case status == http.StatusUnauthorized && recordID().MatchString(said.Factor):
 		c.visit(ctx, func(v *visitor) { v.factor = pending{said.Factor, collection, c.now().Add(pendingTime)} })
 		return signInOut{SecondFactor: true}, nil
 	case status != http.StatusOK:
 		return signInOut{}, errRefused
 	}
 	cl, err := parseToken(said.Token)
-	if err != nil || cl.Collection == superusersID || !recordID.MatchString(said.Record.ID) {
+	if err != nil || cl.Collection == superusersID || !recordID().MatchString(said.Record.ID) {
 		return signInOut{}, errAnswer
 	}
 	now := c.now()

@@ -103,7 +103,7 @@ func (c *Client) methods(ctx context.Context, collection string) (methodsOut, er
 	}
 	out := methodsOut{Password: said.Password.Fields, OTP: said.OTP.Enabled, SecondFactor: said.MFA.Enabled}
 	for _, p := range said.OAuth2.Providers {
-		if fieldName.MatchString(p.Name) {
+		if fieldName().MatchString(p.Name) {
 			out.OAuth2 = append(out.OAuth2, oauth{p.Name, c.beginOAuth(ctx, collection, p)})
 		}
 	}
@@ -178,7 +178,7 @@ func requestTool(c *Client) *mcpsec.Tool {
 		var said struct {
 			ID string `json:"otpId"` // the same again after some requests, if the account exists: it does not leave
 		}
-		if in.What == "otp" && json.Unmarshal(answer, &said) == nil && recordID.MatchString(said.ID) {
+		if in.What == "otp" && json.Unmarshal(answer, &said) == nil && recordID().MatchString(said.ID) {
 			c.visit(ctx, func(v *visitor) { v.otp = pending{said.ID, collection, c.now().Add(pendingTime)} })
 		}
 		return asText(sent, nil)

@@ -87,7 +87,7 @@ func (c *Client) tooMany(n int) error {
 func (c *Client) batchOp(r batchRequest) (op, error) {
 	if r.Op == "delete" {
 		k, err := c.deletable(r.Collection)
-		if err == nil && (!recordID.MatchString(r.ID) || len(r.Data) > 0) {
+		if err == nil && (!recordID().MatchString(r.ID) || len(r.Data) > 0) {
 			err = badArgument(errors.New("a delete needs an id, and no data"))
 		}
 		return op{method: http.MethodDelete, k: k, id: r.ID}, err

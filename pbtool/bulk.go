@@ -57,7 +57,7 @@ func (c *Client) planDeleteMany(ctx context.Context, in deleteManyIn) (plan, err
 		var rec struct {
 			ID string `json:"id"`
 		}
-		if json.Unmarshal(r, &rec) != nil || !recordID.MatchString(rec.ID) {
+		if json.Unmarshal(r, &rec) != nil || !recordID().MatchString(rec.ID) {
 			return plan{}, errAnswer
 		}
 		ids = append(ids, rec.ID)

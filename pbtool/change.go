@@ -84,7 +84,7 @@ func createOp(k *Collection, data values) (op, error) {
 // updateOp is the op that changes a record. What is added and removed are values of
 // relations and other fields with several.
 func updateOp(k *Collection, id string, set, add, remove values) (op, error) {
-	if !recordID.MatchString(id) {
+	if !recordID().MatchString(id) {
 		return op{}, badArgument(errID)
 	}
 	data := values{}
@@ -132,7 +132,7 @@ func (c *Client) all(ctx context.Context, ops []op) ([]string, error) {
 			ID string `json:"id"`
 		}
 		_ = json.Unmarshal(a, &r) // a deletion has none
-		if out[i] = r.ID; !recordID.MatchString(r.ID) {
+		if out[i] = r.ID; !recordID().MatchString(r.ID) {
 			out[i] = ops[i].id
 		}
 	}

@@ -164,7 +164,7 @@ func (c *Client) target(rq request) (string, error) {
 	var b strings.Builder
 	b.WriteString(c.o.URL + "/api")
 	for _, s := range rq.path {
-		if !segmentName.MatchString(s) {
+		if !segmentName().MatchString(s) {
 			return "", &mcpsec.Error{Message: errPath.Error(), Rule: "name"}
 		}
 		b.WriteString("/" + url.PathEscape(s))

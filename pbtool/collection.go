@@ -24,7 +24,7 @@ func badArgument(err error) error { return &mcpsec.Error{Message: err.Error(), R
 // used.
 func (c *Client) collection(name string) (*Collection, error) {
 	switch {
-	case !collectionName.MatchString(name):
+	case !collectionName().MatchString(name):
 		return nil, denied("a collection's name has letters, digits and underscores only")
 	case c.isHistory(name) && c.known[name] == nil:
 		return nil, denied("the history of changes is not for tools")

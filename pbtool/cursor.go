@@ -25,7 +25,7 @@ func (c *Client) keyset(k *Collection, q *Query, in listIn) (bool, error) {
 	fits := len(in.Sort) <= 1 && in.Page <= 1
 	for _, f := range in.Sort {
 		field := strings.TrimPrefix(f, "-")
-		fits = fits && fieldName.MatchString(field) && !slices.ContainsFunc(in.Fields, func(p string) bool { return strings.HasPrefix(p, field+":") })
+		fits = fits && fieldName().MatchString(field) && !slices.ContainsFunc(in.Fields, func(p string) bool { return strings.HasPrefix(p, field+":") })
 		if fits && len(in.Fields) > 0 && !slices.Contains(q.Fields, field) {
 			q.Fields = append(slices.Clone(q.Fields), field)
 		}
@@ -51,7 +51,7 @@ func (c *Client) keyset(k *Collection, q *Query, in listIn) (bool, error) {
 func behind(after string, sort []string) (Filter, error) {
 	var cur cursor
 	raw, err := base64.RawURLEncoding.DecodeString(after)
-	if err != nil || json.Unmarshal(raw, &cur) != nil || !recordID.MatchString(cur.ID) {
+	if err != nil || json.Unmarshal(raw, &cur) != nil || !recordID().MatchString(cur.ID) {
 		return Filter{}, errCursor
 	}
 	id, err := quote(cur.ID)

@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/outbound"
 )
@@ -54,9 +54,9 @@ func isStatus(err error, status int) bool {
 }
 
 var (
-	errorField = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
-	errorIndex = regexp.MustCompile(`^[0-9]{1,4}$`)
-	errorCode  = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+	errorField = lazy.Regexp(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
+	errorIndex = lazy.Regexp(`^[0-9]{1,4}$`)
+	errorCode  = lazy.Regexp(`^[a-z][a-z0-9_]{0,63}$`)
 )
 
 const (
@@ -122,7 +122,7 @@ func collectFields(fields map[string]string, path string, data []byte, depth int
 	}
 	for _, name := range slices.Sorted(maps.Keys(said)) {
 		raw := said[name]
-		if !errorField.MatchString(name) && (path == "" || !errorIndex.MatchString(name)) || !bytes.HasPrefix(raw, []byte("{")) {
+		if !errorField().MatchString(name) && (path == "" || !errorIndex().MatchString(name)) || !bytes.HasPrefix(raw, []byte("{")) {
 			continue
 		}
 		var f struct {
@@ -143,7 +143,7 @@ func meaning(code string) string {
 	switch text, known := codes[code]; {
 	case known:
 		return text
-	case errorCode.MatchString(code):
+	case errorCode().MatchString(code):
 		return "is not valid (" + code + ")"
 	}
 	return "is not valid"

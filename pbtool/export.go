@@ -5,10 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -147,7 +147,7 @@ func writeLine(b *strings.Builder, cells []string) {
 // full-width characters for plain ones. A quote before it makes it a text,
 // and is taken away when it is imported; so what begins with quotes already gets
 // one more.
-var formula = regexp.MustCompile(`^'*([\s\p{Z}\p{Cc}\p{Cf}]*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|[\t\r\n])`)
+var formula = lazy.Regexp(`^'*([\s\p{Z}\p{Cc}\p{Cf}]*[=+\-@\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|[\t\r\n])`)
 
 func cell(v json.RawMessage) string {
 	s, err := text(v)
@@ -156,7 +156,7 @@ func cell(v json.RawMessage) string {
 		return ""
 	case err != nil:
 		return string(v)
-	case formula.MatchString(s):
+	case formula().MatchString(s):
 		return "'" + s
 	}
 	return s
@@ -164,7 +164,7 @@ func cell(v json.RawMessage) string {
 
 // uncell is the way back.
 func uncell(s string) string {
-	if strings.HasPrefix(s, "'") && formula.MatchString(s) {
+	if strings.HasPrefix(s, "'") && formula().MatchString(s) {
 		return s[1:]
 	}
 	return s

@@ -6,9 +6,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -17,14 +17,14 @@ const (
 	maxExports = 100      // files
 )
 
-var exportName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,59}\.(csv|json|ndjson)$`)
+var exportName = lazy.Regexp(`^[A-Za-z0-9][A-Za-z0-9_-]{0,59}\.(csv|json|ndjson)$`)
 
 // mayStore says before any work whether an export may be a file of that name.
 func (c *Client) mayStore(name, format string) error {
 	switch {
 	case c.o.Exports == nil:
 		return denied("there is no directory for exports: leave file out, the answer has the document")
-	case !exportName.MatchString(name) || !strings.HasSuffix(name, "."+format):
+	case !exportName().MatchString(name) || !strings.HasSuffix(name, "."+format):
 		return badArgument(fmt.Errorf("a file's name has letters, digits, - and _, and ends in .%s", format))
 	}
 	dir, err := c.o.Exports.Open(".")

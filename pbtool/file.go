@@ -10,11 +10,11 @@ import (
 	"net/textproto"
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -43,7 +43,7 @@ func (c *Client) file(ctx context.Context, ref fileRef) (*Collection, string, er
 	if err != nil {
 		return nil, "", err
 	}
-	if !fieldName.MatchString(ref.Field) || !k.shows(ref.Field) {
+	if !fieldName().MatchString(ref.Field) || !k.shows(ref.Field) {
 		return nil, "", denied("the field may not be read, or there is none of that name")
 	}
 	names, _, err := c.filesOf(ctx, k, ref.ID, ref.Field)
@@ -77,7 +77,7 @@ func (c *Client) filesOf(ctx context.Context, k *Collection, id, field string) (
 	default:
 		return nil, false, errFileField
 	}
-	if slices.ContainsFunc(names, func(n string) bool { return !segmentName.MatchString(n) }) {
+	if slices.ContainsFunc(names, func(n string) bool { return !segmentName().MatchString(n) }) {
 		return nil, false, errFileField
 	}
 	return names, several, nil
@@ -142,29 +142,29 @@ func specific(kind string) bool {
 }
 
 var (
-	svg         = regexp.MustCompile(`(?i)<svg[\s>]`)
-	activeNames = regexp.MustCompile(`(?i)\.(html?|shtml|xhtml|xht|xml|xsl|svgz?|m?js|css|mht|mhtml|swf|hta|php\d?)$`)
+	svg         = lazy.Regexp(`(?i)<svg[\s>]`)
+	activeNames = lazy.Regexp(`(?i)\.(html?|shtml|xhtml|xht|xml|xsl|svgz?|m?js|css|mht|mhtml|swf|hta|php\d?)$`)
 )
 
 func sniff(data []byte) string {
 	kind := http.DetectContentType(data)
-	if strings.HasPrefix(kind, "text/") && svg.Match(data[:min(len(data), 4096)]) {
+	if strings.HasPrefix(kind, "text/") && svg().Match(data[:min(len(data), 4096)]) {
 		return "image/svg+xml"
 	}
 	return kind
 }
 
 func active(name, kind string) bool {
-	return kind == "text/html" || kind == "image/svg+xml" || kind == "text/xml" || activeNames.MatchString(name)
+	return kind == "text/html" || kind == "image/svg+xml" || kind == "text/xml" || activeNames().MatchString(name)
 }
 
-var unsafeInName = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
+var unsafeInName = lazy.Regexp(`[^A-Za-z0-9_.-]+`)
 
 // cleanName makes a file's name of what a caller gives: no directories, no leading
 // dots, ASCII only. PocketBase adds letters of its own.
 func cleanName(s string) string {
 	s = path.Base(strings.ReplaceAll(s, `\`, "/"))
-	s = strings.TrimLeft(unsafeInName.ReplaceAllString(s, "_"), "._-")
+	s = strings.TrimLeft(unsafeInName().ReplaceAllString(s, "_"), "._-")
 	if ext := path.Ext(s); len(s) > 100 {
 		ext = ext[:min(len(ext), 10)]
 		s = s[:100-len(ext)] + ext

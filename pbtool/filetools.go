@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -47,10 +47,10 @@ type getFileIn struct {
 	Thumb string `json:"thumb" validate:"max=12"`
 }
 
-var thumbSize = regexp.MustCompile(`^[0-9]{1,4}x[0-9]{1,4}[tbf]?$`)
+var thumbSize = lazy.Regexp(`^[0-9]{1,4}x[0-9]{1,4}[tbf]?$`)
 
 func (in getFileIn) check() error {
-	if in.Thumb != "" && !thumbSize.MatchString(in.Thumb) {
+	if in.Thumb != "" && !thumbSize().MatchString(in.Thumb) {
 		return badArgument(errors.New("thumb is a size, as in 100x100"))
 	}
 	return nil
@@ -172,7 +172,7 @@ func (c *Client) uploadOp(ctx context.Context, k *Collection, in uploadIn) (op, 
 	if in.ID == "" {
 		return op{method: http.MethodPost, k: k, data: in.Data}, nil
 	}
-	if !recordID.MatchString(in.ID) {
+	if !recordID().MatchString(in.ID) {
 		return op{}, badArgument(errID)
 	}
 	if len(in.Data) > 0 {

@@ -143,7 +143,7 @@ func (b *binder) bind(t string) error {
 // place writes the value of the placeholder at t[i:] and returns its length.
 func (b *binder) place(t string, i int) (int, error) {
 	name, _, ok := strings.Cut(strings.TrimPrefix(t[i:], "{:"), "}")
-	if !ok || !strings.HasPrefix(t[i:], "{:") || !fieldName.MatchString(name) {
+	if !ok || !strings.HasPrefix(t[i:], "{:") || !fieldName().MatchString(name) {
 		return 0, errors.New("a placeholder is written {:name}")
 	}
 	n := len(name) + len("{:}")

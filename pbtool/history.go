@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -48,7 +48,7 @@ const (
 	keptHistoryRule = historyRule + keptKey + `"`
 )
 
-var historyKey = regexp.MustCompile(`^[A-Za-z0-9]{20,100}$`)
+var historyKey = lazy.Regexp(`^[A-Za-z0-9]{20,100}$`)
 
 // historyFields are what a history's collection needs, with their types; before and
 // after only for values.
@@ -95,9 +95,9 @@ func (o *Options) checkHistory() error {
 	switch {
 	case h.Collection == "" && h.Key.IsZero() && !h.Values:
 		return nil
-	case !collectionName.MatchString(h.Collection) || isSystem(h.Collection):
+	case !collectionName().MatchString(h.Collection) || isSystem(h.Collection):
 		return errors.New("Options.History.Collection must be the name of a collection that is not PocketBase's own")
-	case !historyKey.MatchString(h.Key.Reveal()):
+	case !historyKey().MatchString(h.Key.Reveal()):
 		return errors.New("Options.History.Key must be 20 to 100 letters and digits")
 	case o.Superuser.isZero():
 		return errors.New("Options.History needs Options.Superuser, which looks whether its collection is right")

@@ -56,7 +56,7 @@ func (o *op) name() error {
 	}
 	if raw, ok := o.data["id"]; ok {
 		id, err := text(raw)
-		if err != nil || !recordID.MatchString(id) {
+		if err != nil || !recordID().MatchString(id) {
 			return badArgument(errID)
 		}
 		o.id = id

@@ -1,21 +1,22 @@
 package pbtool
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 // Names are taken if they have the form that PocketBase's own have, and are
 // escaped all the same: a segment ".." would be cleaned away by the server's
 // router, and the request would be another one.
 var (
-	collectionName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
-	fieldName      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
-	recordID       = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
-	segmentName    = regexp.MustCompile(`^[A-Za-z0-9_@-][A-Za-z0-9_.-]{0,254}$`) // of a URL's path: files have dots, backups an @
-	fieldPath      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}(\.[A-Za-z0-9_]{1,100}){0,5}(:(lower|length|each))?$`)
-	expandPath     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}(\.[A-Za-z_][A-Za-z0-9_]{0,99}){0,3}$`)
-	pickedField    = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]{0,99})(:excerpt\([1-9][0-9]{0,3}(,true)?\))?$`)
+	collectionName = lazy.Regexp(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
+	fieldName      = lazy.Regexp(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
+	recordID       = lazy.Regexp(`^[A-Za-z0-9_-]{1,100}$`)
+	segmentName    = lazy.Regexp(`^[A-Za-z0-9_@-][A-Za-z0-9_.-]{0,254}$`) // of a URL's path: files have dots, backups an @
+	fieldPath      = lazy.Regexp(`^[A-Za-z_][A-Za-z0-9_]{0,99}(\.[A-Za-z0-9_]{1,100}){0,5}(:(lower|length|each))?$`)
+	expandPath     = lazy.Regexp(`^[A-Za-z_][A-Za-z0-9_]{0,99}(\.[A-Za-z_][A-Za-z0-9_]{0,99}){0,3}$`)
+	pickedField    = lazy.Regexp(`^([A-Za-z_][A-Za-z0-9_]{0,99})(:excerpt\([1-9][0-9]{0,3}(,true)?\))?$`)
 )
 
 // superusers is the collection whose tokens open everything.

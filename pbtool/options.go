@@ -173,7 +173,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("Options.MaxScan must be 1 to %d", maxScan)
 	case o.MaxAffected < 1 || o.MaxAffected > perPage:
 		return o, fmt.Errorf("Options.MaxAffected must be 1 to %d", perPage)
-	case slices.ContainsFunc(o.Public, func(k string) bool { return !collectionName.MatchString(k) || isSystem(k) }):
+	case slices.ContainsFunc(o.Public, func(k string) bool { return !collectionName().MatchString(k) || isSystem(k) }):
 		return o, errors.New("Options.Public must have the names of collections that are not PocketBase's own")
 	case o.MaxFile < 1 || o.MaxFile > maxFile:
 		return o, fmt.Errorf("Options.MaxFile must be 1 to %d", maxFile)
@@ -212,7 +212,7 @@ func (o *Options) checkURL() error {
 		return errors.New("Options.URL must be https: passwords and tokens would cross the network in the clear; waive insecure.PlaintextHTTP if they may")
 	}
 	for s := range strings.SplitSeq(strings.Trim(u.EscapedPath(), "/"), "/") {
-		if s != "" && !segmentName.MatchString(s) {
+		if s != "" && !segmentName().MatchString(s) {
 			return errors.New("Options.URL has a path with other characters than letters, digits, dots, dashes and underscores")
 		}
 	}
@@ -233,7 +233,7 @@ func (o *Options) checkLogins() error {
 	if o.User.Collection == "" {
 		o.User.Collection = "users"
 	}
-	if !collectionName.MatchString(o.User.Collection) || isSystem(o.User.Collection) {
+	if !collectionName().MatchString(o.User.Collection) || isSystem(o.User.Collection) {
 		return errors.New("Options.User.Collection must be the name of an auth collection of users")
 	}
 	for name, l := range map[string]Login{"User": o.User, "Superuser": o.Superuser} {
@@ -255,7 +255,7 @@ func (o *Options) checkLogins() error {
 
 func (o *Options) checkSignIn() error {
 	for _, name := range o.SignIn {
-		if !collectionName.MatchString(name) || isSystem(name) {
+		if !collectionName().MatchString(name) || isSystem(name) {
 			return errors.New("Options.SignIn must have the names of auth collections of users")
 		}
 	}
@@ -269,7 +269,7 @@ func checkCollections(cs []Collection) error {
 	seen := map[string]bool{}
 	for _, c := range cs {
 		switch {
-		case !collectionName.MatchString(c.Name) || strings.HasPrefix(strings.ToLower(c.Name), "pbc_"):
+		case !collectionName().MatchString(c.Name) || strings.HasPrefix(strings.ToLower(c.Name), "pbc_"):
 			return errors.New("Options.Collections must have the names of collections, and not their ids")
 		case strings.EqualFold(c.Name, superusers):
 			return errors.New("Options.Collections must not have _superusers")
@@ -278,12 +278,12 @@ func checkCollections(cs []Collection) error {
 		}
 		seen[strings.ToLower(c.Name)] = true
 		for _, f := range c.Fields {
-			if !fieldPath.MatchString(f) || strings.Contains(f, ":") || isSecret(f) {
+			if !fieldPath().MatchString(f) || strings.Contains(f, ":") || isSecret(f) {
 				return fmt.Errorf("Options.Collections: the Fields of %s must be names of fields, or paths such as author.name, and no passwords and token keys", c.Name)
 			}
 		}
 		for _, f := range c.Write {
-			if !fieldName.MatchString(f) || isSecret(f) {
+			if !fieldName().MatchString(f) || isSecret(f) {
 				return fmt.Errorf("Options.Collections: what Write has of %s must be names of fields, and no passwords and token keys", c.Name)
 			}
 		}

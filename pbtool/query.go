@@ -138,7 +138,7 @@ func (c *Client) shape(k *Collection, fields, expand []string) (url.Values, trim
 		t.keep = map[string]bool{"id": true}
 		ask = []string{"id", "expand"}
 		for _, f := range fields {
-			m := pickedField.FindStringSubmatch(f)
+			m := pickedField().FindStringSubmatch(f)
 			if m == nil || !k.shows(m[1]) {
 				return nil, t, denied("a field may not be read, or fields has more than names with :excerpt(200) behind them%s", k.readable())
 			}
@@ -152,7 +152,7 @@ func (c *Client) shape(k *Collection, fields, expand []string) (url.Values, trim
 		v.Set("fields", strings.Join(ask, ","))
 	}
 	for _, e := range expand {
-		if !expandPath.MatchString(e) {
+		if !expandPath().MatchString(e) {
 			return nil, t, badArgument(errors.New("expand has names of relations, and paths of up to 4 of them with dots"))
 		}
 		if first, _, _ := strings.Cut(e, "."); !k.shows(first) {
@@ -181,7 +181,7 @@ func (c *Client) sort(k *Collection, fields []string) (string, error) {
 	}
 	for _, f := range fields {
 		f = strings.TrimPrefix(f, "-")
-		if !fieldPath.MatchString(f) || len(f) > 255 {
+		if !fieldPath().MatchString(f) || len(f) > 255 {
 			return "", badArgument(errField)
 		}
 		if err := c.mayRead(k, f); err != nil {
@@ -204,7 +204,7 @@ func (c *Client) Get(ctx context.Context, collection, id string, fields, expand 
 }
 
 func (c *Client) get(ctx context.Context, k *Collection, id string, fields, expand []string) (json.RawMessage, error) {
-	if !recordID.MatchString(id) {
+	if !recordID().MatchString(id) {
 		return nil, badArgument(errID)
 	}
 	v, t, err := c.shape(k, fields, expand)

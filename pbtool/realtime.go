@@ -210,7 +210,7 @@ func (c *Client) subscribe(ctx context.Context, as actor, k *Collection, in *buf
 	var said struct {
 		ClientID string `json:"clientId"`
 	}
-	if name != "PB_CONNECT" || json.Unmarshal(data, &said) != nil || !recordID.MatchString(said.ClientID) {
+	if name != "PB_CONNECT" || json.Unmarshal(data, &said) != nil || !recordID().MatchString(said.ClientID) {
 		return errAnswer
 	}
 	body, err := json.Marshal(map[string]any{"clientId": said.ClientID, "subscriptions": []string{k.Name + `/*?options=%7B%22query%22:%7B%22fields%22:%22id%22%7D%7D`}})

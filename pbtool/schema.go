@@ -201,7 +201,7 @@ func shownField(f map[string]any) (json.RawMessage, error) {
 // nameOf returns the name of the collection that a relation leads to, or nothing
 // if that may not be used.
 func (c *Client) nameOf(ctx context.Context, id string) (string, error) {
-	if !collectionName.MatchString(id) {
+	if !collectionName().MatchString(id) {
 		return "", nil
 	}
 	body, err := c.asSuperuser(ctx, request{method: http.MethodGet, path: []string{"collections", id}, query: url.Values{"fields": {"name"}}})

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 // fieldKinds are the options of each type of field and what they are: a whole
@@ -23,7 +25,7 @@ var fieldKinds = map[string]map[string]string{
 	"relation": {"collection": "collection", "cascadeDelete": "bool", "minSelect": "int", "maxSelect": "int"}, "json": {"maxSize": "int"}, "geoPoint": {},
 }
 
-var dateText = regexp.MustCompile(`^\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{3})?Z)?$`)
+var dateText = lazy.Regexp(`^\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{3})?Z)?$`)
 
 // option reads the value of a field's option.
 func option(kind string, raw json.RawMessage) (v any, err error) {
@@ -56,7 +58,7 @@ func option(kind string, raw json.RawMessage) (v any, err error) {
 		if _, bad := regexp.Compile(*s); kind == "pattern" && (bad != nil || len(*s) > 500) {
 			err = errors.New("must be a regular expression")
 		}
-		if kind == "date" && *s != "" && !dateText.MatchString(*s) {
+		if kind == "date" && *s != "" && !dateText().MatchString(*s) {
 			err = errors.New("must be a date as 2026-01-31 23:59:59.000Z")
 		}
 	}
@@ -106,7 +108,7 @@ var constants = []string{"null", "true", "false"}
 
 func (t *table) freeName(name string) error {
 	switch {
-	case !fieldName.MatchString(name) || strings.HasPrefix(name, "_") || strings.Contains(strings.ToLower(name), "_via_"):
+	case !fieldName().MatchString(name) || strings.HasPrefix(name, "_") || strings.Contains(strings.ToLower(name), "_via_"):
 		return badArgument(errors.New("a field's name has letters, digits and underscores, and begins with a letter"))
 	case isSecret(name) || slices.Contains(constants, strings.ToLower(name)):
 		return denied("a field must not be called password, tokenKey, null, true, false or the like")
@@ -259,19 +261,19 @@ func (t *table) unindexed(name string) error {
 }
 
 var (
-	indexPattern = regexp.MustCompile("(?i)^\\s*CREATE\\s+(?:UNIQUE\\s+)?INDEX\\s+(?:IF\\s+NOT\\s+EXISTS\\s+)?[`\"\\[]?([A-Za-z_][A-Za-z0-9_]*)")
-	newIndexName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,63}$`)
+	indexPattern = lazy.Regexp("(?i)^\\s*CREATE\\s+(?:UNIQUE\\s+)?INDEX\\s+(?:IF\\s+NOT\\s+EXISTS\\s+)?[`\"\\[]?([A-Za-z_][A-Za-z0-9_]*)")
+	newIndexName = lazy.Regexp(`^[A-Za-z][A-Za-z0-9_]{0,63}$`)
 )
 
 func indexName(sql string) string {
-	if m := indexPattern.FindStringSubmatch(sql); m != nil {
+	if m := indexPattern().FindStringSubmatch(sql); m != nil {
 		return m[1]
 	}
 	return ""
 }
 
 func (d *draft) addIndex(t *table, in indexIn) error {
-	if !newIndexName.MatchString(in.Name) || strings.HasPrefix(strings.ToLower(in.Name), "sqlite_") {
+	if !newIndexName().MatchString(in.Name) || strings.HasPrefix(strings.ToLower(in.Name), "sqlite_") {
 		return badArgument(errors.New("an index's name has letters, digits and underscores, and begins with a letter"))
 	}
 	for _, other := range d.all {
@@ -282,7 +284,7 @@ func (d *draft) addIndex(t *table, in indexIn) error {
 	var columns []string
 	for _, f := range in.Fields {
 		name, down := strings.CutPrefix(f, "-")
-		if g := t.field(name); g == nil || nameOf(g) != name || !fieldName.MatchString(name) || isSecret(name) {
+		if g := t.field(name); g == nil || nameOf(g) != name || !fieldName().MatchString(name) || isSecret(name) {
 			return denied("an index of %s names a field that there is not, or that may not be indexed", t.live.Name)
 		}
 		column := "`" + name + "`"
@@ -303,7 +305,7 @@ func (d *draft) addIndex(t *table, in indexIn) error {
 
 func (d *draft) removeIndex(t *table, name string) error {
 	n := len(t.live.Indexes)
-	t.live.Indexes = slices.DeleteFunc(t.live.Indexes, func(i string) bool { return newIndexName.MatchString(name) && indexName(i) == name })
+	t.live.Indexes = slices.DeleteFunc(t.live.Indexes, func(i string) bool { return newIndexName().MatchString(name) && indexName(i) == name })
 	if len(t.live.Indexes) == n {
 		return denied("%s has no such index", t.live.Name)
 	}

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 // An imported is a collection as PocketBase's dashboard exports it. Its id says which
@@ -230,14 +231,14 @@ func plain(kind string, raw []byte) any {
 }
 
 var (
-	exportedIndex  = regexp.MustCompile("(?is)^\\s*CREATE\\s+(UNIQUE\\s+)?INDEX\\s+(?:IF\\s+NOT\\s+EXISTS\\s+)?[`\"\\[]?(\\w+)[`\"\\]]?\\s+ON\\s+[`\"\\[]?(\\w+)[`\"\\]]?\\s*\\(([^()]*)\\)\\s*;?\\s*$")
-	exportedColumn = regexp.MustCompile("(?is)^\\s*[`\"\\[]?(\\w+)[`\"\\]]?(?:\\s+(?:ASC|(DESC)))?\\s*$")
-	ownIndex       = regexp.MustCompile(`(?i)^idx_(tokenKey|email)_`) // of accounts, by PocketBase
+	exportedIndex  = lazy.Regexp("(?is)^\\s*CREATE\\s+(UNIQUE\\s+)?INDEX\\s+(?:IF\\s+NOT\\s+EXISTS\\s+)?[`\"\\[]?(\\w+)[`\"\\]]?\\s+ON\\s+[`\"\\[]?(\\w+)[`\"\\]]?\\s*\\(([^()]*)\\)\\s*;?\\s*$")
+	exportedColumn = lazy.Regexp("(?is)^\\s*[`\"\\[]?(\\w+)[`\"\\]]?(?:\\s+(?:ASC|(DESC)))?\\s*$")
+	ownIndex       = lazy.Regexp(`(?i)^idx_(tokenKey|email)_`) // of accounts, by PocketBase
 )
 
 func (d *draft) importIndexes(m *imported) error {
 	for _, sql := range m.indexes {
-		if m.kind == "view" || slices.Contains(m.t.live.Indexes, sql) || m.kind == "auth" && ownIndex.MatchString(indexName(sql)) {
+		if m.kind == "view" || slices.Contains(m.t.live.Indexes, sql) || m.kind == "auth" && ownIndex().MatchString(indexName(sql)) {
 			continue
 		}
 		index, ok := readIndex(sql, m.name)
@@ -259,13 +260,13 @@ func (d *draft) importIndexes(m *imported) error {
 
 // readIndex reads what can be said without SQL.
 func readIndex(sql, table string) (indexIn, bool) {
-	p := exportedIndex.FindStringSubmatch(sql)
+	p := exportedIndex().FindStringSubmatch(sql)
 	if p == nil || p[3] != table {
 		return indexIn{}, false
 	}
 	index := indexIn{Name: p[2], Unique: p[1] != ""}
 	for column := range strings.SplitSeq(p[4], ",") {
-		c := exportedColumn.FindStringSubmatch(column)
+		c := exportedColumn().FindStringSubmatch(column)
 		if c == nil || len(index.Fields) == 10 {
 			return indexIn{}, false
 		}

@@ -68,7 +68,7 @@ func (d *draft) mayShow(view *table) error {
 const maxViews = 10 // of views
 
 func (d *draft) closed(view *table, depth int) bool {
-	if depth == 0 || ownTables.MatchString(view.live.ViewQuery) {
+	if depth == 0 || ownTables().MatchString(view.live.ViewQuery) {
 		return true
 	}
 	return slices.ContainsFunc(d.all, func(t *table) bool {

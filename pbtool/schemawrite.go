@@ -62,7 +62,7 @@ func (c *Client) everything(ctx context.Context) ([]*table, string, error) {
 	var all []*table
 	for _, raw := range said.Items {
 		t := &table{raw: raw, changed: map[string]bool{}}
-		if json.Unmarshal(raw, &t.live) != nil || !segmentName.MatchString(t.live.ID) || t.live.Name == "" {
+		if json.Unmarshal(raw, &t.live) != nil || !segmentName().MatchString(t.live.ID) || t.live.Name == "" {
 			return nil, "", errAnswer
 		}
 		t.was, t.ids = t.live.Name, map[string]string{}

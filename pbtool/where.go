@@ -83,7 +83,7 @@ var operators = map[string][2]string{
 
 // write returns the condition and how many comparisons it has.
 func (c Condition) write(allowed func(string) error) (string, int, error) {
-	if !fieldPath.MatchString(c.Field) || isSecret(c.Field) {
+	if !fieldPath().MatchString(c.Field) || isSecret(c.Field) {
 		return "", 0, errField
 	}
 	if allowed != nil {

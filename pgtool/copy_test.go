@@ -292,7 +292,7 @@ func TestStreamIntoWhatHangs(t *testing.T) {
 func TestExportNames(t *testing.T) {
 	t.Parallel()
 	a, b := exportName(".csv"), exportName(".csv")
-	if a == b || len(a) != len("export-.csv")+26 || !importName.MatchString(a) {
+	if a == b || len(a) != len("export-.csv")+26 || !importName().MatchString(a) {
 		t.Errorf("got %s and %s", a, b)
 	}
 }

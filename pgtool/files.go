@@ -7,10 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"regexp"
 	"strings"
 	"sync"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/internal/rootfile"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
@@ -109,13 +109,13 @@ func (d *folder) create(name string) (*os.File, error) {
 // read others.
 func exportName(ext string) string { return "export-" + strings.ToLower(rand.Text()) + ext }
 
-var importName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}(\.[A-Za-z0-9_-]{1,20}){0,3}$`)
+var importName = lazy.Regexp(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}(\.[A-Za-z0-9_-]{1,20}){0,3}$`)
 
 var errNoFile = &mcpsec.Error{Message: "there is no such file, or it may not be read", Rule: "file"}
 
 // read reads a file that somebody has put into Root.
 func (o FileOptions) read(name string) ([]byte, error) {
-	if o.Root == nil || !importName.MatchString(name) || path.Base(name) != name {
+	if o.Root == nil || !importName().MatchString(name) || path.Base(name) != name {
 		return nil, errNoFile
 	}
 	data, err := rootfile.Read(o.Root, name, o.MaxBytes)

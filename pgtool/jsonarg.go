@@ -5,10 +5,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"regexp"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 // jsonArg writes a JSON value as the text of a parameter of type oid: the way back
@@ -52,10 +53,10 @@ func numeric(t typ) bool {
 // type does not have, digits of a second beyond the sixth, and of a "char" all but
 // the first byte.
 var (
-	zoned   = regexp.MustCompile(`\d:?\d\d.*(Z|z|[-+]\d\d(:?\d\d)*)( BC)?$`)
-	clocked = regexp.MustCompile(`^\d+-\d+-\d+[Tt ]+\d`)
-	nano    = regexp.MustCompile(`\.\d{7}`)
-	octal   = regexp.MustCompile(`^\\[0-7]{3}$`)
+	zoned   = lazy.Regexp(`\d:?\d\d.*(Z|z|[-+]\d\d(:?\d\d)*)( BC)?$`)
+	clocked = lazy.Regexp(`^\d+-\d+-\d+[Tt ]+\d`)
+	nano    = lazy.Regexp(`\.\d{7}`)
+	octal   = lazy.Regexp(`^\\[0-7]{3}$`)
 )
 
 func textOf(t typ, s string) ([]byte, error) {
@@ -77,15 +78,15 @@ func dropped(t typ, s string) error {
 	clock := t.name == "time" || t.name == "timetz"
 	stamp := t.name == "timestamp" || t.name == "timestamptz"
 	switch {
-	case (t.name == "timestamp" && clocked.MatchString(s) || t.name == "time") && zoned.MatchString(s):
+	case (t.name == "timestamp" && clocked().MatchString(s) || t.name == "time") && zoned().MatchString(s):
 		return errors.New("must not have a time zone: the column has none, and it would be dropped")
-	case t.name == "date" && clocked.MatchString(s):
+	case t.name == "date" && clocked().MatchString(s):
 		return errors.New("must be a date without a time, which would be dropped")
-	case clock && clocked.MatchString(s):
+	case clock && clocked().MatchString(s):
 		return errors.New("must be a time without a date, which would be dropped")
-	case (clock || stamp) && nano.MatchString(s):
+	case (clock || stamp) && nano().MatchString(s):
 		return errors.New("must have at most six digits of a second: others would be dropped")
-	case t.name == "name" && len(s) > maxName, t.name == "char" && len(s) > 1 && !octal.MatchString(s):
+	case t.name == "name" && len(s) > maxName, t.name == "char" && len(s) > 1 && !octal().MatchString(s):
 		return errors.New("is too long for its type, and its end would be dropped")
 	}
 	return nil

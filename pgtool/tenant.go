@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -37,7 +37,7 @@ const (
 	maxSettingValue = 1024 // bytes
 )
 
-var customName = regexp.MustCompile(`^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+$`)
+var customName = lazy.Regexp(`^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+$`)
 
 // check refuses what is no tenant. Its texts hold no value.
 func (t Tenant) check(login string) error {
@@ -48,7 +48,7 @@ func (t Tenant) check(login string) error {
 		return fmt.Errorf("the Tenant has more than %d Settings", maxSettings)
 	}
 	for name, value := range t.Settings {
-		if !customName.MatchString(name) || len(name) > maxName {
+		if !customName().MatchString(name) || len(name) > maxName {
 			return errors.New("a name in the Tenant's Settings is not as in app.tenant")
 		}
 		if value == "" || len(value) > maxSettingValue || !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {

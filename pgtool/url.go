@@ -9,13 +9,13 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/internal/waive"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
@@ -130,7 +130,7 @@ func pinURL(text string) (string, error) {
 	if hasPassword {
 		add.Del("password")
 	}
-	if strings.Contains(brackets.ReplaceAllString(host, ""), ":") {
+	if strings.Contains(brackets().ReplaceAllString(host, ""), ":") {
 		add.Del("port")
 	}
 	for key := range query {
@@ -152,7 +152,7 @@ func hasControl(text string) bool {
 // has a colon.
 func fullHosts(list string) bool {
 	for _, element := range strings.Split(list, ",") {
-		host, port, colon := strings.Cut(brackets.ReplaceAllString(element, "address"), ":")
+		host, port, colon := strings.Cut(brackets().ReplaceAllString(element, "address"), ":")
 		if host == "" || colon && port == "" {
 			return false
 		}
@@ -160,7 +160,7 @@ func fullHosts(list string) bool {
 	return true
 }
 
-var brackets = regexp.MustCompile(`\[[^\]]+\]`) // an IPv6 address
+var brackets = lazy.Regexp(`\[[^\]]+\]`) // an IPv6 address
 
 func join(query, more string) string {
 	if query == "" {

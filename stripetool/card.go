@@ -3,10 +3,10 @@ package stripetool
 import (
 	"context"
 	"encoding/json"
-	"regexp"
 	"strings"
 	"unicode"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -28,12 +28,12 @@ func noCards(_ context.Context, c *mcpsec.Call) error {
 		}
 		switch t := t.(type) {
 		case string:
-			if holdsCard(t) || codeValue.MatchString(name+": "+t) {
+			if holdsCard(t) || codeValue().MatchString(name+": "+t) {
 				return errCard
 			}
 			name = t
 		case json.Number:
-			if holdsCard(t.String()) || codeValue.MatchString(name+": "+t.String()) {
+			if holdsCard(t.String()) || codeValue().MatchString(name+": "+t.String()) {
 				return errCard
 			}
 		}
@@ -41,7 +41,7 @@ func noCards(_ context.Context, c *mcpsec.Call) error {
 }
 
 // codeValue is a security code that is called one.
-var codeValue = regexp.MustCompile(`(?i)(\b|_)(cvc2?|cvv2?|cvn2?|cid|csc|security[ _-]*code|card[ _-]*verification([ _-]*(code|value|number))?)\W{0,5}(is|code|number)?\W{0,5}\d{3,4}(\D|$)`)
+var codeValue = lazy.Regexp(`(?i)(\b|_)(cvc2?|cvv2?|cvn2?|cid|csc|security[ _-]*code|card[ _-]*verification([ _-]*(code|value|number))?)\W{0,5}(is|code|number)?\W{0,5}\d{3,4}(\D|$)`)
 
 // maxBetween is how many characters may stand between two digits of a number.
 const maxBetween = 3
@@ -49,7 +49,7 @@ const maxBetween = 3
 // holdsCard reports whether a text holds a card number, whatever its digits are
 // written in and whatever stands between them.
 func holdsCard(s string) bool {
-	if codeValue.MatchString(s) {
+	if codeValue().MatchString(s) {
 		return true
 	}
 	var run []byte

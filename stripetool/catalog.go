@@ -3,9 +3,9 @@ package stripetool
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strconv"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -122,7 +122,7 @@ type createPriceIn struct {
 }
 
 // lookupKey is a name that a shop's program finds a price by.
-var lookupKey = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,200}$`)
+var lookupKey = lazy.Regexp(`^[A-Za-z0-9_.:-]{1,200}$`)
 
 // planCreatePrice caps nothing: what is charged by the price is capped when it is.
 func (c *Client) planCreatePrice(ctx context.Context, in createPriceIn) (plan, error) {
@@ -132,7 +132,7 @@ func (c *Client) planCreatePrice(ctx context.Context, in createPriceIn) (plan, e
 		return plan{}, refuse("amount: "+err.Error(), "amount")
 	case in.Interval == "" && (in.IntervalCount != 0 || in.UsageType != ""):
 		return plan{}, refuse("interval_count and usage_type need an interval", "argument")
-	case in.LookupKey != "" && !lookupKey.MatchString(in.LookupKey):
+	case in.LookupKey != "" && !lookupKey().MatchString(in.LookupKey):
 		return plan{}, refuse("lookup_key must be letters, digits, dots, colons, dashes and underscores", "text")
 	}
 	p, err := c.product(ctx, in.Product)

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +16,7 @@ import (
 	stripe "github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/form"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec/outbound"
 )
 
@@ -96,7 +96,7 @@ type request struct {
 	key    string // Idempotency-Key, of what writes
 }
 
-var segment = regexp.MustCompile(`^[A-Za-z0-9_-]{1,220}$`)
+var segment = lazy.Regexp(`^[A-Za-z0-9_-]{1,220}$`)
 
 // newRequest makes the HTTP request. The library's own way adds an Idempotency-Key
 // of its own, or none, and runs uname to tell Stripe what this machine is.
@@ -107,7 +107,7 @@ func (c *Client) newRequest(ctx context.Context, rq request) (*http.Request, *by
 	}
 	to := c.o.URL + "/v1"
 	for _, s := range rq.path {
-		if !segment.MatchString(s) {
+		if !segment().MatchString(s) {
 			return nil, nil, errID
 		}
 		to += "/" + s

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"regexp"
 
 	"github.com/stripe/stripe-go/v76/form"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -75,12 +75,12 @@ type createCustomerIn struct {
 }
 
 var (
-	emailForm = regexp.MustCompile(`^[^\s@<>"(),;:\\]{1,64}@[^\s@<>"(),;:\\]{1,255}$`)
+	emailForm = lazy.Regexp(`^[^\s@<>"(),;:\\]{1,64}@[^\s@<>"(),;:\\]{1,255}$`)
 	errEmail  = refuse("email must be one e-mail address", "text")
 )
 
 func (c *Client) planCreateCustomer(_ context.Context, in createCustomerIn) (plan, error) {
-	if in.Email != "" && !emailForm.MatchString(in.Email) {
+	if in.Email != "" && !emailForm().MatchString(in.Email) {
 		return plan{}, errEmail
 	}
 	var s settings
@@ -104,7 +104,7 @@ type updateCustomerIn struct {
 }
 
 func (c *Client) planUpdateCustomer(ctx context.Context, in updateCustomerIn) (plan, error) {
-	if in.Email != nil && *in.Email != "" && !emailForm.MatchString(*in.Email) {
+	if in.Email != nil && *in.Email != "" && !emailForm().MatchString(*in.Email) {
 		return plan{}, errEmail
 	}
 	cu, err := c.customer(ctx, in.ID)

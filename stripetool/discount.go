@@ -3,9 +3,9 @@ package stripetool
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strconv"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -64,14 +64,14 @@ type createCouponIn struct {
 }
 
 // percent is a number as Stripe takes it: with two decimals at most.
-var percent = regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]{1,2})?$`)
+var percent = lazy.Regexp(`^[0-9]{1,3}(\.[0-9]{1,2})?$`)
 
 func (c *Client) planCreateCoupon(_ context.Context, in createCouponIn) (plan, error) {
 	p := strconv.FormatFloat(in.PercentOff, 'f', -1, 64)
 	switch {
 	case (in.PercentOff == 0) == (in.AmountOff == ""):
 		return plan{}, refuse("one of percent_off and amount_off must be given", "argument")
-	case in.PercentOff != 0 && !percent.MatchString(p):
+	case in.PercentOff != 0 && !percent().MatchString(p):
 		return plan{}, refuse("percent_off must have at most two decimals", "amount")
 	case (in.Duration == "repeating") != (in.Months > 0):
 		return plan{}, refuse("duration_in_months must be given with the duration repeating, and with no other", "argument")
@@ -111,10 +111,10 @@ type createPromotionCodeIn struct {
 }
 
 // promotionCode is what customers type. Without one Stripe makes it up.
-var promotionCode = regexp.MustCompile(`^[A-Za-z0-9-]{3,40}$`)
+var promotionCode = lazy.Regexp(`^[A-Za-z0-9-]{3,40}$`)
 
 func (c *Client) planCreatePromotionCode(ctx context.Context, in createPromotionCodeIn) (plan, error) {
-	if in.Code != "" && !promotionCode.MatchString(in.Code) {
+	if in.Code != "" && !promotionCode().MatchString(in.Code) {
 		return plan{}, refuse("code must be 3 to 40 letters, digits and dashes", "text")
 	}
 	var co coupon

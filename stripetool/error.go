@@ -57,13 +57,13 @@ func clean(err error) error {
 		return nil
 	case errors.As(err, &said):
 		word := func(s string) string {
-			if errorWord.MatchString(s) {
+			if errorWord().MatchString(s) {
 				return s
 			}
 			return ""
 		}
 		e := &Error{Status: said.HTTPStatusCode, Type: word(string(said.Type)), Code: word(string(said.Code)), DeclineCode: word(string(said.DeclineCode))}
-		if requestID.MatchString(said.RequestID) {
+		if requestID().MatchString(said.RequestID) {
 			e.RequestID = said.RequestID
 		}
 		return e

@@ -106,7 +106,7 @@ func (c *Client) invoiceOf(ctx context.Context, id, what string, states ...strin
 		return inv, err
 	}
 	switch {
-	case inv.ID != id || inv.read() != nil || inv.Customer == "" || !errorWord.MatchString(inv.Status):
+	case inv.ID != id || inv.read() != nil || inv.Customer == "" || !errorWord().MatchString(inv.Status):
 		return inv, errAnswer
 	case !slices.Contains(states, inv.Status):
 		return inv, refuse("the invoice is "+inv.Status+": "+what, "state")

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/stripe/stripe-go/v76/form"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -61,7 +61,7 @@ func listTool(c *Client) *mcpsec.Tool {
 func refuse(text, rule string) error { return &mcpsec.Error{Message: text, Rule: rule} }
 
 // filterValue is one of an id, a state, a code, an e-mail address, a word.
-var filterValue = regexp.MustCompile(`^[A-Za-z0-9_.@+*-]{1,200}$`)
+var filterValue = lazy.Regexp(`^[A-Za-z0-9_.@+*-]{1,200}$`)
 
 func (c *Client) list(ctx context.Context, in listIn) (listOut, error) {
 	r, err := c.resource(in.Resource)
@@ -73,7 +73,7 @@ func (c *Client) list(ctx context.Context, in listIn) (listOut, error) {
 		switch v := in.Filter[name]; {
 		case !slices.Contains(r.filters, name):
 			return listOut{}, refuse("the resource has no such filter: it has "+strings.Join(r.filters, ", "), "filter")
-		case !filterValue.MatchString(v):
+		case !filterValue().MatchString(v):
 			return listOut{}, refuse("a filter's value must be an id, a state, a code or an e-mail address", "filter")
 		default:
 			f.Add(name, v)
@@ -151,7 +151,7 @@ func (c *Client) page(ctx context.Context, r *resource, f *form.Values, limit *i
 	}
 	switch {
 	case !out.More || len(out.Items) == 0:
-	case search && pageToken.MatchString(said.Next):
+	case search && pageToken().MatchString(said.Next):
 		out.Next = said.Next
 	case !search:
 		var last struct {
@@ -165,7 +165,7 @@ func (c *Client) page(ctx context.Context, r *resource, f *form.Values, limit *i
 }
 
 // pageToken is what Stripe calls next_page.
-var pageToken = regexp.MustCompile(`^[A-Za-z0-9_=+/-]{1,500}$`)
+var pageToken = lazy.Regexp(`^[A-Za-z0-9_=+/-]{1,500}$`)
 
 type searchIn struct {
 	Resource string      `json:"resource" validate:"required,max=40"`
@@ -210,7 +210,7 @@ func (c *Client) search(ctx context.Context, in searchIn) (listOut, error) {
 	f := &form.Values{}
 	f.Add("query", q)
 	if in.After != "" {
-		if !pageToken.MatchString(in.After) {
+		if !pageToken().MatchString(in.After) {
 			return listOut{}, errID
 		}
 		f.Add("page", in.After)
@@ -219,8 +219,8 @@ func (c *Client) search(ctx context.Context, in searchIn) (listOut, error) {
 }
 
 var (
-	metadataName = regexp.MustCompile(`^metadata\.[A-Za-z0-9_-]{1,40}$`)
-	number       = regexp.MustCompile(`^[0-9]{1,15}$`)
+	metadataName = lazy.Regexp(`^metadata\.[A-Za-z0-9_-]{1,40}$`)
+	number       = lazy.Regexp(`^[0-9]{1,15}$`)
 )
 
 // query writes Stripe's query language (docs.stripe.com/search). A value stands in
@@ -246,7 +246,7 @@ func (r *resource) query(where []condition, anyOf bool) (string, error) {
 func (r *resource) condition(w condition) (string, error) {
 	field := w.Field
 	switch {
-	case metadataName.MatchString(w.Field):
+	case metadataName().MatchString(w.Field):
 		if secretive(w.Field) {
 			return "", refuse("that is not searched by", "filter")
 		}
@@ -271,7 +271,7 @@ func (r *resource) condition(w condition) (string, error) {
 	if t, err := time.Parse(time.RFC3339, v); err == nil {
 		v = strconv.FormatInt(t.Unix(), 10)
 	}
-	if !number.MatchString(v) || sign == "~" {
+	if !number().MatchString(v) || sign == "~" {
 		return "", refuse("numbers, and what gt, ge, lt and le compare with, must be a number, or a date as 2026-01-31T12:00:00Z", "filter")
 	}
 	return field + sign + v, nil

@@ -66,7 +66,7 @@ type names struct {
 // names makes the keys from all that tells one effect from another. Stripe keeps its
 // keys by account; our store may be that of several.
 func (c *Client) names(principal, tool string, in any, callerKey string) (names, error) {
-	if callerKey != "" && !keyForm.MatchString(callerKey) {
+	if callerKey != "" && !keyForm().MatchString(callerKey) {
 		return names{}, &mcpsec.Error{Message: "idempotency_key must be 1 to 64 letters, digits, dots, colons, dashes and underscores", Rule: "id"}
 	}
 	args, err := json.Marshal(in)

@@ -109,7 +109,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, errors.New("Options.MaxBytes must be 1 KiB to 4 MiB")
 	case o.Timeout < time.Millisecond || o.Timeout > 5*time.Minute:
 		return o, errors.New("Options.Timeout must be 1ms to 5m")
-	case o.Account != "" && !accountID.MatchString(o.Account):
+	case o.Account != "" && !accountID().MatchString(o.Account):
 		return o, errors.New("Options.Account must be the id of a connected account, as in acct_1N…")
 	}
 	slices.Sort(o.Resources)
@@ -143,7 +143,7 @@ func (o *Options) checkKey() error {
 	switch key := o.Key.Reveal(); {
 	case key == "":
 		return errors.New("Options.Key is required: a restricted key, as in rk_test_…")
-	case !apiKey.MatchString(key):
+	case !apiKey().MatchString(key):
 		return errors.New("Options.Key must be a secret or restricted API key, as in rk_test_…: not a publishable key and no signing secret")
 	case o.live() && !waive.Has(o.Waive, waive.LiveMode):
 		return errors.New("Options.Key is a live key: it moves real money; use a test key, or waive insecure.LiveMode")

@@ -3,9 +3,9 @@ package stripetool
 import (
 	"context"
 	"encoding/json"
-	"regexp"
 	"strconv"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/internal/waive"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
@@ -51,8 +51,8 @@ const promotionsProperty = `"allow_promotion_codes":{"type":"boolean"}`
 // pageAddress is what an address of a hosted page may be written in. It stands in an
 // answer of which nothing may be masked.
 var (
-	pageAddress = regexp.MustCompile(`^https://[a-z0-9.-]{1,200}/[A-Za-z0-9._~%/?#=&+-]{1,1000}$`)
-	printable   = regexp.MustCompile(`^[ -~]*$`)
+	pageAddress = lazy.Regexp(`^https://[a-z0-9.-]{1,200}/[A-Za-z0-9._~%/?#=&+-]{1,1000}$`)
+	printable   = lazy.Regexp(`^[ -~]*$`)
 )
 
 // onlyPage refuses an answer without such an address, or with a text in it that a reader
@@ -62,11 +62,11 @@ func onlyPage(raw json.RawMessage) error {
 	if json.Unmarshal(raw, &o) != nil {
 		return errAnswer
 	}
-	if u, ok := o["url"].(string); !ok || !pageAddress.MatchString(u) {
+	if u, ok := o["url"].(string); !ok || !pageAddress().MatchString(u) {
 		return errAnswer
 	}
 	for _, v := range o {
-		if s, ok := v.(string); ok && !printable.MatchString(s) {
+		if s, ok := v.(string); ok && !printable().MatchString(s) {
 			return errAnswer
 		}
 	}
@@ -100,7 +100,7 @@ func (c *Client) planCheckout(ctx context.Context, in checkoutIn) (plan, error) 
 		p.Form = append(p.Form, [2]string{"cancel_url", back})
 	}
 	if in.Reference != "" {
-		if !ownName.MatchString(in.Reference) {
+		if !ownName().MatchString(in.Reference) {
 			return plan{}, refuse("client_reference_id must be letters, digits, dashes and underscores", "id")
 		}
 		p.Form = append(p.Form, [2]string{"client_reference_id", in.Reference})

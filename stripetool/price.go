@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math/big"
-	"regexp"
 	"strconv"
 	"strings"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/internal/text"
 )
 
@@ -41,7 +41,7 @@ type price struct {
 
 func (p price) metered() bool { return p.Recurring != nil && p.Recurring.UsageType == "metered" }
 
-var unitAmount = regexp.MustCompile(`^[0-9]{1,16}(\.[0-9]{1,12})?$`)
+var unitAmount = lazy.Regexp(`^[0-9]{1,16}(\.[0-9]{1,12})?$`)
 
 // times is what n of it cost, rounded up, or false where that cannot be told from the
 // price alone.
@@ -51,7 +51,7 @@ func (p price) times(n int64) (Money, bool) {
 		decimal = strconv.FormatInt(*p.Amount, 10)
 	}
 	r, ok := new(big.Rat).SetString(decimal)
-	if p.Scheme == "tiered" || p.Package != nil || !unitAmount.MatchString(decimal) || !ok || n < 0 {
+	if p.Scheme == "tiered" || p.Package != nil || !unitAmount().MatchString(decimal) || !ok || n < 0 {
 		return Money{}, false
 	}
 	r.Mul(r, new(big.Rat).SetInt64(n))
@@ -71,7 +71,7 @@ func (p price) told() bool {
 
 // name is its id, which the account may have chosen.
 func (p price) name() string {
-	if ownName.MatchString(p.ID) {
+	if ownName().MatchString(p.ID) {
 		return p.ID
 	}
 	return quoted(p.ID)
@@ -82,7 +82,7 @@ func (p price) each() string {
 	switch r := p.Recurring; {
 	case r == nil:
 		return ""
-	case !errorWord.MatchString(r.Interval):
+	case !errorWord().MatchString(r.Interval):
 		return " again and again"
 	case r.IntervalCount <= 1:
 		return " every " + r.Interval

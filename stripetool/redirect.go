@@ -3,9 +3,10 @@ package stripetool
 import (
 	"errors"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 // A redirect is where a hosted page may send a browser: an origin with a path. It is
@@ -15,9 +16,9 @@ type redirect struct{ origin, path, query string }
 const sessionPlace = "{CHECKOUT_SESSION_ID}" // Stripe writes the session's id there
 
 var (
-	redirectHost  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+(:[1-9][0-9]{0,4})?$`)
-	redirectPath  = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?$`) // no segment begins with a dot, and nothing is written with %
-	redirectQuery = regexp.MustCompile(`^[A-Za-z0-9._~=&-]*$`)                   // in which no other address can stand
+	redirectHost  = lazy.Regexp(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+(:[1-9][0-9]{0,4})?$`)
+	redirectPath  = lazy.Regexp(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?$`) // no segment begins with a dot, and nothing is written with %
+	redirectQuery = lazy.Regexp(`^[A-Za-z0-9._~=&-]*$`)                   // in which no other address can stand
 )
 
 var errRedirect = errors.New("must be https://, a host name, and a path of letters, digits, dots, dashes and underscores, with no user, fragment, %, \\ or segment that begins with a dot")
@@ -36,7 +37,7 @@ func parseRedirect(s string) (redirect, error) {
 	}
 	host = strings.TrimSuffix(lower(host), ":443")
 	u, err := url.Parse(scheme + host + path) // the library's reading must be ours
-	if !redirectHost.MatchString(host) || !redirectPath.MatchString(path) || err != nil || u.Host != host || u.Path != path {
+	if !redirectHost().MatchString(host) || !redirectPath().MatchString(path) || err != nil || u.Host != host || u.Path != path {
 		return redirect{}, errRedirect
 	}
 	if asked {
@@ -67,7 +68,7 @@ func (c *Client) redirectTo(s string, session bool) (string, error) {
 	if session {
 		q = strings.Replace(q, sessionPlace, "x", 1)
 	}
-	if err != nil || !redirectQuery.MatchString(q) || !slices.ContainsFunc(c.redirects, r.below) {
+	if err != nil || !redirectQuery().MatchString(q) || !slices.ContainsFunc(c.redirects, r.below) {
 		return "", refuse("an address to return to must be below one that the operator has listed, written plainly: https, no user, %, fragment or dots as segments, and a query of names and plain values only", "redirect")
 	}
 	return r.origin + r.path + r.query, nil

@@ -4,10 +4,11 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 // settings are parameters of a request, and how a person reads them.
@@ -41,7 +42,7 @@ func (s *settings) change(name, now string, value *string) {
 }
 
 var (
-	metadataKey = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,40}$`)
+	metadataKey = lazy.Regexp(`^[A-Za-z0-9_.-]{1,40}$`)
 	errMetadata = refuse("a name in metadata must be 1 to 40 letters, digits, dots, dashes and underscores, and that of no secret", "text")
 )
 
@@ -49,7 +50,7 @@ var (
 // text takes a value away.
 func (s *settings) metadata(now, in map[string]string) error {
 	for _, k := range slices.Sorted(maps.Keys(in)) {
-		if v := in[k]; !metadataKey.MatchString(k) || secretive(k) {
+		if v := in[k]; !metadataKey().MatchString(k) || secretive(k) {
 			return errMetadata
 		} else if now == nil {
 			s.add("metadata["+k+"]", v)

@@ -86,7 +86,7 @@ func (c *Client) subscriptionOf(ctx context.Context, id string) (subscription, e
 	}
 	nameless := slices.ContainsFunc(s.Items.Data, func(it subscriptionItem) bool { return subscriptionItems.id(it.ID) != nil })
 	switch _, err := stripeMoney(0, s.Currency); {
-	case err != nil || s.ID != id || len(s.Items.Data) == 0 || nameless || resources["customers"].id(s.Customer) != nil || !errorWord.MatchString(s.Status):
+	case err != nil || s.ID != id || len(s.Items.Data) == 0 || nameless || resources["customers"].id(s.Customer) != nil || !errorWord().MatchString(s.Status):
 		return s, errAnswer
 	case s.Status == "canceled" || s.Status == "incomplete_expired":
 		return s, refuse("the subscription has ended", "state")

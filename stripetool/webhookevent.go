@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/internal/strictjson"
 )
 
@@ -42,7 +42,7 @@ func malformed(text string) error { return &refusedEvent{"malformed", text} }
 // maxDepth is how deep Stripe nests, several times over.
 const maxDepth = 64
 
-var eventID = regexp.MustCompile(`^evt_[A-Za-z0-9_]{1,190}$`)
+var eventID = lazy.Regexp(`^evt_[A-Za-z0-9_]{1,190}$`)
 
 // readEvent reads a snapshot event. There is one way to read what it accepts: each
 // member stands once, at every depth, and those that count in no other case.
@@ -64,7 +64,7 @@ func readEvent(body []byte) (event, error) {
 	switch {
 	case unquoted(top["object"]) != "event":
 		return event{}, malformed("its object is not event")
-	case !eventID.MatchString(e.ID) || !eventType.MatchString(e.Type):
+	case !eventID().MatchString(e.ID) || !eventType().MatchString(e.Type):
 		return event{}, malformed("its id or type has another form")
 	case e.Version == "" && !absent(top["api_version"]):
 		return event{}, malformed("its api_version is no text")
@@ -88,7 +88,7 @@ func account(values ...jsontext.Value) (string, error) {
 			continue
 		}
 		id := unquoted(v)
-		if !accountID.MatchString(id) || account != "" && account != id {
+		if !accountID().MatchString(id) || account != "" && account != id {
 			return "", malformed("its account is not the id of one")
 		}
 		account = id
@@ -106,7 +106,7 @@ func (e *event) readData(raw jsontext.Value) error {
 	if err != nil {
 		return malformed("its data.object: " + err.Error())
 	}
-	if e.Kind = unquoted(object["object"]); !objectKind.MatchString(e.Kind) {
+	if e.Kind = unquoted(object["object"]); !objectKind().MatchString(e.Kind) {
 		return malformed("its data.object does not say of which kind it is")
 	}
 	if id := object["id"]; !absent(id) {

@@ -103,7 +103,7 @@ func TestKindsOf(t *testing.T) {
 		}
 		for _, what := range strings.Fields(all) {
 			n++
-			if s := name + "." + what; !eventType.MatchString(s) || len(kindsOf(s)) == 0 {
+			if s := name + "." + what; !eventType().MatchString(s) || len(kindsOf(s)) == 0 {
 				t.Errorf("%s.%s has no form", name, what)
 			}
 		}

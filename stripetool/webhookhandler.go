@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"runtime/debug"
 	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 // A WebhookHandler is what is done about events of one type: see [On].
@@ -23,8 +24,8 @@ type WebhookHandler struct {
 }
 
 var (
-	eventType  = regexp.MustCompile(`^[a-z][a-z0-9_]{0,60}(\.[a-z0-9_]{1,60}){1,5}$`)
-	objectKind = regexp.MustCompile(`^[a-z][a-z0-9_.]{0,99}$`)
+	eventType  = lazy.Regexp(`^[a-z][a-z0-9_]{0,60}(\.[a-z0-9_]{1,60}){1,5}$`)
+	objectKind = lazy.Regexp(`^[a-z][a-z0-9_.]{0,99}$`)
 )
 
 // On returns what handles events of a type, as in invoice.paid. The event's object is
@@ -94,7 +95,7 @@ func registry(handlers []WebhookHandler) (map[string]WebhookHandler, error) {
 	for _, h := range handlers {
 		_, twice := m[h.eventType]
 		switch {
-		case !eventType.MatchString(h.eventType):
+		case !eventType().MatchString(h.eventType):
 			return nil, fmt.Errorf("%q is no type of events: they look like invoice.paid", h.eventType)
 		case h.wrong != nil:
 			return nil, fmt.Errorf("%s %w", h.eventType, h.wrong)
@@ -102,7 +103,7 @@ func registry(handlers []WebhookHandler) (map[string]WebhookHandler, error) {
 			return nil, fmt.Errorf("%s has two handlers", h.eventType)
 		case len(h.kinds) == 0:
 			return nil, fmt.Errorf("%s is no type of events that is known here: is it misspelt? If not, say with Of which kinds of objects it is about", h.eventType)
-		case slices.ContainsFunc(h.kinds, func(k string) bool { return !objectKind.MatchString(k) }):
+		case slices.ContainsFunc(h.kinds, func(k string) bool { return !objectKind().MatchString(k) }):
 			return nil, fmt.Errorf("%s: kinds of objects look like invoice", h.eventType)
 		}
 		m[h.eventType] = h
@@ -128,7 +129,7 @@ func (h WebhookHandler) call(ctx context.Context, e event) (err error) {
 	return h.decode(ctx, e.WebhookEvent, e.object)
 }
 
-var pointer = regexp.MustCompile(`^(/[a-z0-9_]{1,60}){1,10}$`)
+var pointer = lazy.Regexp(`^(/[a-z0-9_]{1,60}){1,10}$`)
 
 // decodeObject decodes an object into a value of the program's. Its errors say where the
 // object does not fit, and nothing that stands there.
@@ -142,7 +143,7 @@ func decodeObject(object []byte, into any) error {
 		return errors.New("the object does not fit the handler's type")
 	}
 	at := "the object"
-	if p := string(e.JSONPointer); pointer.MatchString(p) {
+	if p := string(e.JSONPointer); pointer().MatchString(p) {
 		at = p
 	}
 	return fmt.Errorf("the object does not fit the handler's type: %s is no %s", at, e.GoType)

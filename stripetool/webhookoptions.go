@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	stripe "github.com/stripe/stripe-go/v76"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 	"github.com/mcpsec/mcpsec-go/mcpsec/webhook"
@@ -66,7 +66,7 @@ type WebhookOptions struct {
 	Receiver webhook.Options
 }
 
-var apiVersion = regexp.MustCompile(`^20[0-9]{2}-[0-9]{2}-[0-9]{2}(\.[a-z]{1,20})?$`)
+var apiVersion = lazy.Regexp(`^20[0-9]{2}-[0-9]{2}-[0-9]{2}(\.[a-z]{1,20})?$`)
 
 func (o WebhookOptions) withDefaults() (WebhookOptions, error) {
 	o.Secrets, o.Handlers, o.Versions, o.Accounts = slices.Clone(o.Secrets), slices.Clone(o.Handlers), slices.Clone(o.Versions), slices.Clone(o.Accounts)
@@ -105,12 +105,12 @@ func (o *WebhookOptions) check() error {
 		return errors.New("WebhookOptions.MaxFailures and KeepBody are of no use without DeadLetter")
 	}
 	for _, v := range o.Versions {
-		if !apiVersion.MatchString(v) {
+		if !apiVersion().MatchString(v) {
 			return fmt.Errorf("WebhookOptions.Versions has %q: versions look like %s", v, stripe.APIVersion)
 		}
 	}
 	for _, a := range o.Accounts {
-		if a != "*" && !accountID.MatchString(a) {
+		if a != "*" && !accountID().MatchString(a) {
 			return fmt.Errorf("WebhookOptions.Accounts has %q: ids of connected accounts look like acct_1N…", a)
 		}
 	}
@@ -119,7 +119,7 @@ func (o *WebhookOptions) check() error {
 
 // version is what of an event's version may be told.
 func version(v string) string {
-	if !apiVersion.MatchString(v) {
+	if !apiVersion().MatchString(v) {
 		return "no API version"
 	}
 	return "API version " + v

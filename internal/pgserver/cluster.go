@@ -8,11 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 // settle finds an account that can run the programs, and makes its directory.
@@ -66,11 +67,11 @@ func copyFor(a account, bin binaries, to string) (binaries, error) {
 	return binaries{dir: filepath.Join(to, filepath.Base(bin.dir))}, nil
 }
 
-var versionLine = regexp.MustCompile(`\(PostgreSQL\) ([0-9]+)`)
+var versionLine = lazy.Regexp(`\(PostgreSQL\) ([0-9]+)`)
 
 // majorVersion reads lines such as "postgres (PostgreSQL) 18beta1".
 func majorVersion(line string) (int, error) {
-	m := versionLine.FindStringSubmatch(line)
+	m := versionLine().FindStringSubmatch(line)
 	if m == nil {
 		return 0, fmt.Errorf("postgres --version said %q, which names no version", strings.TrimSpace(line))
 	}
@@ -123,7 +124,7 @@ func hbaText(first []string) string {
 		"host all all 127.0.0.1/32 scram-sha-256\n"
 }
 
-var settingName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
+var settingName = lazy.Regexp(`^[A-Za-z_][A-Za-z0-9_.]*$`)
 
 // configText is a configuration that is fast and forgetful, then the caller's
 // settings.
@@ -138,7 +139,7 @@ func configText(settings map[string]string) (string, error) {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		value := all[name]
-		if !settingName.MatchString(name) || strings.ContainsAny(value, "\n\r\x00") {
+		if !settingName().MatchString(name) || strings.ContainsAny(value, "\n\r\x00") {
 			return "", fmt.Errorf("setting %q = %q cannot be written to a configuration file", name, value)
 		}
 		fmt.Fprintf(&b, "%s = '%s'\n", name, strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(value))

@@ -10,11 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 // NotFoundError says that there is no PostgreSQL to run and no way to fetch
@@ -134,11 +135,11 @@ func newest(dirs []string) string {
 	return slices.MaxFunc(dirs, func(a, b string) int { return cmp.Compare(versionOf(a), versionOf(b)) })
 }
 
-var lastNumber = regexp.MustCompile(`([0-9]+(?:\.[0-9]+)?)[^0-9]*$`)
+var lastNumber = lazy.Regexp(`([0-9]+(?:\.[0-9]+)?)[^0-9]*$`)
 
 // versionOf reads the version out of paths such as /usr/lib/postgresql/17/bin.
 func versionOf(bin string) float64 {
-	m := lastNumber.FindStringSubmatch(filepath.Base(filepath.Dir(bin)))
+	m := lastNumber().FindStringSubmatch(filepath.Base(filepath.Dir(bin)))
 	if m == nil {
 		return 0
 	}

@@ -3,12 +3,12 @@ package schema
 import (
 	"errors"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/internal/strictjson"
 )
 
@@ -18,14 +18,14 @@ const (
 )
 
 // headerName is a token of RFC 9110 that is readable, too.
-var headerName = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+var headerName = lazy.Regexp(`^[A-Za-z0-9-]{1,64}$`)
 
 // header has a member repeated in a header of that name, where every proxy and
 // its logs see it: not one that holds a secret.
 func (b *builder) header(f strictjson.Field, s *jsonschema.Schema, name string) error {
 	lower := strings.ToLower(name)
 	switch k := f.Type.Kind(); {
-	case !headerName.MatchString(name):
+	case !headerName().MatchString(name):
 		return errors.New("the name of a header is 1 to 64 letters, digits and hyphens")
 	case k != reflect.String && k != reflect.Bool && (k < reflect.Int || k > reflect.Uint64) || ownForm(f.Type):
 		return errors.New("only a string, an integer or a boolean can stand in a header")

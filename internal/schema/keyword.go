@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 // formats are the rules that a JSON Schema format names.
@@ -187,7 +189,7 @@ func expressBytes(s *jsonschema.Schema, a alt, n int) error {
 	return nil
 }
 
-var enumWord = regexp.MustCompile(`'[^']*'|\S+`) // as validator/v10 splits oneof
+var enumWord = lazy.Regexp(`'[^']*'|\S+`) // as validator/v10 splits oneof
 
 func expressEnum(s *jsonschema.Schema, t reflect.Type, param string) error {
 	for _, w := range splitWords(param) {

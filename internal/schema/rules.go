@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/internal/strictjson"
 )
 
@@ -128,8 +128,8 @@ func deref(t reflect.Type) reflect.Type {
 // The one way to write a number that the schema and the validator, which takes
 // 010 for 8, read alike.
 var (
-	plainSize   = regexp.MustCompile(`^(0|[1-9][0-9]{0,8})$`)
-	plainNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?$`)
+	plainSize   = lazy.Regexp(`^(0|[1-9][0-9]{0,8})$`)
+	plainNumber = lazy.Regexp(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?$`)
 )
 
 // maxExact is where a float, which is what a schema's bound is here, begins to
@@ -143,13 +143,13 @@ func checkBound(t reflect.Type, a alt) error {
 		if k == reflect.String && (a.name == "eq" || a.name == "ne") {
 			return nil
 		}
-		if !plainSize.MatchString(a.param) || a.name == "lt" && a.param == "0" {
+		if !plainSize().MatchString(a.param) || a.name == "lt" && a.param == "0" {
 			return fmt.Errorf("it needs a whole number, not %q", a.param)
 		}
 		return nil
 	}
 	n, err := strconv.ParseFloat(a.param, 64)
-	if err != nil || !plainNumber.MatchString(a.param) {
+	if err != nil || !plainNumber().MatchString(a.param) {
 		return fmt.Errorf("it needs a number, not %q", a.param)
 	}
 	switch {
@@ -239,9 +239,9 @@ func canBe(t reflect.Type, text string) bool {
 		n, err := strconv.ParseUint(text, 10, t.Bits())
 		return err == nil && strconv.FormatUint(n, 10) == text
 	case k == reflect.Float32 || k == reflect.Float64:
-		return plainNumber.MatchString(text)
+		return plainNumber().MatchString(text)
 	case k == reflect.Slice || k == reflect.Map || k == reflect.Array: // compared by length
-		return plainSize.MatchString(text)
+		return plainSize().MatchString(text)
 	}
 	return false
 }
@@ -249,7 +249,7 @@ func canBe(t reflect.Type, text string) bool {
 // splitWords splits a parameter as the validator does: at spaces, but not
 // within single quotes.
 func splitWords(param string) []string {
-	words := enumWord.FindAllString(param, -1)
+	words := enumWord().FindAllString(param, -1)
 	for i, w := range words {
 		words[i] = strings.ReplaceAll(w, "'", "")
 	}

@@ -12,11 +12,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/internal/text"
 )
 
@@ -39,8 +39,8 @@ type segment struct {
 }
 
 var (
-	scheme  = regexp.MustCompile(`^[a-z][a-z0-9+.-]*:`)
-	varName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
+	scheme  = lazy.Regexp(`^[a-z][a-z0-9+.-]*:`)
+	varName = lazy.Regexp(`^[A-Za-z][A-Za-z0-9_]*$`)
 	scripts = []string{"javascript:", "data:", "vbscript:"} // what a browser runs or shows instead of fetching
 )
 
@@ -58,7 +58,7 @@ func CheckURI(s string) error {
 
 func check(s string) error {
 	lower := strings.ToLower(s)
-	head := scheme.FindString(lower)
+	head := scheme().FindString(lower)
 	switch {
 	case len(s) > MaxURI:
 		return fmt.Errorf("the URI is longer than %d bytes", MaxURI)
@@ -137,7 +137,7 @@ func parseSegment(s string) (segment, error) {
 		return segment{}, fmt.Errorf("%q must hold one variable at most, as in {name}", s)
 	}
 	name, rest := strings.CutPrefix(inner, "+")
-	if !varName.MatchString(name) {
+	if !varName().MatchString(name) {
 		return segment{}, fmt.Errorf("{%s}: there are {name}, for one segment, and {+name}, for the rest of the path", inner)
 	}
 	return segment{before: s[:open], after: after, variable: name, rest: rest}, nil

@@ -7,10 +7,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -42,8 +42,8 @@ type Key struct {
 }
 
 var (
-	keyName     = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
-	bearerToken = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`) // RFC 6750, section 2.1
+	keyName     = lazy.Regexp(`^[A-Za-z0-9._-]{1,64}$`)
+	bearerToken = lazy.Regexp(`^[A-Za-z0-9._~+/-]+=*$`) // RFC 6750, section 2.1
 )
 
 // Keys returns a verifier of static API keys, for callers without an
@@ -79,7 +79,7 @@ type storedKey struct {
 
 func (k *Key) stored() (storedKey, error) {
 	s := storedKey{expires: k.Expires, principal: mcpsec.Principal{ID: k.Name, Scopes: slices.Clone(k.Scopes)}}
-	if !keyName.MatchString(k.Name) {
+	if !keyName().MatchString(k.Name) {
 		return s, errors.New("its Name must have 1 to 64 letters, digits, dots, dashes and underscores")
 	}
 	for _, scope := range k.Scopes {
@@ -103,7 +103,7 @@ func (k *Key) stored() (storedKey, error) {
 	if err := k.Secret.CheckRandom(0); err != nil {
 		return s, fmt.Errorf("its Secret %w", err)
 	}
-	if !bearerToken.MatchString(k.Secret.Reveal()) {
+	if !bearerToken().MatchString(k.Secret.Reveal()) {
 		return s, errors.New("its Secret may hold letters, digits and -._~+/ only, and = at the end")
 	}
 	s.sum = sha256.Sum256([]byte(k.Secret.Reveal()))

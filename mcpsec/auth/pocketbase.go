@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -39,8 +39,8 @@ type PocketBaseOptions struct {
 }
 
 var (
-	collectionName = regexp.MustCompile(`^[A-Za-z0-9_]{1,100}$`)
-	recordID       = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	collectionName = lazy.Regexp(`^[A-Za-z0-9_]{1,100}$`)
+	recordID       = lazy.Regexp(`^[A-Za-z0-9_-]{1,64}$`)
 )
 
 // PocketBase returns a verifier of users' tokens of a PocketBase server, which
@@ -63,7 +63,7 @@ func PocketBase(opts PocketBaseOptions) (mcpsec.TokenVerifier, error) {
 		return nil, err
 	}
 	switch {
-	case !collectionName.MatchString(opts.Collection):
+	case !collectionName().MatchString(opts.Collection):
 		return nil, errors.New("auth: Collection must be the name of an auth collection")
 	case strings.HasPrefix(opts.Collection, "_"):
 		return nil, errors.New("auth: Collection must not be one of PocketBase's own: superusers' tokens are not for callers")
@@ -131,7 +131,7 @@ func (b *pocketBase) principal(body []byte) (mcpsec.Principal, error) {
 		return mcpsec.Principal{}, &unavailable{noAnswer, errNotJSON}
 	}
 	id, _ := said.Record["id"].(string)
-	if collection, _ := said.Record["collectionName"].(string); collection != b.Collection || !recordID.MatchString(id) {
+	if collection, _ := said.Record["collectionName"].(string); collection != b.Collection || !recordID().MatchString(id) {
 		return mcpsec.Principal{}, &unavailable{noAnswer, errNotJSON}
 	}
 	var granted []string

@@ -3,10 +3,10 @@ package config
 import (
 	"fmt"
 	"os"
-	"regexp"
 	"strings"
 	"unicode"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
@@ -55,7 +55,7 @@ func (p *plan) readFile(path string) (*settings, error) {
 			continue
 		}
 		name, value, found := strings.Cut(line, "=")
-		if !found || !variable.MatchString(name) {
+		if !found || !variable().MatchString(name) {
 			s.problem(n, "is not NAME=value") // without a piece of it, which may be a value
 			continue
 		}
@@ -95,8 +95,8 @@ func (s *settings) problem(line int, text string) {
 }
 
 var (
-	quoted  = regexp.MustCompile("^[\"'`]|[\"'`]$")
-	comment = regexp.MustCompile(`\s#`)
+	quoted  = lazy.Regexp("^[\"'`]|[\"'`]$")
+	comment = lazy.Regexp(`\s#`)
 )
 
 // valueProblem tells what readers of such files disagree about.
@@ -104,9 +104,9 @@ func valueProblem(value string) string {
 	switch {
 	case strings.TrimSpace(value) != value:
 		return "with a space at one end"
-	case quoted.MatchString(value):
+	case quoted().MatchString(value):
 		return "in quotes: leave them out"
-	case comment.MatchString(value):
+	case comment().MatchString(value):
 		return "with # behind a space: give a comment a line of its own"
 	case strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) }):
 		return "with a character that is not seen"

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"net/url"
 	"reflect"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/go-playground/validator/v10"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
@@ -20,7 +20,7 @@ var (
 	urlType      = reflect.TypeFor[url.URL]()
 	textType     = reflect.TypeFor[encoding.TextUnmarshaler]()
 
-	variable = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
+	variable = lazy.Regexp(`^[A-Z][A-Z0-9_]*$`)
 )
 
 // A plan is what is read into a struct, and how.
@@ -53,7 +53,7 @@ func planFor(prefix string, t reflect.Type) *plan {
 	if t.Kind() != reflect.Struct {
 		panic(fmt.Sprintf("config: %s is not a struct", t))
 	}
-	if prefix != "" && !(variable.MatchString(prefix) && strings.HasSuffix(prefix, "_")) {
+	if prefix != "" && !(variable().MatchString(prefix) && strings.HasSuffix(prefix, "_")) {
 		panic(fmt.Sprintf("config: prefix %q must be capital letters, digits and _, and end with _", prefix))
 	}
 	p := &plan{prefix: prefix, typ: t, byPath: map[string]*field{}, known: map[string]*field{}, rules: newValidator()}
@@ -85,7 +85,7 @@ func (p *plan) walk(t reflect.Type, path, prefix string, index []int) {
 			}
 		case isNested(sf.Type):
 			p.nested(sf, at, prefix, name, sub)
-		case !variable.MatchString(name):
+		case !variable().MatchString(name):
 			p.wrong(at, `needs a tag env:"NAME" of capital letters, digits and _, or env:"-"`)
 		default:
 			p.add(p.newField(sf, at, prefix+name, option, sub))
@@ -102,7 +102,7 @@ func (p *plan) nested(sf reflect.StructField, at, prefix, name string, index []i
 	case sf.Tag.Get("validate") != "" || sf.Tag.Get("default") != "":
 		p.wrong(at, "is a struct: put rules and defaults on its fields")
 	case name == "" && sf.Anonymous: // an embedded one adds nothing
-	case !variable.MatchString(name) || !strings.HasSuffix(name, "_"):
+	case !variable().MatchString(name) || !strings.HasSuffix(name, "_"):
 		p.wrong(at, `is a struct and needs a tag such as env:"DB_", which ends with _`)
 	}
 	before := len(p.fields)

@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/go-playground/validator/v10"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
@@ -133,11 +133,11 @@ func (p *plan) check(f *field, v reflect.Value, set bool) (problems []error) {
 	return problems
 }
 
-var indexed = regexp.MustCompile(`\[(\d+)\]$`)
+var indexed = lazy.Regexp(`\[(\d+)\]$`)
 
 // element names the element of a list.
 func element(e validator.FieldError) string {
-	m := indexed.FindStringSubmatch(e.StructNamespace())
+	m := indexed().FindStringSubmatch(e.StructNamespace())
 	if m == nil {
 		return ""
 	}

@@ -3,9 +3,10 @@ package config
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 // maxUnknown is how many unknown variables are named.
@@ -38,14 +39,14 @@ func shownName(name string) string {
 	if len(name) > most {
 		return fmt.Sprintf("%+.*q...", most, name)
 	}
-	if variable.MatchString(name) {
+	if variable().MatchString(name) {
 		return name
 	}
 	return fmt.Sprintf("%+q", name)
 }
 
 // What Kubernetes puts into each container for each service of the namespace.
-var serviceLink = regexp.MustCompile(`_SERVICE_(?:HOST|PORT(?:_[A-Z0-9_]+)?)$|_PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?$`)
+var serviceLink = lazy.Regexp(`_SERVICE_(?:HOST|PORT(?:_[A-Z0-9_]+)?)$|_PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?$`)
 
 func (p *plan) hint(name string) string {
 	if best := p.nearest(name); best != "" {
@@ -54,7 +55,7 @@ func (p *plan) hint(name string) string {
 	if f := p.known[strings.TrimSuffix(name, "_FILE")]; f != nil && !f.secret() {
 		return ": only secrets are read from files"
 	}
-	if serviceLink.MatchString(name) {
+	if serviceLink().MatchString(name) {
 		return ": if it comes from a Kubernetes service, set enableServiceLinks: false for the pod"
 	}
 	return ": unset it, or correct its name"

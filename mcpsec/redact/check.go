@@ -2,9 +2,10 @@ package redact
 
 import (
 	"errors"
-	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 var (
@@ -40,29 +41,29 @@ const maxStandIn = 256
 // generated key less than once in a million.
 func standsIn(value string) bool {
 	if len(value) > maxStandIn {
-		return unexpanded.MatchString(value)
+		return unexpanded().MatchString(value)
 	}
 	value = strings.Trim(strings.TrimSpace(value), `"'`)
 	words := strings.ToLower(value)
 	plain := strings.Map(letterOrDigit, words)
 	return value != "" && oneSymbol(value) ||
-		unexpanded.MatchString(value) || wrapped.MatchString(value) || filler.MatchString(value) ||
-		standInWords.MatchString(words) || standInName.MatchString(plain)
+		unexpanded().MatchString(value) || wrapped().MatchString(value) || filler().MatchString(value) ||
+		standInWords().MatchString(words) || standInName().MatchString(plain)
 }
 
 var (
 	// What a shell, a template or an editor should have filled in, anywhere.
-	unexpanded = regexp.MustCompile(`\$\{[A-Z][A-Z0-9_]{4,}[}:]|\{\{ *[.$]?[A-Za-z][\w .|"$-]*\}\}`)
+	unexpanded = lazy.Regexp(`\$\{[A-Z][A-Z0-9_]{4,}[}:]|\{\{ *[.$]?[A-Za-z][\w .|"$-]*\}\}`)
 	// The whole value is a variable or a description.
-	wrapped = regexp.MustCompile(`^(?:<[\pL\pN _./-]{3,}>|\[[\pL _-]{3,}\]|\$\{.*\}|\$\(.*\)|\$[A-Z_][A-Z0-9_]+|%[A-Z_][A-Z0-9_]+%|\{[A-Za-z_ -]{3,}\}|__[A-Za-z_]+__)$`)
+	wrapped = lazy.Regexp(`^(?:<[\pL\pN _./-]{3,}>|\[[\pL _-]{3,}\]|\$\{.*\}|\$\(.*\)|\$[A-Z_][A-Z0-9_]+|%[A-Z_][A-Z0-9_]+%|\{[A-Za-z_ -]{3,}\}|__[A-Za-z_]+__)$`)
 	// Symbols that nobody types six of in a real value, and cut ones.
-	filler = regexp.MustCompile(`[xX*•]{6}|EXAMPLE|^\S*(?:\.\.\.|…)$`)
+	filler = lazy.Regexp(`[xX*•]{6}|EXAMPLE|^\S*(?:\.\.\.|…)$`)
 	// Instructions to whoever reads it.
-	standInWords = regexp.MustCompile(`^yours?[-_.]|your[-_ ]?(?:[a-z]+[-_ ]?){0,2}?` + noun + `(?:[-_ ]?here)?(?:$|[^a-z])` +
+	standInWords = lazy.Regexp(`^yours?[-_.]|your[-_ ]?(?:[a-z]+[-_ ]?){0,2}?` + noun + `(?:[-_ ]?here)?(?:$|[^a-z])` +
 		`|^(?:insert|enter|put|paste|add|fill|set|type)[-_ ](?:.*` + noun + `[-_ ])?here$` +
 		`|^(?:change|replace)[-_ ]?(?:me|this|it|with)(?:$|[^a-z]|please|now|in|before)|^(?:to-?do|fix-?me)(?:$|[-_:. ])|^(?:tbd|tba|n/a)$`)
 	// Names of secrets, where a value should be, of letters and digits only.
-	standInName = regexp.MustCompile(`^(?:placeholder|redacted|masked|hidden|example|sample|dummy|fake|none|null|nil|undefined|unset|empty|default|changed?password` +
+	standInName = lazy.Regexp(`^(?:placeholder|redacted|masked|hidden|example|sample|dummy|fake|none|null|nil|undefined|unset|empty|default|changed?password` +
 		`|(?:my|the|a|an|some|our|super|top|very|api|app|access|auth|client|db|database|private|signing|session|jwt|hmac|webhook|encryption|master|root|admin|user|example|sample|dummy|fake)*` + noun + `+(?:here|value|goeshere|123|1234)?)$`)
 )
 

@@ -102,7 +102,7 @@ func (r *Redactor) class(key string) secrecy {
 	if k := slot.Load(); k != nil && k.name == key {
 		return k.class
 	}
-	class := r.table.Load().classify(key)
+	class := r.current().classify(key)
 	slot.Store(&judged{strings.Clone(key), class})
 	return class
 }
@@ -136,7 +136,7 @@ func (r *Redactor) text(class secrecy, v slog.Value) (slog.Value, bool) {
 	if masksWhole(class, s) {
 		return slog.StringValue(Mask), true
 	}
-	out, dirty := redact(r.table.Load(), s)
+	out, dirty := redact(r.current(), s)
 	if class == isHeader || class == isCookie {
 		out, dirty = r.header(class, s)
 	}
@@ -152,7 +152,7 @@ func (r *Redactor) header(class secrecy, s string) (string, bool) {
 	if class == isCookie {
 		name = "Cookie: "
 	}
-	out, dirty := redact(r.table.Load(), name+s)
+	out, dirty := redact(r.current(), name+s)
 	return out[len(name):], dirty
 }
 
@@ -168,7 +168,7 @@ func (r *Redactor) figure(class secrecy, v slog.Value) (slog.Value, bool) {
 	if masksWhole(class, s) {
 		return slog.StringValue(Mask), true
 	}
-	if _, dirty := redact(r.table.Load(), s); dirty {
+	if _, dirty := redact(r.current(), s); dirty {
 		return slog.StringValue(Mask), true
 	}
 	return v, false

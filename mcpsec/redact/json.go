@@ -13,7 +13,7 @@ import (
 // name: their members are judged by their own. What is not valid JSON is
 // treated as text.
 func (r *Redactor) JSON(b []byte) []byte {
-	t, s := r.table.Load(), view(b)
+	t, s := r.current(), view(b)
 	dirty := false
 	for range passes {
 		out, changed := redactJSON(t, s)

@@ -45,10 +45,8 @@ const (
 	atZapier
 )
 
-// specials are the literals other than token prefixes and key names.
-var specials = buildSpecials()
-
-func buildSpecials() (list []literal) {
+// specials returns the literals other than token prefixes and key names.
+func specials() (list []literal) {
 	add := func(k kind, arg uint16, texts ...string) {
 		for _, text := range texts {
 			list = append(list, literal{text: text, kind: k, arg: arg})

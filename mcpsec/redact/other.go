@@ -54,11 +54,11 @@ func (r *Redactor) octets(class secrecy, b []byte) (slog.Value, bool) {
 func (r *Redactor) carrier(v slog.Value, x any) (slog.Value, bool) {
 	hidden := taggedSecrets(x)
 	text := scrub(safely(func() string { return fmt.Sprintf("%+v", x) }), hidden)
-	text, dirty := redact(r.table.Load(), text)
+	text, dirty := redact(r.current(), text)
 	form, err := marshal(x)
 	clean := r.JSON([]byte(scrub(string(form), hidden)))
 	dirty = dirty || len(hidden) > 0 || string(clean) != string(form)
-	if _, again := redact(r.table.Load(), asText(x)); !dirty && !again {
+	if _, again := redact(r.current(), asText(x)); !dirty && !again {
 		return v, false
 	}
 	if err != nil || printsItself(x) {

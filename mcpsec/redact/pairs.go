@@ -1,8 +1,10 @@
 package redact
 
+import "math/bits"
+
 // commonPairs holds the byte pairs of ordinary text (prose, Go source, JSON,
-// access logs), two bytes each, by how often they come in 100,000. A literal is
-// listed under its rarest pairs, so that clean text is passed over.
+// access logs), two bytes each, by how often they come in 100,000, a power of two.
+// A literal is listed under its rarest pairs, so that clean text is passed over.
 var commonPairs = []struct {
 	rate  int
 	pairs string
@@ -31,16 +33,15 @@ var commonPairs = []struct {
 }
 
 // rarePair is the rate of every other pair, for a million.
-const rarePair = 10
+const rarePair = int64(10)
 
-// pairRates spreads commonPairs out for building a table: rates for a million.
-func pairRates() (rates [1 << 16]int32) {
-	for i := range rates {
-		rates[i] = rarePair
-	}
+// pairRates spreads commonPairs out for building a table: how often each pair's
+// rate doubles rarePair.
+func pairRates() *[1 << 16]uint8 {
+	rates := new([1 << 16]uint8)
 	for _, tier := range commonPairs {
 		for i := 0; i+1 < len(tier.pairs); i += 2 {
-			rates[couple(tier.pairs, i)] = int32(tier.rate * 10)
+			rates[couple(tier.pairs, i)] = uint8(bits.TrailingZeros(uint(tier.rate)))
 		}
 	}
 	return rates

@@ -3,8 +3,9 @@ package redact
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 const randomBits = 128 // what CheckRandom(0) asks for
@@ -54,33 +55,33 @@ func (s Secret) CheckRandom(bits int) error {
 }
 
 var (
-	pemBlock  = regexp.MustCompile(`(?s)\A-----BEGIN ([A-Z0-9 ]+)-----\s(.*)-----END [A-Z0-9 ]+-----\z`)
-	uuid      = regexp.MustCompile(`(?i)\A[0-9a-f]{8}-[0-9a-f]{4}-([0-9a-f])[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\z`)
-	hexGroups = regexp.MustCompile(`(?i)\A(?:0x)?([0-9a-f]+(?:[-: ][0-9a-f]+)*)\z`)
-	dateTime  = regexp.MustCompile(`(?:19|20)\d\d-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?Z?)?`)
-	urlScheme = regexp.MustCompile(`(?i)\A[a-z][a-z0-9+.-]*://`)
+	pemBlock  = lazy.Regexp(`(?s)\A-----BEGIN ([A-Z0-9 ]+)-----\s(.*)-----END [A-Z0-9 ]+-----\z`)
+	uuid      = lazy.Regexp(`(?i)\A[0-9a-f]{8}-[0-9a-f]{4}-([0-9a-f])[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\z`)
+	hexGroups = lazy.Regexp(`(?i)\A(?:0x)?([0-9a-f]+(?:[-: ][0-9a-f]+)*)\z`)
+	dateTime  = lazy.Regexp(`(?:19|20)\d\d-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?Z?)?`)
+	urlScheme = lazy.Regexp(`(?i)\A[a-z][a-z0-9+.-]*://`)
 	// What services put before a key, which is known to everybody.
-	keyPrefix = regexp.MustCompile(`\A(?:(?:v1,)?whsec_|[a-z]{2,8}_(?:live|test|prod)_|github_pat_|base64:|hex:|sha256[:=])`)
+	keyPrefix = lazy.Regexp(`\A(?:(?:v1,)?whsec_|[a-z]{2,8}_(?:live|test|prod)_|github_pat_|base64:|hex:|sha256[:=])`)
 )
 
 // material returns what of value can be random.
 func material(value string) (string, error) {
-	if m := pemBlock.FindStringSubmatch(value); m != nil {
+	if m := pemBlock().FindStringSubmatch(value); m != nil {
 		if !strings.HasSuffix(m[1], "PRIVATE KEY") {
 			return "", errPublicKey
 		}
 		return strings.Join(strings.Fields(m[2]), ""), nil
 	}
-	if m := uuid.FindStringSubmatch(value); m != nil && m[1] != "4" {
+	if m := uuid().FindStringSubmatch(value); m != nil && m[1] != "4" {
 		return "", errUUID
 	}
-	if urlScheme.MatchString(value) {
+	if urlScheme().MatchString(value) {
 		return "", errURL
 	}
-	value = value[len(keyPrefix.FindString(value)):]
-	if m := hexGroups.FindStringSubmatch(value); m != nil {
+	value = value[len(keyPrefix().FindString(value)):]
+	if m := hexGroups().FindStringSubmatch(value); m != nil {
 		return strings.NewReplacer("-", "", ":", "", " ", "").Replace(m[1]), nil
 	}
-	value = dateTime.ReplaceAllString(strings.TrimRight(value, "="), "")
+	value = dateTime().ReplaceAllString(strings.TrimRight(value, "="), "")
 	return strings.Join(strings.Fields(value), ""), nil
 }

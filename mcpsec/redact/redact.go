@@ -27,17 +27,16 @@ type Options struct {
 // Redactor masks secrets in text. Create one with [New]. It is safe for
 // concurrent use.
 type Redactor struct {
-	table atomic.Pointer[table]
-	mu    sync.Mutex // held by Register
+	table atomic.Pointer[table] // nil for the built-in one until it is needed
+	mu    sync.Mutex            // held by Register
 	seen  [256]atomic.Pointer[judged]
 }
 
 // New returns a Redactor. It panics on a key name without a letter or digit.
 func New(opts Options) *Redactor {
 	r := &Redactor{}
-	t := builtin()
 	if len(opts.Keys) > 0 || opts.PII {
-		t = t.clone()
+		t := builtin().clone()
 		t.addKeys(opts.Keys)
 		if opts.PII {
 			t.gap = maxGapPII
@@ -45,26 +44,36 @@ func New(opts Options) *Redactor {
 				t.add(lit)
 			}
 		}
+		r.table.Store(t)
 	}
-	r.table.Store(t)
 	for _, s := range opts.Secrets {
 		r.Register(s)
 	}
 	return r
 }
 
+// current returns the table in use. The built-in one is made when a first text is
+// looked at: a server answers its client before it has anything to redact.
+func (r *Redactor) current() *table {
+	if t := r.table.Load(); t != nil {
+		return t
+	}
+	r.table.CompareAndSwap(nil, builtin())
+	return r.table.Load()
+}
+
 // String returns s with each secret replaced by [Mask]. A text without one
 // comes back as it is, without an allocation. Redacting twice gives what
 // redacting once gave.
 func (r *Redactor) String(s string) string {
-	out, _ := redact(r.table.Load(), s)
+	out, _ := redact(r.current(), s)
 	return out
 }
 
 // Bytes is [Redactor.String] for bytes. It never writes to b, and returns b
 // itself when there is nothing to mask.
 func (r *Redactor) Bytes(b []byte) []byte {
-	out, dirty := redact(r.table.Load(), view(b))
+	out, dirty := redact(r.current(), view(b))
 	if !dirty {
 		return b
 	}

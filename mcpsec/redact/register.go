@@ -28,7 +28,7 @@ func (r *Redactor) Register(s Secret) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := r.table.Load().clone()
+	t := r.current().clone()
 	for _, form := range forms(value) {
 		t.addExact(form)
 	}

@@ -78,7 +78,7 @@ func (l *literal) variants(i int) string {
 // ref says that literal lit starts off bytes before a window, the four bytes of
 // which, with the bits of mask set, are want.
 type ref struct {
-	lit        uint16
+	lit        uint32
 	off        int16
 	group      uint8
 	want, mask uint32
@@ -93,10 +93,10 @@ type ref struct {
 // in which it is the first.
 type table struct {
 	near   [1 << 16]uint32
-	bucket [1 << 16]uint16 // of a first half: its place in refs
+	bucket [1 << 16]uint16 // of a pair that is a first half: its place in refs
 	refs   [][]ref
 	lits   []literal
-	rates  *[1 << 16]int32 // see pairRates
+	rates  *[1 << 16]uint8 // see pairRates
 	load   [groups]load
 	keys   []string // the user's key names, folded
 	exact  bool     // there are registered values
@@ -118,8 +118,7 @@ var builtin = sync.OnceValue(build)
 
 // build makes the table of what every Redactor looks for.
 func build() *table {
-	rates := pairRates()
-	t := &table{gap: maxGap, refs: make([][]ref, 1, 1<<12), lits: make([]literal, 0, 1<<10), rates: &rates}
+	t := &table{gap: maxGap, refs: make([][]ref, 0, 1<<12), lits: make([]literal, 0, 1<<10), rates: pairRates()}
 	for p := range t.near {
 		t.near[p] = 1 << wildGroup
 	}
@@ -134,7 +133,7 @@ func build() *table {
 	for _, text := range keyParts {
 		t.add(literal{text: text, fold: true, kind: kindKey})
 	}
-	for _, lit := range specials {
+	for _, lit := range specials() {
 		t.add(lit)
 	}
 	return t
@@ -169,7 +168,7 @@ func (l *literal) window(off int) window {
 // add lists lit under its rarest windows, one that starts at an even offset and
 // one at an odd.
 func (t *table) add(lit literal) {
-	n := uint16(len(t.lits))
+	n := uint32(len(t.lits))
 	t.lits = append(t.lits, lit)
 	for parity := range 2 {
 		off, last := parity, len(lit.text)-4
@@ -208,11 +207,11 @@ func (t *table) list(w window, r ref) {
 		w.second.each(func(p uint16) { t.near[p] |= 1 << best })
 	}
 	w.first.each(func(p uint16) {
-		t.near[p] |= 1 << (16 + best)
-		if t.bucket[p] == 0 {
+		if t.near[p]>>16&^digitGroup == 0 {
+			t.bucket[p] = uint16(len(t.refs))
 			t.refs = append(t.refs, nil)
-			t.bucket[p] = uint16(len(t.refs) - 1)
 		}
+		t.near[p] |= 1 << (16 + best)
 		t.refs[t.bucket[p]] = append(t.refs[t.bucket[p]], r)
 	})
 }
@@ -224,7 +223,7 @@ func (t *table) added(h half, bit int) (sum [groups]int64) {
 		return sum
 	}
 	h.each(func(p uint16) {
-		rate, near := int64(t.rates[p]), t.near[p]>>bit
+		rate, near := rarePair<<t.rates[p], t.near[p]>>bit
 		for g := range sum {
 			if near&(1<<g) == 0 {
 				sum[g] += rate
@@ -250,12 +249,12 @@ func (t *table) rate(h half) (sum int64) {
 	if h.wild() {
 		return 1_000_000
 	}
-	h.each(func(p uint16) { sum += int64(t.rates[p]) })
+	h.each(func(p uint16) { sum += rarePair << t.rates[p] })
 	return min(sum, 1_000_000)
 }
 
 // reference returns the entry for the window at offset off.
-func (l *literal) reference(n uint16, off int) ref {
+func (l *literal) reference(n uint32, off int) ref {
 	r := ref{lit: n, off: int16(off)}
 	for k := range 4 {
 		v, shift := l.variants(off+k), 8*k

@@ -10,10 +10,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 const (
@@ -55,12 +56,12 @@ func newCertificates(o SNSOptions) *certificates {
 	return c
 }
 
-var certificatePath = regexp.MustCompile(`^/SimpleNotificationService-[0-9a-f]{1,64}\.pem$`)
+var certificatePath = lazy.Regexp(`^/SimpleNotificationService-[0-9a-f]{1,64}\.pem$`)
 
 // key returns the key of the certificate at a URL, which must be of the host.
 func (c *certificates) key(ctx context.Context, text, host string, now time.Time) (*rsa.PublicKey, error) {
 	path, ok := strings.CutPrefix(text, "https://"+host)
-	if !ok || !certificatePath.MatchString(path) {
+	if !ok || !certificatePath().MatchString(path) {
 		return nil, refuse(reasonHeader, "SigningCertURL is not of SNS in the topic's region")
 	}
 	if key := c.kept(text, now); key != nil {
@@ -203,12 +204,12 @@ func namedForSNS(leaf *x509.Certificate, host string) bool {
 	return false
 }
 
-var issuerURL = regexp.MustCompile(`^https?://crt\.[a-z0-9]{1,20}\.amazontrust\.com/[a-z0-9]{1,20}\.(?:cer|crt)$`)
+var issuerURL = lazy.Regexp(`^https?://crt\.[a-z0-9]{1,20}\.amazontrust\.com/[a-z0-9]{1,20}\.(?:cer|crt)$`)
 
 // issuer fetches the certificate that a leaf names as its issuer's, from Amazon
 // Trust Services and nowhere else. It is as good as its signature.
 func (c *certificates) issuer(ctx context.Context, leaf *x509.Certificate) (*x509.Certificate, error) {
-	if len(leaf.IssuingCertificateURL) == 0 || !issuerURL.MatchString(leaf.IssuingCertificateURL[0]) {
+	if len(leaf.IssuingCertificateURL) == 0 || !issuerURL().MatchString(leaf.IssuingCertificateURL[0]) {
 		return nil, errors.New("the issuer's certificate is not at Amazon Trust Services")
 	}
 	data, err := c.get(ctx, leaf.IssuingCertificateURL[0])

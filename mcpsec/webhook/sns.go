@@ -10,11 +10,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 // SNSOptions says whose messages [SNS] accepts, and how it gets Amazon's
@@ -72,11 +73,11 @@ func SNS(o SNSOptions) (*Verifier, error) {
 	}, nil
 }
 
-var topicARN = regexp.MustCompile(`^arn:(aws|aws-cn|aws-us-gov):sns:([a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}):[0-9]{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?$`)
+var topicARN = lazy.Regexp(`^arn:(aws|aws-cn|aws-us-gov):sns:([a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}):[0-9]{12}:[A-Za-z0-9_-]{1,256}(?:\.fifo)?$`)
 
 // snsHost returns the host of SNS in a topic's region.
 func snsHost(arn string) (string, error) {
-	m := topicARN.FindStringSubmatch(arn)
+	m := topicARN().FindStringSubmatch(arn)
 	switch {
 	case m == nil:
 		return "", errors.New("a topic is not of the form arn:aws:sns:region:account:name")
