@@ -26,6 +26,7 @@ func (s *Server) backstop(next mcp.MethodHandler) mcp.MethodHandler {
 				res, err = nil, internalError()
 			}
 		}()
+		method, req = wire.Restore(method, req)
 		principal := s.principalOf(ctx)
 		if err := s.admitRequest(ctx, principal.ID, method, req); err != nil {
 			return nil, err

@@ -235,20 +235,25 @@ func (r *result) appendResult(b []byte) ([]byte, error) {
 	return append(append(b, `,"structuredContent":`...), r.json...), err
 }
 
-// appendMeta adds what the SDK has put into the result's _meta.
+// appendMeta says which server answers, and adds what the SDK has put into the
+// result's _meta.
 func (r *reply) appendMeta(b []byte) ([]byte, error) {
+	if r.modern {
+		b = append(append(b, `,"`+mcp.MetaKeyServerInfo+`":`...), r.info...)
+	}
 	for k, v := range r.Meta {
-		var err error
-		if b, err = jsontext.AppendQuote(append(b, ','), k); err != nil {
+		if k == mcp.MetaKeyServerInfo {
+			continue
+		}
+		name, err := jsontext.AppendQuote(append(b, ','), k)
+		if err != nil {
 			return nil, err
 		}
-		val := r.info
-		if k != mcp.MetaKeyServerInfo {
-			if val, err = json.Marshal(v); err != nil {
-				return nil, err
-			}
+		val, err := json.Marshal(v)
+		if err != nil {
+			return nil, err
 		}
-		b = append(append(b, ':'), val...)
+		b = append(append(name, ':'), val...)
 	}
 	return b, nil
 }

@@ -4,14 +4,8 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 )
-
-// runGCPercent is the collector's pace that Run sets. A call leaves garbage of
-// the SDK's decoder behind that is dead at once; collecting it four times less
-// often costs some ten megabytes and saves a third of a call's processor time.
-const runGCPercent = 400
 
 // Run serves one client over standard input and output until its input ends,
 // ctx ends, or the process gets SIGINT or SIGTERM; a second signal ends the
@@ -24,10 +18,8 @@ const runGCPercent = 400
 // error. On Windows that holds for what is written through os.Stdout after Run
 // was called.
 //
-// Run is for a process of its own, and sets the garbage collector's pace to 400
-// percent unless the environment sets GOGC or GOMEMLIMIT. When ctx or a signal
-// ends it, one goroutine may stay blocked in reading standard input until the
-// process ends.
+// Run is for a process of its own. When ctx or a signal ends it, one goroutine may
+// stay blocked in reading standard input until the process ends.
 func (s *Server) Run(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -37,9 +29,6 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	defer restore()
-	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
-		defer debug.SetGCPercent(debug.SetGCPercent(runGCPercent))
-	}
 	err = s.ServeStream(ctx, os.Stdin, out)
 	if err != nil && ctx.Err() != nil {
 		return nil

@@ -252,9 +252,9 @@ func (s *Server) add(t *Tool) {
 // Options.Principal, so the stream must reach nobody else. It returns nil when
 // the stream has ended, ctx's error when ctx did.
 func (s *Server) ServeStream(ctx context.Context, r io.ReadCloser, w io.WriteCloser) error {
-	var beside sync.WaitGroup
-	defer beside.Wait()
-	beside.Go(s.inventory) // what is only logged keeps no client waiting
+	inventory := sync.OnceFunc(s.inventory)
+	defer inventory()
+	defer time.AfterFunc(inventoryDelay, inventory).Stop()
 	t := wire.New(r, w, wire.Config{
 		MaxLine:     s.limits.MaxMessage,
 		MaxDepth:    s.limits.MaxDepth,
@@ -287,6 +287,10 @@ func (s *Server) ServeStream(ctx context.Context, r io.ReadCloser, w io.WriteClo
 	}
 	return ctx.Err()
 }
+
+// inventoryDelay keeps the client that waits for its first answers from waiting for
+// what is only logged: a client starts its servers when it starts.
+const inventoryDelay = 100 * time.Millisecond
 
 // inventory logs what is served, so that a server which nobody knows of, or
 // whose tools have changed, can be found in the logs.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -177,6 +178,11 @@ func TestListsAreDeterministic(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		nobody, server := net.Pipe()
+		nobody.Close()
+		if err := f.ServeStream(t.Context(), server, server); err != nil { // at whose end it is logged
+			t.Error(err)
 		}
 		if !strings.Contains(f.log.String(), `prompts="[a b c d]" resources="[t-a://{id} t-b://{id}`) {
 			t.Errorf("the inventory is %s", f.log.String())

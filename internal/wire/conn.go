@@ -96,6 +96,7 @@ type conn struct {
 	mu          sync.Mutex
 	inFlight    map[jsonrpc.ID]*request
 	initialized bool
+	standing    *standing // of the last call that the SDK took, nil for none
 	listening   int
 	working     int           // requests, subscriptions aside, whose answer is not out
 	idle        chan struct{} // closed when working gets 0, if someone waits
@@ -178,14 +179,15 @@ func (c *conn) filter(line []byte, tooLong bool) (jsonrpc.Message, *Refusal) {
 	if line = bytes.TrimSpace(line); len(line) == 0 {
 		return nil, nil
 	}
-	m, r := parse(line, c.cfg.MaxDepth)
+	m, call, r := parse(line, c.cfg.MaxDepth)
 	if r != nil {
 		return nil, r
 	}
 	if req, ok := m.(*jsonrpc.Request); ok {
-		if r := c.admit(req); r != nil {
+		if r := c.admit(req, call.meta); r != nil {
 			return nil, r
 		}
+		return c.shorten(req, call), nil
 	}
 	return m, nil
 }
@@ -230,6 +232,7 @@ func (c *conn) Write(ctx context.Context, m jsonrpc.Message) error {
 		}
 		return c.writeResponse(res.ID, `,"error":`, errorJSON(e))
 	}
+	c.learn(state)
 	return c.writeResponse(res.ID, `,"result":`, res.Result)
 }
 

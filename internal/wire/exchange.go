@@ -18,7 +18,8 @@ func Parse(text []byte, maxDepth int) (jsonrpc.Message, *Refusal) {
 	if text = bytes.TrimSpace(text); len(text) == 0 {
 		return nil, refuse(jsonrpc.CodeParseError, "the message is empty")
 	}
-	return parse(text, maxDepth)
+	m, _, r := parse(text, maxDepth)
+	return m, r
 }
 
 // Refuse refuses a request by a code of the protocol, in the words for it.

@@ -10,8 +10,9 @@ import (
 // A request is one that has no answer yet.
 type request struct {
 	method    string
-	listens   bool // a subscription, which has no end of its own
-	cancelled bool // the client has said so, once
+	listens   bool           // a subscription, which has no end of its own
+	cancelled bool           // the client has said so, once
+	meta      jsontext.Value // of a call that the SDK decodes
 }
 
 // maxListens bounds the subscriptions, which hold their places for long.
@@ -43,13 +44,13 @@ func (c *conn) drain() {
 
 // admit counts a request in. One that reuses an id in flight gets its answer
 // under no id, so that it cannot be taken for the answer to the first.
-func (c *conn) admit(req *jsonrpc.Request) *Refusal {
+func (c *conn) admit(req *jsonrpc.Request, meta jsontext.Value) *Refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !req.IsCall() {
 		return c.admitNotification(req)
 	}
-	state := &request{method: req.Method, listens: req.Method == "subscriptions/listen"}
+	state := &request{method: req.Method, meta: meta, listens: req.Method == "subscriptions/listen"}
 	switch {
 	case c.inFlight[req.ID] != nil:
 		return refuse(jsonrpc.CodeInvalidRequest, "a request with this id is in flight")

@@ -38,6 +38,7 @@ const (
 // envelope is one JSON-RPC message whose parts still are JSON.
 type envelope struct {
 	version, id, method, params, result, err jsontext.Value
+	call                                     callParams // what params holds, if this is a call of a tool
 }
 
 // A reader is a decoder with the buffer that it reads without a copy.
@@ -50,12 +51,12 @@ var readers = sync.Pool{New: func() any { return new(reader) }}
 
 // parse reads one line as one JSON-RPC 2.0 message. Every object in it has
 // unique names, all text is valid UTF-8 and nothing nests deeper than depth.
-func parse(line []byte, depth int) (jsonrpc.Message, *Refusal) {
+func parse(line []byte, depth int) (m jsonrpc.Message, call callParams, r *Refusal) {
 	if line[0] == '[' {
-		return nil, refuse(jsonrpc.CodeInvalidRequest, "batches are not accepted: send one message a line")
+		return nil, call, refuse(jsonrpc.CodeInvalidRequest, "batches are not accepted: send one message a line")
 	}
 	if strictjson.Depth(line, depth) {
-		return nil, refuse(jsonrpc.CodeParseError, "nested too deeply: at most "+strconv.Itoa(depth)+" levels are accepted")
+		return nil, call, refuse(jsonrpc.CodeParseError, "nested too deeply: at most "+strconv.Itoa(depth)+" levels are accepted")
 	}
 	d := readers.Get().(*reader)
 	defer func() {
@@ -66,9 +67,10 @@ func parse(line []byte, depth int) (jsonrpc.Message, *Refusal) {
 	d.Reset(&d.buf)
 	var e envelope
 	if err := e.read(&d.Decoder, line); err != nil {
-		return nil, explain(err, line)
+		return nil, call, explain(err, line)
 	}
-	return e.message()
+	m, r = e.message()
+	return m, e.call, r
 }
 
 func explain(err error, line []byte) *Refusal {
@@ -99,6 +101,12 @@ func (e *envelope) read(d *jsontext.Decoder, line []byte) error {
 			return err
 		}
 		dst := e.member(name)
+		if dst == &e.params && d.PeekKind() == '{' {
+			if e.params, err = e.call.read(d, line); err != nil {
+				return err
+			}
+			continue
+		}
 		v, err := d.ReadValue()
 		if err != nil {
 			return err
@@ -106,8 +114,7 @@ func (e *envelope) read(d *jsontext.Decoder, line []byte) error {
 		if dst == nil {
 			return errShape
 		}
-		end := d.InputOffset()
-		*dst = line[end-int64(len(v)) : end : end]
+		*dst = behind(d, line, len(v))
 	}
 	if _, err := d.ReadToken(); err != nil {
 		return err
@@ -116,6 +123,12 @@ func (e *envelope) read(d *jsontext.Decoder, line []byte) error {
 		return errors.Join(err, errors.New("trailing data"))
 	}
 	return nil
+}
+
+// behind returns the n bytes of line that d has read last.
+func behind(d *jsontext.Decoder, line []byte, n int) jsontext.Value {
+	end := d.InputOffset()
+	return line[end-int64(n) : end : end]
 }
 
 // member compares the raw token, so that a name spelled with escapes is unknown.

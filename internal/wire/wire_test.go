@@ -472,7 +472,7 @@ func FuzzParse(f *testing.F) {
 		if len(line) == 0 {
 			return
 		}
-		m, r := parse(line, 16)
+		m, _, r := parse(line, 16)
 		if r != nil {
 			if len(line) > 8 && strings.Contains(r.Text, string(line)) {
 				t.Fatalf("%q echoes %q", r.Text, line)

@@ -1,6 +1,9 @@
 package redact
 
-import "sync"
+import (
+	"math/bits"
+	"sync"
+)
 
 // allBytes holds each byte once.
 var allBytes = func() string {
@@ -95,6 +98,7 @@ type table struct {
 	near   [1 << 16]uint32
 	bucket [1 << 16]uint16 // of a pair that is a first half: its place in refs
 	refs   [][]ref
+	slab   []ref // see room
 	lits   []literal
 	rates  *[1 << 16]uint8 // see pairRates
 	load   [groups]load
@@ -142,6 +146,7 @@ func build() *table {
 // clone returns a copy that add may change.
 func (t *table) clone() *table {
 	c := *t
+	c.slab = nil // its room is t's
 	c.lits = append([]literal(nil), t.lits...)
 	c.keys = append([]string(nil), t.keys...)
 	c.refs = make([][]ref, len(t.refs))
@@ -209,11 +214,22 @@ func (t *table) list(w window, r ref) {
 	w.first.each(func(p uint16) {
 		if t.near[p]>>16&^digitGroup == 0 {
 			t.bucket[p] = uint16(len(t.refs))
-			t.refs = append(t.refs, nil)
+			t.refs = append(t.refs, t.room())
 		}
 		t.near[p] |= 1 << (16 + best)
 		t.refs[t.bucket[p]] = append(t.refs[t.bucket[p]], r)
 	})
+}
+
+// room returns an empty list that takes a few references without an allocation.
+func (t *table) room() []ref {
+	const few = 4
+	if len(t.slab) < few {
+		t.slab = make([]ref, 1<<10)
+	}
+	list := t.slab[:0:few]
+	t.slab = t.slab[few:]
+	return list
 }
 
 // added estimates, for each group, how many of a million pairs of ordinary text
@@ -222,14 +238,17 @@ func (t *table) added(h half, bit int) (sum [groups]int64) {
 	if h.wild() {
 		return sum
 	}
+	var all int64
 	h.each(func(p uint16) {
-		rate, near := rarePair<<t.rates[p], t.near[p]>>bit
-		for g := range sum {
-			if near&(1<<g) == 0 {
-				sum[g] += rate
-			}
+		rate := rarePair << t.rates[p]
+		all += rate
+		for there := t.near[p] >> bit & (1<<groups - 1) &^ (1 << wildGroup); there != 0; there &= there - 1 {
+			sum[bits.TrailingZeros32(there)] -= rate
 		}
 	})
+	for g := range sum {
+		sum[g] += all
+	}
 	return sum
 }
 
