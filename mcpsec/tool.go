@@ -220,6 +220,9 @@ func visibleSchema(s any) error {
 	if err != nil {
 		return fmt.Errorf("schema: %w", err)
 	}
+	if bytes.IndexByte(b, '\\') < 0 { // nothing is escaped
+		return visible(string(b))
+	}
 	for d := json.NewDecoder(bytes.NewReader(b)); ; {
 		tok, err := d.Token()
 		if errors.Is(err, io.EOF) {
