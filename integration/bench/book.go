@@ -80,6 +80,18 @@ file. Repeat it with
 | --- | ---: | ---: | --- |
 `
 
+const more = `
+## As it grows
+
+![A call, by the number of tools](scale-tools.svg)
+![A count in pgstate, by the number of principals](scale-principals.svg)
+![One more record, by the length of the audit log](scale-audit.svg)
+![What one principal gets, by the number of replicas](scale-replicas.svg)
+
+[scale.md](scale.md) has the figures (` + "`make scale`" + `), and [soak.md](soak.md) ten minutes of mixed
+load and faults (` + "`make soak`" + `).
+`
+
 // report is the whole text.
 func (b *book) report(machine string) []byte {
 	var out bytes.Buffer
@@ -95,6 +107,7 @@ func (b *book) report(machine string) []byte {
 		fmt.Fprintf(&out, "\nNot measured: %s.\n", f)
 	}
 	out.Write(b.Bytes())
+	out.WriteString(more)
 	return out.Bytes()
 }
 
