@@ -51,7 +51,7 @@ type Label uint8
 const (
 	Private   Label = 1 << iota // returns what outsiders must not learn
 	Untrusted                   // returns text that strangers wrote
-	Egress                      // sends data out of the caller's reach
+	Egress                      // sends data or money out of the caller's reach, or lets others reach in
 )
 
 var labelNames = []string{"private", "untrusted", "egress"}

@@ -106,7 +106,7 @@ func (f flow) decide(c *mcpsec.Call, seen memory) error {
 	}
 	c.Note("untrusted %s (call %s), private %s (call %s)", untrusted.Tool, untrusted.Call, private.Tool, private.Call)
 	if f.Refuse {
-		return &mcpsec.Error{Message: text + ": not allowed here", Rule: rule}
+		return &mcpsec.Error{Message: text, Rule: rule}
 	}
 	return mcpsec.Ask(text)
 }

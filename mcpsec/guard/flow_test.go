@@ -116,7 +116,7 @@ func TestFlow(t *testing.T) {
 				call(tool, "")
 			}
 			if got := call("mail", "see you at noon"); tc.deny {
-				stopped(t, got, "text from outsiders", "not allowed here")
+				stopped(t, got, "not allowed: sends data out", "text from outsiders")
 			} else {
 				passes(t, got)
 			}
