@@ -1,0 +1,3 @@
+package battery
+
+var argumentChecks, wireChecks, leakChecks, stabilityChecks []Check

@@ -1,0 +1,13 @@
+package battery
+
+import "slices"
+
+// Checks are all there are, in the order in which they run. Those of leaks and of
+// stability judge what the others have seen, and so come last.
+var Checks = slices.Concat(
+	toolChecks,
+	argumentChecks,
+	wireChecks,
+	leakChecks,
+	stabilityChecks,
+)
