@@ -103,4 +103,3 @@ func line(f battery.Finding) string {
 	}
 	return fmt.Sprintf("%s: %s%s\n\tseen: %s\n\tremedy: %s", f.Severity, subject, f.Title, f.Evidence, f.Remedy)
 }
-

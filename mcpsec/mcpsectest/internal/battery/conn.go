@@ -7,15 +7,25 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 )
 
 // maxMessage is what is kept of one message of a server.
 const maxMessage = 64 << 20
 
-// A packet is a message on its way to the server. The rest is for the headers of HTTP.
+// A packet is a message on its way to the server.
 type packet struct {
 	raw                   []byte
-	method, name, version string
+	method, name, version string // for the headers of HTTP
+	brief                 bool   // no answer is an answer, too: do not wait long
+}
+
+// brief is how long an answer is waited for that may well not come.
+const brief = 2 * time.Second
+
+func (m packet) quick() packet {
+	m.brief = true
+	return m
 }
 
 // A conn carries messages to a server and back.
@@ -24,7 +34,8 @@ type conn interface {
 	send(ctx context.Context, m packet) error
 	// messages come one at a time; the channel is closed when no more can come.
 	messages() <-chan []byte
-	close()
+	// close ends the connection, and reports whether the server ended by itself.
+	close() bool
 }
 
 // A refusal is an answer of HTTP that holds no message.
@@ -42,11 +53,12 @@ type pipe struct {
 	out, in chan []byte
 	gone    chan struct{} // closed when nothing more can be written or read
 	quit    chan struct{}
-	end     func() // ends the server, and waits for it
+	end     func() bool // ends the server, waits for it, and reports whether it ended by itself
 	once    sync.Once
+	prompt  bool
 }
 
-func newPipe(r io.Reader, w io.WriteCloser, end func()) *pipe {
+func newPipe(r io.Reader, w io.WriteCloser, end func() bool) *pipe {
 	c := &pipe{out: make(chan []byte), in: make(chan []byte, 64), gone: make(chan struct{}), quit: make(chan struct{}), end: end}
 	go c.write(w)
 	go c.read(r)
@@ -79,6 +91,7 @@ func (c *pipe) read(r io.Reader) {
 			select {
 			case c.in <- line:
 			case <-c.quit:
+				_, _ = io.Copy(io.Discard, br) // a server that cannot write does not end
 				return
 			}
 		}
@@ -120,9 +133,10 @@ func (c *pipe) send(ctx context.Context, m packet) error {
 
 func (c *pipe) messages() <-chan []byte { return c.in }
 
-func (c *pipe) close() {
+func (c *pipe) close() bool {
 	c.once.Do(func() {
 		close(c.quit)
-		c.end()
+		c.prompt = c.end()
 	})
+	return c.prompt
 }

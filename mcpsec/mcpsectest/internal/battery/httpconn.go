@@ -129,7 +129,7 @@ func (c *poster) deliver(message []byte) {
 func (c *poster) messages() <-chan []byte { return c.in }
 
 // close ends the session, as a client should, and all streams.
-func (c *poster) close() {
+func (c *poster) close() bool {
 	c.once.Do(func() {
 		close(c.quit)
 		ctx, cancel := context.WithTimeout(context.Background(), grace)
@@ -142,4 +142,5 @@ func (c *poster) close() {
 		}
 		c.client.CloseIdleConnections()
 	})
+	return true
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
@@ -21,12 +22,18 @@ type Probe struct {
 	Templates []Definition
 	Log       *record // what the server wrote to standard error
 
-	redactor *redact.Redactor
+	redactor *redact.Redactor // of canaries and what is a secret by its form
+	plain    *redact.Redactor // of the latter only
 	shared   *Session
 	mu       sync.Mutex
 	seen     []observation
 	deaths   []observation
 	hangs    []observation
+	noise    []string // that stood on standard output
+
+	baselines map[string]Reply
+	took      map[string]time.Duration // of the baselines
+	last      time.Time                // of the requests
 }
 
 // A Definition is what a server lists: a prompt, a resource or a template.
@@ -38,9 +45,11 @@ type Definition struct {
 // An observation is one exchange, for the checks that look at all of them.
 type observation struct {
 	subject string
-	sent    string // what was sent, bounded
-	reply   Reply
+	sent    string // what was sent, its beginning
+	outcome Outcome
+	denied  bool
 	text    string // of the reply
+	size    int    // of the message
 }
 
 const (
@@ -102,18 +111,32 @@ func (p *Probe) Session(ctx context.Context) (*Session, error) {
 
 func (p *Probe) drop() {
 	if p.shared != nil {
-		p.shared.Close()
+		p.finish(p.shared)
 		p.shared = nil
 	}
 }
 
+// finish closes a session, and keeps what it had on standard output beside messages.
+// It reports whether the server ended by itself.
+func (p *Probe) finish(s *Session) bool {
+	prompt := s.Close()
+	p.noise = append(p.noise, s.Noise()...)
+	return prompt
+}
+
 // Request sends a request in the shared session, and notes what came of it. After one
 // that got no answer the session is opened anew, if it does not answer others either.
+// A subject that failed three times is left alone: nothing is sent any more.
 func (p *Probe) Request(ctx context.Context, subject, method, params string) Reply {
+	const enough = 3 // of what takes the whole timeout, or a new process
+	if p.failures[subject] >= enough {
+		return Reply{Outcome: Silent}
+	}
 	s, err := p.Session(ctx)
 	if err != nil {
-		return Reply{Outcome: Gone}
+		return Reply{Outcome: Silent}
 	}
+	p.wait()
 	r := s.Request(ctx, method, params)
 	p.observe(subject, method+" "+params, r)
 	if ctx.Err() != nil {
@@ -121,13 +144,22 @@ func (p *Probe) Request(ctx context.Context, subject, method, params string) Rep
 	}
 	switch r.Outcome {
 	case Gone:
+		p.failures[subject]++
 		p.drop()
 	case Silent:
+		p.failures[subject]++
 		if !s.Alive(ctx) {
 			p.drop()
 		}
 	}
 	return r
+}
+
+// wait keeps the pace below what servers allow one client.
+func (p *Probe) wait() {
+	const pace = time.Second / 80
+	time.Sleep(time.Until(p.last.Add(pace)))
+	p.last = time.Now()
 }
 
 // Call calls a tool with arguments, the text of whatever stands there.
@@ -136,17 +168,15 @@ func (p *Probe) Call(ctx context.Context, tool, arguments string) Reply {
 }
 
 func (p *Probe) observe(subject, sent string, r Reply) {
-	o := observation{subject: subject, sent: bounded(sent), reply: r, text: r.Text()}
-	o.reply.Raw, o.reply.Result = nil, nil // texts are enough, and of these there are many
-	if len(o.text) > 1<<20 {
-		o.text = o.text[:1<<20]
-	}
+	const most = 1 << 16
+	text := r.Text()
+	o := observation{subject: subject, sent: sent[:min(len(sent), most)], outcome: r.Outcome, denied: r.Denied(), text: text[:min(len(text), most)], size: len(r.Raw)}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case r.Outcome == Gone:
+	case r.Outcome == Gone && len(p.deaths) < maxSeen:
 		p.deaths = append(p.deaths, o)
-	case r.Outcome == Silent:
+	case r.Outcome == Silent && len(p.hangs) < maxSeen:
 		p.hangs = append(p.hangs, o)
 	case len(p.seen) < maxSeen:
 		p.seen = append(p.seen, o)

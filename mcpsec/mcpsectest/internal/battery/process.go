@@ -59,14 +59,12 @@ func startProcess(argv []string, stderr io.Writer) (conn, error) {
 		_ = cmd.Wait()
 		close(ended)
 	}()
-	return newPipe(outRead, in, func() {
-		select {
-		case <-ended:
-		case <-time.After(grace):
-		}
+	return newPipe(outRead, in, func() bool {
+		prompt := within(ended, grace)
 		kill(cmd) // what it has started, too
 		<-ended
 		_ = outRead.Close()
+		return prompt
 	}), nil
 }
 
@@ -82,13 +80,21 @@ func startServe(serve func(context.Context, io.ReadCloser, io.WriteCloser) error
 		defer inRead.Close()
 		_ = serve(ctx, inRead, out)
 	}()
-	return newPipe(outRead, in, func() {
-		select {
-		case <-ended:
-		case <-time.After(grace):
-		}
+	return newPipe(outRead, in, func() bool {
+		prompt := within(ended, grace)
 		cancel()
 		_ = outRead.Close()
+		_ = inRead.Close()
 		<-ended
+		return prompt
 	})
+}
+
+func within(ended <-chan struct{}, d time.Duration) bool {
+	select {
+	case <-ended:
+		return true
+	case <-time.After(d):
+		return false
+	}
 }

@@ -7,7 +7,11 @@ import "slices"
 var Checks = slices.Concat(
 	toolChecks,
 	argumentChecks,
+	attackChecks,
+	documentChecks,
+	stateChecks,
 	wireChecks,
+	loadChecks,
 	leakChecks,
 	stabilityChecks,
 )

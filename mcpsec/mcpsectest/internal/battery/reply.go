@@ -26,6 +26,7 @@ type Reply struct {
 	Code    int             // of the error
 	Message string          // of the error
 	isError bool            // of a tool's result
+	asks    bool            // the result asks for something first
 	failed  bool            // an error object was there
 }
 
@@ -47,21 +48,24 @@ func (m *message) reply(raw []byte) Reply {
 		r.failed, r.Code, r.Message = true, m.Error.Code, m.Error.Message
 	}
 	var tool struct {
-		IsError bool `json:"isError"`
+		IsError    bool   `json:"isError"`
+		ResultType string `json:"resultType"`
 	}
 	if json.Unmarshal(m.Result, &tool) == nil {
-		r.isError = tool.IsError
+		r.isError, r.asks = tool.IsError, tool.ResultType == "input_required"
 	}
 	return r
 }
 
 // Accepted reports whether the request did what it asks for.
 func (r Reply) Accepted() bool {
-	return r.Outcome == Answered && !r.failed && !r.isError && r.Result != nil
+	return r.Outcome == Answered && !r.failed && !r.isError && !r.asks && r.Result != nil
 }
 
 // Denied reports whether the server answered, and said no.
-func (r Reply) Denied() bool { return r.Outcome == Refused || r.Outcome == Answered && !r.Accepted() }
+func (r Reply) Denied() bool {
+	return r.Outcome == Refused || r.Outcome == Answered && !r.asks && !r.Accepted()
+}
 
 // Text returns what a model would read: the texts of a tool's result or of an error.
 func (r Reply) Text() string {

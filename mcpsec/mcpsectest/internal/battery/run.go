@@ -3,8 +3,10 @@ package battery
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
@@ -34,9 +36,11 @@ const maxFindings = 50
 // Run attacks a target with all checks. It returns an error if the server cannot be
 // opened, or ctx ends before all is done.
 func Run(ctx context.Context, target Target, o Options) (*Report, error) {
-	p := &Probe{Options: o, Target: target, Log: &record{}, redactor: redact.New(redact.Options{})}
+	p := &Probe{Options: o, Target: target, Log: &record{}, baselines: map[string]Reply{}, failures: map[string]int{}, took: map[string]time.Duration{}, redactor: redact.New(redact.Options{}), plain: redact.New(redact.Options{})}
 	for _, c := range o.Canaries {
-		p.redactor.Register(redact.NewSecret(c))
+		if !p.redactor.Register(redact.NewSecret(c)) {
+			return nil, errors.New("a canary is too short to be told from other text")
+		}
 	}
 	defer p.drop()
 	if err := p.discover(ctx); err != nil {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -65,8 +67,9 @@ func (t Target) dial(stderr io.Writer, timeout time.Duration) (*Session, error) 
 	return s, nil
 }
 
-// Close ends the session, and the server if the session started it.
-func (s *Session) Close() { s.conn.close() }
+// Close ends the session, and the server if the session started it. It reports whether
+// the server ended by itself when its input did.
+func (s *Session) Close() bool { return s.conn.close() }
 
 // Gone reports whether the server has ended the connection.
 func (s *Session) Gone() bool {
@@ -111,10 +114,16 @@ func (s *Session) decline(id json.RawMessage) {
 	_ = s.conn.send(ctx, packet{raw: fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"not supported"}}`, id), version: s.Version})
 }
 
+// settle hands an answer to whom it is for. An error without an id is for the only
+// one who waits: the server could not, or would not, read the request so far.
 func (s *Session) settle(r Reply) {
 	s.mu.Lock()
-	ch, ok := s.waiting[string(r.ID)]
-	delete(s.waiting, string(r.ID))
+	id := string(r.ID)
+	if r.failed && (id == "" || id == "null") && len(s.waiting) == 1 {
+		id = slices.Collect(maps.Keys(s.waiting))[0]
+	}
+	ch, ok := s.waiting[id]
+	delete(s.waiting, id)
 	s.mu.Unlock()
 	if ok {
 		ch <- r
@@ -147,7 +156,11 @@ func (s *Session) Strays() []Reply {
 
 // Exchange sends a message as it is, and waits for the answer whose id is written so.
 func (s *Session) Exchange(ctx context.Context, id string, m packet) Reply {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	timeout := s.timeout
+	if m.brief {
+		timeout = min(timeout, brief)
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	ch := make(chan Reply, 1)
 	s.mu.Lock()

@@ -1,3 +1,0 @@
-package battery
-
-var argumentChecks, wireChecks, leakChecks, stabilityChecks []Check
