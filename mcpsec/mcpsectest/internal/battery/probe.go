@@ -33,6 +33,7 @@ type Probe struct {
 
 	baselines map[string]Reply
 	took      map[string]time.Duration // of the baselines
+	failures  map[string]int           // of requests, by subject
 	last      time.Time                // of the requests
 }
 
