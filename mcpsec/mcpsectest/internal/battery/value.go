@@ -3,6 +3,7 @@ package battery
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -53,7 +54,7 @@ func bounded(text string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(text, "\ufffd"))
-	text = strings.Join(strings.Fields(text), " ")
+	text = strings.Join(strings.Fields(squeeze(text)), " ")
 	if len(text) <= most {
 		return text
 	}
@@ -62,4 +63,20 @@ func bounded(text string) string {
 		cut--
 	}
 	return text[:cut] + " …"
+}
+
+// squeeze shortens what repeats one character.
+func squeeze(text string) string {
+	const most = 24
+	var b strings.Builder
+	for len(text) > 0 {
+		n := len(text) - len(strings.TrimLeft(text, text[:1]))
+		if n > most {
+			fmt.Fprintf(&b, "%s…(%d times)", text[:3], n)
+		} else {
+			b.WriteString(text[:max(n, 1)])
+		}
+		text = text[max(n, 1):]
+	}
+	return b.String()
 }

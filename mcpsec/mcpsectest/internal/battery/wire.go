@@ -81,7 +81,7 @@ func ended(what string) Finding {
 }
 
 func garbage(ctx context.Context, p *Probe) []Finding {
-	var out []Finding
+	var fatal []string
 	for _, g := range []struct{ what, line string }{
 		{"text", "garbage"},
 		{"half a message", `{"jsonrpc":"2.0","id":901,"method":"ping"`},
@@ -99,10 +99,13 @@ func garbage(ctx context.Context, p *Probe) []Finding {
 			return Reply{}
 		})
 		if !ok {
-			out = append(out, Finding{Evidence: "the server ended, or answered no ping, after " + g.what + ": " + g.line})
+			fatal = append(fatal, g.what)
 		}
 	}
-	return out
+	if fatal == nil {
+		return nil
+	}
+	return []Finding{{Evidence: "the server ended, or answered no ping, after each of: " + strings.Join(fatal, "; ")}}
 }
 
 // ping is a request of an era, with its id and more of its members, or of its params.

@@ -17,11 +17,9 @@ func Text(w io.Writer, r *battery.Report) error {
 	fmt.Fprintf(&b, "%s, protocol %s: %d tools, %d of them called, %d checks\n", r.Server, r.Protocol, r.Tools, r.Called, len(r.Checks))
 	counts := map[battery.Severity]int{}
 	for s := battery.Critical; s >= battery.Info; s-- {
-		for _, f := range r.Findings {
-			if f.Severity == s {
-				counts[s]++
-				write(&b, f)
-			}
+		for _, group := range grouped(r.Findings, s) {
+			counts[s] += len(group)
+			write(&b, group)
 		}
 	}
 	b.WriteString("\n")
@@ -33,12 +31,42 @@ func Text(w io.Writer, r *battery.Report) error {
 	return err
 }
 
-func write(b *strings.Builder, f battery.Finding) {
-	fmt.Fprintf(b, "\n%-8s  %s", strings.ToUpper(f.Severity.String()), f.Check)
-	if f.Subject != "" {
-		fmt.Fprintf(b, "  %s", f.Subject)
+// grouped are the findings of a severity, those of the same flaw together.
+func grouped(all []battery.Finding, s battery.Severity) [][]battery.Finding {
+	var out [][]battery.Finding
+	for _, f := range all {
+		if f.Severity != s {
+			continue
+		}
+		if n := len(out) - 1; n >= 0 && out[n][0].Check == f.Check && out[n][0].Title == f.Title {
+			out[n] = append(out[n], f)
+		} else {
+			out = append(out, []battery.Finding{f})
+		}
 	}
-	fmt.Fprintf(b, "\n  %s\n  seen:    %s\n  remedy:  %s\n", f.Title, f.Evidence, f.Remedy)
+	return out
+}
+
+// write writes findings of one flaw: the evidence of the first ones, and where else it
+// was found.
+func write(b *strings.Builder, group []battery.Finding) {
+	const shown = 2
+	fmt.Fprintf(b, "\n%-8s  %s: %s\n", strings.ToUpper(group[0].Severity.String()), group[0].Check, group[0].Title)
+	for _, f := range group[:min(len(group), shown)] {
+		b.WriteString("  seen:    ")
+		if f.Subject != "" {
+			b.WriteString(f.Subject + ": ")
+		}
+		b.WriteString(f.Evidence + "\n")
+	}
+	if rest := group[min(len(group), shown):]; len(rest) > 0 {
+		names := make([]string, len(rest))
+		for i, f := range rest {
+			names[i] = f.Subject
+		}
+		fmt.Fprintf(b, "  and:     %s\n", strings.Join(names, ", "))
+	}
+	fmt.Fprintf(b, "  remedy:  %s\n", group[0].Remedy)
 }
 
 // JSON writes a report as one JSON object.
