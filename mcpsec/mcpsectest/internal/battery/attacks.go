@@ -24,7 +24,7 @@ var attackChecks = []Check{
 	},
 	{
 		ID: "args/path", Severity: High, Title: "a path leads to files of the system",
-		Proof:  "The answer to a path with .. or from the root holds the content of /etc/passwd or win.ini.",
+		Proof:  "The answer to a path with .. or from the root holds the content of /etc/passwd or win.ini. Only tools that read, by their hint or their verb, are tested.",
 		Remedy: "Open files through os.Root, or what is like it elsewhere: a prefix that is compared does not hold.",
 		Run:    eachString(traversed),
 	},
@@ -103,6 +103,9 @@ var escapes = []string{
 }
 
 func traversed(ctx context.Context, p *Probe, t Tool, m property) []Finding {
+	if v := verb(t.Name); !t.hint("readOnlyHint") && !slices.Contains(readVerbs, v) {
+		return nil // where it works, it would overwrite what it should not even read
+	}
 	if !m.isA("path", "file", "dir", "folder", "uri", "url", "name", "document", "template", "root", "source", "src") {
 		return nil
 	}
@@ -115,36 +118,57 @@ func traversed(ctx context.Context, p *Probe, t Tool, m property) []Finding {
 	return nil
 }
 
-// fetched listens on the loopback interface, and hands out its address.
+// A listener counts who connects to it. It opens when its address is first asked for.
+type listener struct {
+	net.Listener
+	hits atomic.Int64
+}
+
+func (l *listener) address() (string, error) {
+	if l.Listener == nil {
+		var err error
+		if l.Listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return "", err
+		}
+		go l.accept()
+	}
+	return l.Addr().String(), nil
+}
+
+func (l *listener) accept() {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		l.hits.Add(1)
+		_ = c.Close()
+	}
+}
+
 func fetched(ctx context.Context, p *Probe) []Finding {
 	if p.Target.URL != "" {
 		return nil // its loopback interface may be another one
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil
-	}
-	defer l.Close()
-	var hits atomic.Int64
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			hits.Add(1)
-			_ = c.Close()
+	var l listener
+	defer func() {
+		if l.Listener != nil {
+			_ = l.Close()
 		}
 	}()
 	return eachString(func(ctx context.Context, p *Probe, t Tool, m property) []Finding {
 		if format, _ := m.schema["format"].(string); !m.isA("url", "uri", "link", "endpoint", "host", "address", "src", "source") && format != "uri" && format != "url" {
 			return nil
 		}
-		before := hits.Load()
-		p.Call(ctx, t.Name, t.with(m.name, "http://"+l.Addr().String()+"/"))
-		if hits.Load() == before {
+		address, err := l.address()
+		if err != nil {
 			return nil
 		}
-		return []Finding{{Subject: t.Name, Evidence: quote(m.name) + ": the server connected to http://127.0.0.1/"}}
+		before := l.hits.Load()
+		p.Call(ctx, t.Name, t.with(m.name, "http://"+address+"/"))
+		if l.hits.Load() == before {
+			return nil
+		}
+		return []Finding{{Subject: t.Name, Evidence: quote(m.name) + ": the server connected to a port of 127.0.0.1 that was sent as a URL"}}
 	})(ctx, p)
 }

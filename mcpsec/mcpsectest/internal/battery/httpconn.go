@@ -132,7 +132,7 @@ func (c *poster) messages() <-chan []byte { return c.in }
 func (c *poster) close() bool {
 	c.once.Do(func() {
 		close(c.quit)
-		ctx, cancel := context.WithTimeout(context.Background(), grace)
+		ctx, cancel := context.WithTimeout(context.Background(), brief)
 		defer cancel()
 		if req, err := c.request(ctx, packet{}); err == nil && req.Header.Get("Mcp-Session-Id") != "" {
 			req.Method, req.Body, req.ContentLength = http.MethodDelete, nil, 0

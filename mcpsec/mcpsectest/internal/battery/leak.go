@@ -179,6 +179,7 @@ func (p *Probe) holdsCanary(text string) bool {
 }
 
 func secretsInLog(_ context.Context, p *Probe) []Finding {
+	p.drop() // after which all is in the log
 	log := p.Log.String()
 	if p.holdsCanary(log) {
 		return []Finding{{Severity: High, Evidence: "standard error holds a canary"}}
@@ -191,7 +192,16 @@ func secretsInLog(_ context.Context, p *Probe) []Finding {
 	return nil
 }
 
-func argumentsInLog(_ context.Context, p *Probe) []Finding {
+func argumentsInLog(ctx context.Context, p *Probe) []Finding {
+	for _, t := range p.attacked() {
+		for _, m := range t.of("string") {
+			if t.Valid != nil && m.schema["enum"] == nil {
+				p.Call(ctx, t.Name, t.with(m.name, marker))
+				break
+			}
+		}
+	}
+	p.drop() // after which all is in the log
 	log := p.Log.String()
 	if !strings.Contains(log, marker) {
 		return nil

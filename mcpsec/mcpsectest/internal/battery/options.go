@@ -1,6 +1,7 @@
 package battery
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -31,6 +32,8 @@ type Options struct {
 	Timeout time.Duration
 	// Progress is told what is being done, a line at a time. Defaults to nobody.
 	Progress func(line string)
+
+	unpaced bool // requests follow each other at once
 }
 
 func (o Options) timeout() time.Duration {
@@ -52,7 +55,11 @@ type Target struct {
 	// as a rule Authorization.
 	URL    string
 	Header http.Header
+
+	grace time.Duration // that a server has for its end; zero is 3 seconds
 }
+
+func (t Target) patience() time.Duration { return cmp.Or(t.grace, 3*time.Second) }
 
 func (t Target) transport() Transport {
 	if t.URL != "" {

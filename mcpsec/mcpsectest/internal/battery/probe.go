@@ -159,6 +159,9 @@ func (p *Probe) Request(ctx context.Context, subject, method, params string) Rep
 // wait keeps the pace below what servers allow one client.
 func (p *Probe) wait() {
 	const pace = time.Second / 80
+	if p.Options.unpaced {
+		return
+	}
 	time.Sleep(time.Until(p.last.Add(pace)))
 	p.last = time.Now()
 }

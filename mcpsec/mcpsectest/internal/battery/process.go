@@ -11,9 +11,6 @@ import (
 	"time"
 )
 
-// grace is how long a server may take to end after its input did.
-const grace = 3 * time.Second
-
 // A record keeps the beginning of what a server writes to standard error.
 type record struct {
 	mu sync.Mutex
@@ -36,7 +33,7 @@ func (r *record) String() string {
 }
 
 // startProcess starts a server of its own process.
-func startProcess(argv []string, stderr io.Writer) (conn, error) {
+func startProcess(argv []string, stderr io.Writer, grace time.Duration) (conn, error) {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	own(cmd)
 	in, err := cmd.StdinPipe()
@@ -69,7 +66,7 @@ func startProcess(argv []string, stderr io.Writer) (conn, error) {
 }
 
 // startServe starts a server in this process.
-func startServe(serve func(context.Context, io.ReadCloser, io.WriteCloser) error) conn {
+func startServe(serve func(context.Context, io.ReadCloser, io.WriteCloser) error, grace time.Duration) conn {
 	ctx, cancel := context.WithCancel(context.Background())
 	inRead, in := io.Pipe()
 	outRead, out := io.Pipe()

@@ -45,7 +45,7 @@ type Hello struct {
 
 const maxNoise = 20
 
-// Dial opens a session without a handshake. What the server writes to standard error
+// dial opens a session without a handshake. What the server writes to standard error
 // goes to stderr.
 func (t Target) dial(stderr io.Writer, timeout time.Duration) (*Session, error) {
 	var c conn
@@ -53,10 +53,10 @@ func (t Target) dial(stderr io.Writer, timeout time.Duration) (*Session, error) 
 	case t.URL != "":
 		c = newPoster(t.URL, t.Header)
 	case t.Serve != nil:
-		c = startServe(t.Serve)
+		c = startServe(t.Serve, t.patience())
 	case len(t.Argv) > 0:
 		var err error
-		if c, err = startProcess(t.Argv, stderr); err != nil {
+		if c, err = startProcess(t.Argv, stderr, t.patience()); err != nil {
 			return nil, err
 		}
 	default:

@@ -15,7 +15,7 @@ var stabilityChecks = []Check{
 	},
 	{
 		ID: "stability/hang", Severity: Medium, Title: "a call is not answered in time",
-		Proof:  "A request of this run had no answer within the time that was given (-timeout).",
+		Proof:  "A request of this run had no answer within the time that was given (-timeout). Low where that was a valid call, which may take long for good reasons.",
 		Remedy: "Give each call a deadline, and answer when it passes.",
 		Run:    hung,
 	},
@@ -59,7 +59,15 @@ func rawWith(t Tool, name string, v any) string {
 	return strings.Replace(t.with(name, "mcpsec-place"), place, string(raw), 1)
 }
 
-func hung(_ context.Context, p *Probe) []Finding { return unique(p.hangs, "no answer to ") }
+func hung(_ context.Context, p *Probe) []Finding {
+	out := unique(p.hangs, "no answer to ")
+	for i, f := range out {
+		if p.baselines[f.Subject].Outcome == Silent {
+			out[i].Severity, out[i].Title = Low, "a valid call takes longer than -timeout"
+		}
+	}
+	return out
+}
 
 // unique is a finding for each subject.
 func unique(all []observation, what string) []Finding {

@@ -64,20 +64,27 @@ var wireChecks = []Check{
 	},
 }
 
-// fragile sends something, and says whether the server still works after it.
-func (p *Probe) fragile(ctx context.Context, send func(s *Session) Reply) (r Reply, ok bool) {
+// fragile sends something in a session of its own, and says what became of the server:
+// "" if it works.
+func (p *Probe) fragile(ctx context.Context, send func(s *Session) Reply) (r Reply, fate string) {
 	s, err := p.Fresh(ctx)
 	if err != nil {
-		return Reply{Outcome: Silent}, true // that is not the fault of what was not sent
+		return Reply{Outcome: Silent}, "" // that is not the fault of what was not sent
 	}
 	defer p.finish(s)
 	r = send(s)
-	return r, s.Alive(ctx) || ctx.Err() != nil
+	switch {
+	case s.Alive(ctx) || ctx.Err() != nil:
+		return r, ""
+	case s.Gone():
+		return r, "the server ended the connection"
+	}
+	return r, "the server answered nothing more"
 }
 
 // ended is a finding of what ended the server.
-func ended(what string) Finding {
-	return Finding{Severity: Medium, Title: "one bad message ends the server", Evidence: "the server ended, or answered nothing more, after " + what}
+func ended(fate, what string) Finding {
+	return Finding{Severity: Medium, Title: "one bad message ends the server", Evidence: fate + " after " + what}
 }
 
 func garbage(ctx context.Context, p *Probe) []Finding {
@@ -92,13 +99,13 @@ func garbage(ctx context.Context, p *Probe) []Finding {
 		{"params that are a string", `{"jsonrpc":"2.0","id":903,"method":"tools/call","params":"x"}`},
 		{"nested arrays", strings.Repeat("[", 5000) + strings.Repeat("]", 5000)},
 	} {
-		_, ok := p.fragile(ctx, func(s *Session) Reply {
+		_, fate := p.fragile(ctx, func(s *Session) Reply {
 			ctx, cancel := context.WithTimeout(ctx, p.Options.timeout())
 			defer cancel()
 			_ = s.conn.send(ctx, packet{raw: []byte(g.line)})
 			return Reply{}
 		})
-		if !ok {
+		if fate != "" {
 			fatal = append(fatal, g.what)
 		}
 	}
@@ -119,7 +126,7 @@ func (s *Session) ping(id, members, params string) packet {
 
 func batches(ctx context.Context, p *Probe) []Finding {
 	answered := false
-	_, ok := p.fragile(ctx, func(s *Session) Reply {
+	_, fate := p.fragile(ctx, func(s *Session) Reply {
 		one, two := s.ping("911", "", "{}"), s.ping("912", "", "{}")
 		m := one
 		m.raw = fmt.Appendf(nil, "[%s,%s]", one.raw, two.raw)
@@ -131,8 +138,8 @@ func batches(ctx context.Context, p *Probe) []Finding {
 		return r
 	})
 	switch {
-	case !ok:
-		return []Finding{ended("an array of two requests")}
+	case fate != "":
+		return []Finding{ended(fate, "an array of two requests")}
 	case answered:
 		return []Finding{{Evidence: "an array of two pings was answered with results"}}
 	}
@@ -140,10 +147,10 @@ func batches(ctx context.Context, p *Probe) []Finding {
 }
 
 // judged is what most checks of messages do with the answer.
-func judged(r Reply, ok bool, what string) []Finding {
+func judged(r Reply, fate, what string) []Finding {
 	switch {
-	case !ok:
-		return []Finding{ended(what)}
+	case fate != "":
+		return []Finding{ended(fate, what)}
 	case r.Accepted():
 		return []Finding{{Evidence: what + " was answered with a result"}}
 	}
@@ -151,31 +158,31 @@ func judged(r Reply, ok bool, what string) []Finding {
 }
 
 func invalidUTF8(ctx context.Context, p *Probe) []Finding {
-	r, ok := p.fragile(ctx, func(s *Session) Reply {
+	r, fate := p.fragile(ctx, func(s *Session) Reply {
 		return s.Exchange(ctx, "921", s.ping("921", "", "{\"x\":\"\xff\xfe\"}").quick())
 	})
-	return judged(r, ok, "a request with the bytes FF FE in a string")
+	return judged(r, fate, "a request with the bytes FF FE in a string")
 }
 
 func duplicateMember(ctx context.Context, p *Probe) []Finding {
-	r, ok := p.fragile(ctx, func(s *Session) Reply {
+	r, fate := p.fragile(ctx, func(s *Session) Reply {
 		return s.Exchange(ctx, "922", s.ping("922", `"method":"tools/list",`, "{}").quick())
 	})
-	return judged(r, ok, "a request with two members method")
+	return judged(r, fate, "a request with two members method")
 }
 
 func hugeMessage(ctx context.Context, p *Probe) []Finding {
 	padding := strings.Repeat("a", 24<<20)
-	r, ok := p.fragile(ctx, func(s *Session) Reply {
+	r, fate := p.fragile(ctx, func(s *Session) Reply {
 		return s.Exchange(ctx, "923", s.ping("923", "", `{"x":"`+padding+`"}`))
 	})
-	return judged(r, ok, "a request of 24 MiB")
+	return judged(r, fate, "a request of 24 MiB")
 }
 
 func changedID(ctx context.Context, p *Probe) []Finding {
 	var out []Finding
 	for _, id := range []string{"2.7", "9007199254740993"} {
-		_, ok := p.fragile(ctx, func(s *Session) Reply {
+		_, fate := p.fragile(ctx, func(s *Session) Reply {
 			r := s.Exchange(ctx, id, s.ping(id, "", "{}").quick())
 			for _, stray := range s.Strays() {
 				if got := string(stray.ID); stray.Accepted() && got != id && got != "null" && got != "" {
@@ -184,8 +191,8 @@ func changedID(ctx context.Context, p *Probe) []Finding {
 			}
 			return r
 		})
-		if !ok {
-			out = append(out, ended("a request with id "+id))
+		if fate != "" {
+			out = append(out, ended(fate, "a request with id "+id))
 		}
 	}
 	return out
@@ -194,10 +201,10 @@ func changedID(ctx context.Context, p *Probe) []Finding {
 func unknownMethod(ctx context.Context, p *Probe) []Finding {
 	var out []Finding
 	for _, method := range []string{"mcpsec/none", "TOOLS/LIST", "constructor"} {
-		r, ok := p.fragile(ctx, func(s *Session) Reply { return s.Request(ctx, method, "{}") })
+		r, fate := p.fragile(ctx, func(s *Session) Reply { return s.Request(ctx, method, "{}") })
 		switch {
-		case !ok:
-			out = append(out, ended("a request of method "+method))
+		case fate != "":
+			out = append(out, ended(fate, "a request of method "+method))
 		case r.Accepted():
 			out = append(out, Finding{Evidence: "method " + method + " was answered with a result"})
 		case r.Outcome == Silent:
