@@ -3,10 +3,11 @@ package battery
 import (
 	"context"
 	"net"
-	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 var attackChecks = []Check{
@@ -80,7 +81,7 @@ func injected(ctx context.Context, p *Probe, t Tool, m property) []Finding {
 	return nil
 }
 
-var sqlSyntax = regexp.MustCompile(`(?i)unterminated quoted string|unrecognized token|syntax error at or near|error in your SQL syntax|unclosed quotation mark|ORA-01756|quoted string not properly terminated|SQLITE_ERROR|near "[^"]*": syntax error`)
+var sqlSyntax = lazy.Regexp(`(?i)unterminated quoted string|unrecognized token|syntax error at or near|error in your SQL syntax|unclosed quotation mark|ORA-01756|quoted string not properly terminated|SQLITE_ERROR|near "[^"]*": syntax error`)
 
 func sqlInjected(ctx context.Context, p *Probe, t Tool, m property) []Finding {
 	if m.isA("sql", "query", "statement") {
@@ -88,13 +89,13 @@ func sqlInjected(ctx context.Context, p *Probe, t Tool, m property) []Finding {
 	}
 	one, two := t.with(m.name, "a'"), t.with(m.name, "a''")
 	text := p.Call(ctx, t.Name, one).Text()
-	if found := sqlSyntax.FindString(text); found != "" && !sqlSyntax.MatchString(p.Call(ctx, t.Name, two).Text()) {
+	if found := sqlSyntax().FindString(text); found != "" && !sqlSyntax().MatchString(p.Call(ctx, t.Name, two).Text()) {
 		return []Finding{{Subject: t.Name, Evidence: "sent " + one + ", the answer has " + around(text, found)}}
 	}
 	return nil
 }
 
-var systemFile = regexp.MustCompile(`root:[^:\n]*:0:0:|; for 16-bit app support`)
+var systemFile = lazy.Regexp(`root:[^:\n]*:0:0:|; for 16-bit app support`)
 
 // escapes are paths to files that each system has.
 var escapes = []string{
@@ -111,8 +112,8 @@ func traversed(ctx context.Context, p *Probe, t Tool, m property) []Finding {
 	}
 	for _, path := range escapes {
 		sent := t.with(m.name, path)
-		if text := p.Call(ctx, t.Name, sent).Text(); systemFile.MatchString(text) {
-			return []Finding{{Subject: t.Name, Evidence: "sent " + sent + ", the answer has " + around(text, systemFile.FindString(text))}}
+		if text := p.Call(ctx, t.Name, sent).Text(); systemFile().MatchString(text) {
+			return []Finding{{Subject: t.Name, Evidence: "sent " + sent + ", the answer has " + around(text, systemFile().FindString(text))}}
 		}
 	}
 	return nil

@@ -3,8 +3,9 @@ package battery
 import (
 	"context"
 	"encoding/json"
-	"regexp"
 	"strings"
+
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 var documentChecks = []Check{
@@ -28,7 +29,7 @@ var documentChecks = []Check{
 	},
 }
 
-var variable = regexp.MustCompile(`\{[^{}]*\}`)
+var variable = lazy.Regexp(`\{[^{}]*\}`)
 
 func (p *Probe) read(ctx context.Context, subject, uri string) Reply {
 	return p.Request(ctx, subject, "resources/read", `{"uri":`+quote(uri)+`}`)
@@ -38,8 +39,8 @@ func resourceTraversal(ctx context.Context, p *Probe) []Finding {
 	var out []Finding
 	try := func(subject string, uris ...string) {
 		for _, uri := range uris {
-			if text := p.read(ctx, subject, uri).Text(); systemFile.MatchString(text) {
-				out = append(out, Finding{Subject: subject, Evidence: "read " + uri + ", the answer has " + around(text, systemFile.FindString(text))})
+			if text := p.read(ctx, subject, uri).Text(); systemFile().MatchString(text) {
+				out = append(out, Finding{Subject: subject, Evidence: "read " + uri + ", the answer has " + around(text, systemFile().FindString(text))})
 				return
 			}
 		}
@@ -47,7 +48,7 @@ func resourceTraversal(ctx context.Context, p *Probe) []Finding {
 	for _, t := range p.Templates[:min(len(p.Templates), maxAttacked)] {
 		var uris []string
 		for _, path := range escapes {
-			uris = append(uris, variable.ReplaceAllLiteralString(t.Name, path))
+			uris = append(uris, variable().ReplaceAllLiteralString(t.Name, path))
 		}
 		try(t.Name, uris...)
 	}

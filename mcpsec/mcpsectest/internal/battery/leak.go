@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mcpsec/mcpsec-go/internal/lazy"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
@@ -26,19 +27,19 @@ var leakChecks = []Check{
 		ID: "leak/stack", Severity: Medium, Title: "an error holds a stack trace",
 		Proof:  "An error's text has the form of a stack trace of Go, Java, JavaScript, Python, Ruby or .NET.",
 		Remedy: "Answer a failure that nobody expected with a constant text and an id, and log the cause under that id.",
-		Run:    inErrors(regexp.MustCompile(`goroutine \d+ \[|\n\s*at .+[:(].+:\d+|Traceback \(most recent call last\)|\bFile "[^"]+", line \d+|\n\tat [\w.$]+\(|\.go:\d+ \+0x|\.rb:\d+:in `), nil),
+		Run:    inErrors(lazy.Regexp(`goroutine \d+ \[|\n\s*at .+[:(].+:\d+|Traceback \(most recent call last\)|\bFile "[^"]+", line \d+|\n\tat [\w.$]+\(|\.go:\d+ \+0x|\.rb:\d+:in `), nil),
 	},
 	{
 		ID: "leak/sql", Severity: Medium, Title: "an error holds the server's SQL or the database's message",
 		Proof:  "An error's text has a statement or a message of a database, and no SQL was sent.",
 		Remedy: "Answer a failure that nobody expected with a constant text and an id, and log the cause under that id.",
-		Run:    inErrors(regexp.MustCompile(`(?i)\bselect\b.{1,200}\bfrom\b.{1,200}\bwhere\b|\binsert into\b.{1,200}\bvalues\b|\bupdate\b.{1,100}\bset\b.{1,100}=|\bdelete from\b|SQLSTATE|relation "[^"]*" does not exist|SQLITE_[A-Z]+|\bpq: |ORA-\d{5}`), sentSQL),
+		Run:    inErrors(lazy.Regexp(`(?i)\bselect\b.{1,200}\bfrom\b.{1,200}\bwhere\b|\binsert into\b.{1,200}\bvalues\b|\bupdate\b.{1,100}\bset\b.{1,100}=|\bdelete from\b|SQLSTATE|relation "[^"]*" does not exist|SQLITE_[A-Z]+|\bpq: |ORA-\d{5}`), sentSQL),
 	},
 	{
 		ID: "leak/address", Severity: Medium, Title: "an error holds the address of a service behind the server",
 		Proof:  "An error's text has a connection string or the address of a failed connection, which was not sent. Passwords in one are leak/secret.",
 		Remedy: "Answer a failure that nobody expected with a constant text and an id, and log the cause under that id.",
-		Run:    inErrors(regexp.MustCompile(`\b(?:postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|redis|rediss|amqps?|sqlserver|clickhouse)://[^\s"']+|\bhost=\S+ .{0,60}\b(?:user|dbname|database)=|\bdial (?:tcp|udp|unix) \S+|\bconnect E[A-Z]+ \S+`), nil),
+		Run:    inErrors(lazy.Regexp(`\b(?:postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|redis|rediss|amqps?|sqlserver|clickhouse)://[^\s"']+|\bhost=\S+ .{0,60}\b(?:user|dbname|database)=|\bdial (?:tcp|udp|unix) \S+|\bconnect E[A-Z]+ \S+`), nil),
 	},
 	{
 		ID: "leak/path", Severity: Low, Title: "an error holds a path of the machine",
@@ -112,10 +113,10 @@ func (p *Probe) errorsSeen(look func(o observation) (evidence string)) []Finding
 }
 
 // inErrors looks for what has a form in the texts of errors, unless it was sent.
-func inErrors(form *regexp.Regexp, except func(sent string) bool) func(context.Context, *Probe) []Finding {
+func inErrors(form func() *regexp.Regexp, except func(sent string) bool) func(context.Context, *Probe) []Finding {
 	return func(_ context.Context, p *Probe) []Finding {
 		return p.errorsSeen(func(o observation) string {
-			found := form.FindString(o.text)
+			found := form().FindString(o.text)
 			if found == "" || strings.Contains(o.sent, strings.TrimSpace(found)) || except != nil && except(o.sent) {
 				return ""
 			}
@@ -129,11 +130,11 @@ func sentSQL(sent string) bool {
 	return strings.Contains(sent, "sql") || strings.Contains(sent, "query") || strings.Contains(sent, "select ") || strings.Contains(sent, "statement")
 }
 
-var absolute = regexp.MustCompile(`(?:^|[\s"'(=:\[])((?:/(?:home|root|Users|usr|var|opt|tmp|etc|app|srv|work|mnt|data|private|nix)(?:/[\w.@+-]+)+)|(?:[A-Za-z]:\\(?:[\w.@ +-]+\\)+[\w.@+-]+))`)
+var absolute = lazy.Regexp(`(?:^|[\s"'(=:\[])((?:/(?:home|root|Users|usr|var|opt|tmp|etc|app|srv|work|mnt|data|private|nix)(?:/[\w.@+-]+)+)|(?:[A-Za-z]:\\(?:[\w.@ +-]+\\)+[\w.@+-]+))`)
 
 func pathsInErrors(_ context.Context, p *Probe) []Finding {
 	return p.errorsSeen(func(o observation) string {
-		for _, m := range absolute.FindAllStringSubmatch(o.text, -1) {
+		for _, m := range absolute().FindAllStringSubmatch(o.text, -1) {
 			path := m[1]
 			known := func(arg string) bool {
 				return strings.Contains(arg, path) || len(arg) > 3 && strings.HasPrefix(path, arg)
@@ -148,7 +149,7 @@ func pathsInErrors(_ context.Context, p *Probe) []Finding {
 }
 
 // plainSecret is what is a secret also in the middle of a document.
-var plainSecret = regexp.MustCompile(`\b[a-z][a-z0-9+.-]*://[^/\s:@"']+:[^/\s@"']{3,}@[\w.-]+|-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----[\s\\n]+[A-Za-z0-9+/=]{20}`)
+var plainSecret = lazy.Regexp(`\b[a-z][a-z0-9+.-]*://[^/\s:@"']+:[^/\s@"']{3,}@[\w.-]+|-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----[\s\\n]+[A-Za-z0-9+/=]{20}`)
 
 func secretsInAnswers(_ context.Context, p *Probe) []Finding {
 	var out []Finding
@@ -163,7 +164,7 @@ func secretsInAnswers(_ context.Context, p *Probe) []Finding {
 			what = "the answer holds a canary"
 		case masked == o.text || o.sent != "" && p.redactor.String(o.sent) != o.sent:
 			continue
-		case o.denied || plainSecret.MatchString(o.text):
+		case o.denied || plainSecret().MatchString(o.text):
 			what = "the answer has " + around(masked, redact.Mask)
 		default:
 			continue

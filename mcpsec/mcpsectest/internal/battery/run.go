@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
@@ -42,9 +43,20 @@ func Run(ctx context.Context, target Target, o Options) (*Report, error) {
 			return nil, errors.New("a canary is too short to be told from other text")
 		}
 	}
+	for _, values := range target.Header { // which are no canaries, but secret
+		for _, v := range values {
+			_, credentials, _ := strings.Cut(v, " ")
+			p.redactor.Register(redact.NewSecret(cmp.Or(credentials, v)))
+			p.plain.Register(redact.NewSecret(cmp.Or(credentials, v)))
+		}
+	}
 	defer p.drop()
 	if err := p.discover(ctx); err != nil {
-		return nil, fmt.Errorf("%s", p.show(err.Error()))
+		p.drop()
+		if log := p.Log.String(); log != "" {
+			err = fmt.Errorf("%w; on standard error: %s", err, log)
+		}
+		return nil, errors.New(p.show(err.Error()))
 	}
 	r := &Report{Server: p.show(p.Hello.Name + " " + p.Hello.Version), Protocol: p.shared.Version, Tools: len(p.Tools), Called: len(p.callable())}
 	for _, c := range Checks {

@@ -3,7 +3,6 @@ package battery
 import (
 	"context"
 	"encoding/json"
-	"maps"
 )
 
 var stateChecks = []Check{
@@ -30,7 +29,7 @@ type question struct {
 // eachAsking makes a check of one that looks at a tool that asks when it is called.
 func eachAsking(look func(ctx context.Context, p *Probe, s *Session, t Tool, q question) []Finding) func(context.Context, *Probe) []Finding {
 	return func(ctx context.Context, p *Probe) []Finding {
-		asking := p.asking(ctx)
+		asking := p.asking()
 		if len(asking) == 0 {
 			return nil
 		}
@@ -50,7 +49,7 @@ func eachAsking(look func(ctx context.Context, p *Probe, s *Session, t Tool, q q
 }
 
 // asking are the listed tools: nobody asks before a tool that reads.
-func (p *Probe) asking(context.Context) []Tool {
+func (p *Probe) asking() []Tool {
 	var out []Tool
 	for _, t := range p.attacked() {
 		if t.Valid != nil && !t.hint("readOnlyHint") {
@@ -146,9 +145,10 @@ func other(v any) (any, bool) {
 }
 
 func replayed(ctx context.Context, p *Probe, s *Session, t Tool, q question) []Finding {
-	valid, answer := encode(maps.Clone(t.Valid)), q.yes(q.State)
-	if p.resume(ctx, s, t, valid, answer).Accepted() && p.resume(ctx, s, t, valid, answer).Accepted() {
-		return []Finding{{Subject: t.Name, Evidence: "one requestState was accepted twice"}}
+	for range 2 {
+		if !p.resume(ctx, s, t, encode(t.Valid), q.yes(q.State)).Accepted() {
+			return nil
+		}
 	}
-	return nil
+	return []Finding{{Subject: t.Name, Evidence: "one requestState was accepted twice"}}
 }
