@@ -64,6 +64,12 @@ var argumentChecks = []Check{
 		Remedy: "Bound the length of strings, in the schema and in the server.",
 		Run:    eachAccepted(hugeArgument),
 	},
+	{
+		ID: "args/untested", Severity: Info, Title: "no call of a tool was accepted",
+		Proof:  "The arguments that were made from the schema were refused, so that nothing can be said of damaged ones: the tool was not tested by the checks before this one. Tools that ask a person first are not named: state/forged looks at them.",
+		Remedy: "Give valid arguments: -call 'NAME={...}', or Options.Call.",
+		Run:    untested,
+	},
 }
 
 // maxAttacked is how many tools are attacked, and how many members of each.
@@ -143,6 +149,16 @@ func (t Tool) of(kind string) []property {
 
 func accepted(t Tool, sent string) Finding {
 	return Finding{Subject: t.Name, Evidence: "accepted: " + sent}
+}
+
+func untested(ctx context.Context, p *Probe) []Finding {
+	var names []string
+	for _, t := range p.attacked() {
+		if r := p.baseline(ctx, t); !r.Accepted() && !r.asks {
+			names = append(names, t.Name)
+		}
+	}
+	return named(names, "no accepted call: ")
 }
 
 func unknownArgument(ctx context.Context, p *Probe, t Tool) []Finding {

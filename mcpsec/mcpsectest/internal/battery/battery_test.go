@@ -10,10 +10,18 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // The test's own program is a server, too, for flaws that take a process.
 func TestMain(m *testing.M) {
+	if os.Args[len(os.Args)-1] == "bare" {
+		if bare(true).Run(context.Background(), &mcp.StdioTransport{}) != nil {
+			os.Exit(1)
+		}
+		return
+	}
 	if flaw, ok := strings.CutPrefix(os.Args[len(os.Args)-1], "fake="); ok {
 		_ = newFake(flaw).serve(context.Background(), os.Stdin, os.Stdout)
 		return
@@ -75,7 +83,10 @@ func TestEachCheckFires(t *testing.T) {
 			t.Parallel()
 			least, o := Low, options()
 			if c.Severity == Info {
-				least, o.Call = Info, nil
+				least, o.Call = Info, map[string]json.RawMessage{"delete_note": nil}
+			}
+			if c.ID == "tool/not-called" {
+				o.Call = nil
 			}
 			test := func(t *testing.T, target Target) {
 				if got := found(t, target, o, least); !slices.Equal(got, []string{c.ID}) {

@@ -280,6 +280,8 @@ func (f *fake) tools() []any {
 		tools = append(tools, tool("look", "Look.", nil, schema([]string{}, object())))
 	case "tool/not-read-only":
 		tools = append(tools, tool("purge_notes", "Purge all notes.", reads, schema([]string{}, object())))
+	case "args/untested":
+		tools = append(tools, tool("never", "Never.", reads, schema([]string{}, object())))
 	case "tool/not-additive":
 		tools = append(tools, tool("purge_notes", "Purge all notes.", object("destructiveHint", false), schema([]string{}, object())))
 	}

@@ -33,7 +33,7 @@ var leakChecks = []Check{
 		ID: "leak/sql", Severity: Medium, Title: "an error holds the server's SQL or the database's message",
 		Proof:  "An error's text has a statement or a message of a database, and no SQL was sent.",
 		Remedy: "Answer a failure that nobody expected with a constant text and an id, and log the cause under that id.",
-		Run:    inErrors(lazy.Regexp(`(?i)\bselect\b.{1,200}\bfrom\b.{1,200}\bwhere\b|\binsert into\b.{1,200}\bvalues\b|\bupdate\b.{1,100}\bset\b.{1,100}=|\bdelete from\b|SQLSTATE|relation "[^"]*" does not exist|SQLITE_[A-Z]+|\bpq: |ORA-\d{5}`), sentSQL),
+		Run:    inErrors(lazy.Regexp(`(?i)\bselect\b.{1,200}\bfrom\b.{1,200}\bwhere\b|\binsert into\b.{1,200}\bvalues\b|\bupdate\b.{1,100}\bset\b.{1,100}=|\bdelete from\b|relation "[^"]*" does not exist|SQLITE_[A-Z]+|\bpq: |ORA-\d{5}`), sentSQL),
 	},
 	{
 		ID: "leak/address", Severity: Medium, Title: "an error holds the address of a service behind the server",

@@ -38,11 +38,10 @@ func (p *Probe) slow(ctx context.Context, least time.Duration, look func(t Tool,
 
 func unbounded(ctx context.Context, p *Probe) []Finding {
 	return p.slow(ctx, 150*time.Millisecond, func(t Tool, took time.Duration) []Finding {
-		s, err := p.Fresh(ctx)
+		s, err := p.Session(ctx)
 		if err != nil {
 			return nil
 		}
-		defer p.finish(s)
 		var wg sync.WaitGroup
 		var done atomic.Int64
 		begin := time.Now()
@@ -63,11 +62,10 @@ func unbounded(ctx context.Context, p *Probe) []Finding {
 
 func uncancelled(ctx context.Context, p *Probe) []Finding {
 	return p.slow(ctx, 300*time.Millisecond, func(t Tool, took time.Duration) []Finding {
-		s, err := p.Fresh(ctx)
+		s, err := p.Session(ctx)
 		if err != nil {
 			return nil
 		}
-		defer p.finish(s)
 		id, m := s.message("tools/call", `{"name":`+quote(t.Name)+`,"arguments":`+encode(t.Valid)+`}`)
 		reply := make(chan Reply, 1)
 		begin := time.Now()

@@ -147,11 +147,13 @@ func (s *Session) Noise() []string {
 	return append([]string(nil), s.noise...)
 }
 
-// Strays returns answers that nobody waited for.
+// Strays returns the answers that nobody waited for, since it was last asked.
 func (s *Session) Strays() []Reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]Reply(nil), s.strays...)
+	strays := s.strays
+	s.strays = nil
+	return strays
 }
 
 // Exchange sends a message as it is, and waits for the answer whose id is written so.

@@ -64,22 +64,25 @@ var wireChecks = []Check{
 	},
 }
 
-// fragile sends something in a session of its own, and says what became of the server:
-// "" if it works.
+// fragile sends something, and says what became of the server: "" if it works.
 func (p *Probe) fragile(ctx context.Context, send func(s *Session) Reply) (r Reply, fate string) {
-	s, err := p.Fresh(ctx)
+	s, err := p.Session(ctx)
 	if err != nil {
 		return Reply{Outcome: Silent}, "" // that is not the fault of what was not sent
 	}
-	defer p.finish(s)
+	s.Strays() // are of others
+	p.wait()
 	r = send(s)
 	switch {
 	case s.Alive(ctx) || ctx.Err() != nil:
 		return r, ""
 	case s.Gone():
-		return r, "the server ended the connection"
+		fate = "the server ended the connection"
+	default:
+		fate = "the server answered nothing more"
 	}
-	return r, "the server answered nothing more"
+	p.drop()
+	return r, fate
 }
 
 // ended is a finding of what ended the server.
