@@ -8,6 +8,7 @@ var Checks = slices.Concat(
 	toolChecks,
 	argumentChecks,
 	attackChecks,
+	sqlChecks,
 	documentChecks,
 	stateChecks,
 	wireChecks,
