@@ -2,6 +2,7 @@ package battery
 
 import (
 	"encoding/json"
+	"maps"
 	"regexp"
 	"strings"
 )
@@ -143,13 +144,34 @@ func validObject(schema map[string]any, depth int) any {
 	properties, _ := schema["properties"].(map[string]any)
 	for _, name := range required(schema) {
 		property, _ := properties[name].(map[string]any)
-		v := valid(property, depth+1)
+		v := valid(guessed(name, property), depth+1)
 		if v == nil {
 			return nil
 		}
 		out[name] = v
 	}
 	return out
+}
+
+// guessed is a member's schema with a value that its name suggests, where it has none.
+func guessed(name string, schema map[string]any) map[string]any {
+	p := property{name: name}
+	value := ""
+	switch {
+	case typeOf(schema) != "string" || schema["enum"] != nil || schema["format"] != nil || schema["pattern"] != nil || schema["examples"] != nil:
+	case p.isA("sql", "query", "statement"):
+		value = "SELECT 1"
+	case p.isA("mail", "address"):
+		value = "a@example.com"
+	case p.isA("url", "uri"):
+		value = "https://example.com/"
+	}
+	if value == "" {
+		return schema
+	}
+	with := maps.Clone(schema)
+	with["examples"] = []any{value}
+	return with
 }
 
 // required are the members that an object must have.
