@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -126,17 +127,21 @@ func validNumber(schema map[string]any) any {
 	return json.Number(encode(n))
 }
 
+// maxValue is how long a value that is made may be, as JSON: a schema can ask for
+// arrays of arrays of arrays.
+const maxValue = 64 << 10
+
 func validArray(schema map[string]any, depth int) any {
-	out := []any{}
-	items, _ := schema["items"].(map[string]any)
-	for range min(number(schema, "minItems", 0), 100) {
-		v := valid(items, depth+1)
-		if v == nil {
-			return nil
-		}
-		out = append(out, v)
+	n := number(schema, "minItems", 0)
+	if n <= 0 {
+		return []any{}
 	}
-	return out
+	items, _ := schema["items"].(map[string]any)
+	v := valid(items, depth+1)
+	if v == nil || n > maxValue/int64(len(encode(v))) {
+		return nil
+	}
+	return slices.Repeat([]any{v}, int(n))
 }
 
 func validObject(schema map[string]any, depth int) any {
