@@ -35,7 +35,7 @@ func URL(url string, header http.Header) Target {
 // Options say what [Run] may do and what it looks for.
 type Options struct {
 	// Canaries are values that the server has and must show nobody: keys,
-	// passwords, rows of other tenants. Each is at least 8 bytes long. They stand in
+	// passwords, rows of other tenants. Each has at least six bytes. They stand in
 	// no report. Defaults to none; secrets that show themselves are found anyway.
 	Canaries []string
 	// Call lists the tools that may be called although they do not say that they
@@ -51,7 +51,7 @@ type Options struct {
 	// docs/check.md. Defaults to none: definitions are not compared.
 	Manifest string
 	// Fail is the severity from which on a finding fails the test: "low", "medium",
-	// "high" or "critical". Defaults to "low".
+	// "high" or "critical". Defaults to "medium".
 	Fail string
 	// Timeout is how long one exchange may take. Defaults to 10 seconds.
 	Timeout time.Duration
@@ -67,7 +67,7 @@ type Options struct {
 // check proves.
 func Run(t *testing.T, target Target, o Options) {
 	t.Helper()
-	fail, err := battery.ParseSeverity(cmp.Or(o.Fail, "low"))
+	fail, err := battery.ParseSeverity(cmp.Or(o.Fail, "medium"))
 	if err != nil {
 		t.Fatalf("mcpsectest: Options.Fail: %v", err)
 	}

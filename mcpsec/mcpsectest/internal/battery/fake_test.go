@@ -275,6 +275,7 @@ func (f *fake) tools() []any {
 		tool("search_notes", "Search notes.", reads, schema([]string{"text"}, object("text", text, "id", object("type", "integer", "description", "id", "minimum", math.MinInt64, "maximum", math.MaxInt64), "limit", object("type", "integer", "description", "limit", "minimum", 1, "maximum", 100)))),
 		tool("read_note", "Read a note.", reads, schema([]string{"path"}, object("path", object("type", "string", "description", "path", "maxLength", 500)))),
 		tool("fetch_page", "Fetch a page.", reads, schema([]string{"url"}, object("url", object("type", "string", "description", "url", "maxLength", 500)))),
+		tool("query_notes", "Query notes.", reads, schema([]string{"sql"}, object("sql", object("type", "string", "description", "sql", "maxLength", 500)))),
 		tool("delete_note", "Delete a note.", destroys, schema([]string{"text"}, object("text", text))),
 	}
 	switch f.flaw {
@@ -345,6 +346,7 @@ type arguments struct {
 	Text  *string `json:"text"`
 	Path  *string `json:"path"`
 	URL   *string `json:"url"`
+	SQL   *string `json:"sql"`
 	ID    *int64  `json:"id"`
 	Limit *int64  `json:"limit"`
 }
@@ -355,7 +357,7 @@ func (f *fake) arguments(tool string, raw jsontext.Value) (a arguments, problem 
 	if json.Unmarshal(raw, &members) != nil || members == nil {
 		return a, "arguments must be an object"
 	}
-	need := map[string]string{"search_notes": "text", "read_note": "path", "fetch_page": "url", "delete_note": "text", "Bash": "text"}[tool]
+	need := map[string]string{"search_notes": "text", "read_note": "path", "fetch_page": "url", "query_notes": "sql", "delete_note": "text", "Bash": "text"}[tool]
 	lax := jsonv2.JoinOptions(jsontext.AllowDuplicateNames(f.has("args/duplicate")), jsontext.AllowInvalidUTF8(f.has("wire/utf8")), jsonv2.MatchCaseInsensitiveNames(f.has("args/case")))
 	for name, v := range members {
 		known := name == need || tool == "search_notes" && (name == "id" || name == "limit")
@@ -365,11 +367,11 @@ func (f *fake) arguments(tool string, raw jsontext.Value) (a arguments, problem 
 		case !known:
 			return a, "an argument is unknown"
 		case null && f.has("args/null") && name == need:
-			return arguments{Text: new(string), Path: new(string), URL: new(string)}, ""
+			return arguments{Text: new(string), Path: new(string), URL: new(string), SQL: new(string)}, ""
 		case null:
 			return a, "an argument is null"
 		case f.has("args/type") && v[0] == '{' && name == need:
-			return arguments{Text: new(string), Path: new(string), URL: new(string)}, ""
+			return arguments{Text: new(string), Path: new(string), URL: new(string), SQL: new(string)}, ""
 		case f.has("args/integer") && name == "id" && number:
 			text, rounded := "", int64(9007199254740992)
 			return arguments{Text: &text, ID: &rounded}, ""
@@ -380,14 +382,14 @@ func (f *fake) arguments(tool string, raw jsontext.Value) (a arguments, problem 
 	if jsonv2.Unmarshal(raw, &a, lax) != nil {
 		return a, "an argument is of the wrong type"
 	}
-	given := map[string]*string{"text": a.Text, "path": a.Path, "url": a.URL}[need]
+	given := map[string]*string{"text": a.Text, "path": a.Path, "url": a.URL, "sql": a.SQL}[need]
 	longest := 100
 	if f.has("args/size") && need == "text" {
 		longest = 4 << 20
 	}
 	switch {
 	case given == nil && f.has("args/missing"):
-		return arguments{Text: new(string), Path: new(string), URL: new(string)}, ""
+		return arguments{Text: new(string), Path: new(string), URL: new(string), SQL: new(string)}, ""
 	case need == "" || given == nil:
 		return a, "an argument is missing"
 	case len(*given) > longest:
@@ -409,6 +411,8 @@ func (f *fake) do(ctx context.Context, tool string, a arguments) (answer, proble
 			return passwd, ""
 		}
 		return "a note", ""
+	case "query_notes":
+		return f.query(*a.SQL)
 	case "fetch_page":
 		if u, err := url.Parse(*a.URL); err == nil && u.Port() != "" && f.has("args/fetch") {
 			if c, err := net.Dial("tcp", u.Host); err == nil {
@@ -426,6 +430,27 @@ func (f *fake) do(ctx context.Context, tool string, a arguments) (answer, proble
 		}
 	}
 	return f.search(a)
+}
+
+// query stands for a database: what it has been made to do shows in the next answer.
+func (f *fake) query(sql string) (answer, problem string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.has("sql/read-only") && strings.HasPrefix(sql, "COMMIT; CREATE"):
+		f.used["table"] = true
+	case f.has("sql/time") && strings.Contains(sql, "pg_sleep"):
+		f.mu.Unlock()
+		time.Sleep(time.Hour)
+		f.mu.Lock()
+	case f.has("sql/size") && strings.Contains(sql, "repeat"):
+		return strings.Repeat("x", 2<<20), ""
+	case strings.Contains(sql, "CREATE") || strings.Contains(sql, ";"):
+		return "", "that is not allowed"
+	case strings.Contains(sql, "mcpsec_probe") && f.used["table"]:
+		return product, ""
+	}
+	return "no rows", ""
 }
 
 func (f *fake) search(a arguments) (answer, problem string) {

@@ -94,7 +94,8 @@ type order struct {
 	pattern  func() *regexp.Regexp
 }
 
-const aboutFiles = `(?:~/\.(?:ssh|aws|gnupg|kube|netrc|npmrc|pgpass|bash_history)\b|\bid_(?:rsa|ed25519)\b|\bmcp\.json\b|\bclaude_desktop_config\b|\.aws/credentials|/etc/(?:passwd|shadow)\b|\.env file\b|\.cursor/)`
+// keyFiles are files that hold what only their owner may see.
+const keyFiles = `(?:~/\.(?:ssh|aws|gnupg|kube|netrc|npmrc|pgpass|bash_history)\b|\bid_(?:rsa|ed25519)(?:[^.\w]|$)|\bmcp\.json\b|\bclaude_desktop_config\b|\.aws/credentials|/etc/shadow\b|\.cursor/)`
 
 // Each wants the imperative, as one who wants to be obeyed uses: "reads ~/.ssh/config"
 // describes a tool, "you must read ~/.ssh/config" does not.
@@ -104,12 +105,13 @@ var orders = []order{
 	{"an order to keep something from the user", High, lazy.Regexp(`(?i)\b(?:hide|conceal|keep) (?:this|it|these steps|this step|that) (?:secret |hidden )?from (?:the )?(?:user|human|person)\b`)},
 	{"a mark that models are steered by", High, lazy.Regexp(`<\|(?:im_start|im_end|system|assistant|user|endoftext|start_header_id|eot_id)\|>|\[/?INST\]|<</?SYS>>`)},
 	{"a mark that asks for obedience", Medium, lazy.Regexp(`(?i)<\s*/?\s*(?:important|system|secret|hidden|critical|system[_ -]?prompt|system[_ -]?message|admin)\s*>`)},
-	{"an order to read what is not its own", High, lazy.Regexp(`(?i)(?:^|[.!?:;,>)*-] ?|\b(?:you|must|should|please|first|then|also|always|to|and|need to) )(?:read|open|cat|get|fetch|load|access|include|pass|send|provide|attach|upload|append|copy|look at|print|output)\b[^.!?]{0,60}` + aboutFiles + `[^.!?]{0,120}\b(?:content|contents|pass (?:it|them)|as [‘'"]?\w+['"’]?|into|parameter|argument|sidenote|and (?:send|include|pass|put|add))\b`)},
-	{"an order for what it is given", High, lazy.Regexp(`(?i)\b(?:pass|put|include|send|provide|add|insert|append|copy) (?:the |its |their |all |full )*(?:contents?|values?|keys?) of\b[^.!?]{0,40}` + aboutFiles)},
+	{"an order to read what is not its own", High, lazy.Regexp(`(?i)\b(?:you (?:must|should|need to|have to)|before (?:using|calling|you use|you call) (?:this|the)|first,?|please)\b[^.!?]{0,40}\b(?:read|open|cat|load|upload|print|output|fetch)\b[^.!?]{0,40}` + keyFiles)},
+	{"an order to pass on what is not its own", High, lazy.Regexp(`(?i)` + keyFiles + `[^!?]{0,80}\b(?:pass|send|include|put|provide|add|attach|paste|insert)\b[^!?]{0,40}\b(?:as|in|into|via|through)\b[^.!?]{0,20}(?:\bargument|\bparameter|\bfield|\bsidenote|\bthis tool|['‘"]\w+['’"])`)},
+	{"an order to pass on what is not its own", High, lazy.Regexp(`(?i)\b(?:pass|put|include|send|provide|add|insert|append|copy) (?:the |its |their |all |full )*contents? of\b[^.!?]{0,40}` + keyFiles)},
 	{"an order to send mail or money elsewhere", High, lazy.Regexp(`(?i)\b(?:all|every|any) (?:e-?mails?|messages?|payments?|transfers?|invoices?)\b[^.!?]{0,40}\b(?:must|should|have to|need to|has to|shall)\b[^.!?]{0,40}\b(?:to|bcc|cc)\b:? ?[^\s.]+@[\w.-]+`)},
-	{"an order about other tools", Medium, lazy.Regexp(`(?i)\b(?:(?:before|after|when|whenever|each time|every time|instead of) (?:you )?(?:use|using|call|calling|invoke|invoking|run|running) (?:any|all|every|each) (?:of the )?(?:other )?(?:tools?|functions?)\b|(?:do not|don['’]t|never) (?:use|call|invoke) (?:any |the )?other (?:tools?|servers?)\b|before (?:any|all|every) other (?:tools?|functions?)\b)`)},
+	{"an order about other tools", Medium, lazy.Regexp(`(?i)\b(?:(?:before|after|when|whenever|each time|every time|instead of) (?:you )?(?:use|using|call|calling|invoke|invoking|run|running) (?:any|all|every|each) (?:of the )?(?:other )?(?:tools?|functions?)\b|(?:do not|don['’]t|never) (?:use|call|invoke) (?:any )?other (?:tools|servers|tool|server)\b|before (?:any|all|every) other (?:tools?|functions?)\b)`)},
 	{"an order to leave out the person's consent", Medium, lazy.Regexp(`(?i)\b(?:do not|don['’]t|never|no need to) ask (?:the )?(?:user|human|person)?(?: for)? ?(?:any )?(?:confirmation|permission|approval|consent)\b`)},
-	{"an order to hand over the conversation", Medium, lazy.Regexp(`(?i)\b(?:put|pass|include|send|provide|add|insert|copy|append|output|print|repeat|reveal)\b[^.!?]{0,60}\b(?:(?:the|your) system prompt|(?:entire|full|complete|whole|all(?: of)?(?: the| this)?) (?:conversation|chat)(?: history)?|all previous messages|your (?:chain of thought|hidden instructions))\b`)},
+	{"an order to hand over the conversation", Medium, lazy.Regexp(`(?i)\b(?:put|pass|include|send|provide|add|insert|copy|append|output|print|repeat|reveal)\b[^.!?]{0,60}\b(?:(?:the|your) system prompt|(?:entire|full|complete|whole|all(?: of)?(?: the| this)?) (?:conversation|chat history)|all previous messages|your (?:chain of thought|hidden instructions))\b`)},
 	{"another role for the model", High, lazy.Regexp(`(?i)\byou are (?:now )?(?:in )?(?:developer|god|admin|dan|jailbreak|unrestricted|root)(?: mode)?\b(?: mode| and |,|\.|$)|\bnew (?:system )?instructions? (?:follow|for the (?:model|assistant|ai))\b`)},
 }
 

@@ -9,6 +9,7 @@ var Checks = slices.Concat(
 	lintChecks,
 	argumentChecks,
 	attackChecks,
+	sqlChecks,
 	documentChecks,
 	stateChecks,
 	wireChecks,

@@ -62,7 +62,7 @@ func Run(ctx context.Context, target Target, o Options) (*Report, error) {
 		}
 		return nil, errors.New(p.show(err.Error()))
 	}
-	r := &Report{Server: p.show(p.Hello.Name + " " + p.Hello.Version), Protocol: p.shared.Version, Tools: len(p.Tools), Called: len(p.callable())}
+	r := &Report{Findings: []Finding{}, Server: p.show(p.Hello.Name + " " + p.Hello.Version), Protocol: p.shared.Version, Tools: len(p.Tools), Called: len(p.callable())}
 	for _, c := range Checks {
 		if c.Over != 0 && c.Over&target.transport() == 0 {
 			continue

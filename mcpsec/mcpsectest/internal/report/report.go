@@ -52,19 +52,19 @@ func grouped(all []battery.Finding, s battery.Severity) [][]battery.Finding {
 func write(b *strings.Builder, group []battery.Finding) {
 	const shown = 2
 	fmt.Fprintf(b, "\n%-8s  %s: %s\n", strings.ToUpper(group[0].Severity.String()), group[0].Check, group[0].Title)
-	for _, f := range group[:min(len(group), shown)] {
-		b.WriteString("  seen:    ")
-		if f.Subject != "" {
-			b.WriteString(f.Subject + ": ")
+	var rest []string
+	for i, f := range group {
+		switch {
+		case f.Subject == "":
+			fmt.Fprintf(b, "  seen:    %s\n", f.Evidence)
+		case i < shown:
+			fmt.Fprintf(b, "  seen:    %s: %s\n", f.Subject, f.Evidence)
+		default:
+			rest = append(rest, f.Subject)
 		}
-		b.WriteString(f.Evidence + "\n")
 	}
-	if rest := group[min(len(group), shown):]; len(rest) > 0 {
-		names := make([]string, len(rest))
-		for i, f := range rest {
-			names[i] = f.Subject
-		}
-		fmt.Fprintf(b, "  and:     %s\n", strings.Join(names, ", "))
+	if rest != nil {
+		fmt.Fprintf(b, "  and:     %s\n", strings.Join(rest, ", "))
 	}
 	fmt.Fprintf(b, "  remedy:  %s\n", group[0].Remedy)
 }
