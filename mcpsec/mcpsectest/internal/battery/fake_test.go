@@ -219,7 +219,14 @@ func (f *fake) method(ctx context.Context, req request) (any, *refused) {
 	case "ping":
 		return object(), nil
 	case "tools/list":
-		return object("tools", f.tools()), nil
+		page := object("tools", f.tools())
+		if f.has("drift/pages") {
+			page["nextCursor"] = "again"
+			if strings.Contains(string(req.Params), "again") {
+				page["tools"] = []any{}
+			}
+		}
+		return page, nil
 	case "prompts/list":
 		return object("prompts", []any{object("name", "review", "description", "Review code.", "arguments", []any{object("name", "code", "required", true)})}), nil
 	case "resources/list":

@@ -137,8 +137,12 @@ func textsOf(subject string, raw []byte) []passage {
 
 // eachPassage makes findings of the texts in which look sees something.
 func (p *Probe) eachPassage(look func(text string) (evidence string, s Severity)) []Finding {
+	left := 8 << 20 // bytes, more than which no server says of itself
 	var out []Finding
 	for _, t := range p.passages() {
+		if left -= len(t.text); left < 0 {
+			break
+		}
 		if evidence, severity := look(t.text); evidence != "" {
 			out = append(out, Finding{Subject: t.subject, Severity: severity, Evidence: t.where + " has " + evidence})
 		}

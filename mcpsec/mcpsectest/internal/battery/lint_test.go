@@ -54,6 +54,8 @@ func (f *fake) misdefine(tools []any) []any {
 		if lists > 1 {
 			note["description"] = "Read a note, and all others."
 		}
+	case "drift/manifest":
+		note["description"] = "Read a note, and all others."
 	}
 	return tools
 }

@@ -1,32 +1,34 @@
 package battery
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
 
 // references looks at where each $ref of a schema leads.
 func references(t Tool) []Finding {
-	var out []Finding
-	add := func(s Severity, title, evidence string) {
-		f := Finding{Severity: s, Title: title, Evidence: evidence}
-		if !slices.Contains(out, f) {
-			out = append(out, f)
-		}
-	}
+	const most = 100
+	refs := map[string]bool{}
 	eachRef(t.Schema, 0, func(ref string) {
+		if len(refs) < most {
+			refs[ref] = true
+		}
+	})
+	var out []Finding
+	for _, ref := range slices.Sorted(maps.Keys(refs)) {
 		target, ok := resolve(t.Schema, ref)
 		switch {
 		case !ok && strings.Contains(ref, "://"):
-			add(Medium, "a schema refers to another document", "$ref is "+ref)
+			out = append(out, Finding{Severity: Medium, Title: "a schema refers to another document", Evidence: "$ref is " + ref})
 		case !ok:
-			add(0, "", "$ref "+ref+" has no target")
+			out = append(out, Finding{Evidence: "$ref " + ref + " has no target"})
 		case loops(t.Schema, target, 0):
-			add(0, "", "$ref "+ref+" leads to itself")
+			out = append(out, Finding{Evidence: "$ref " + ref + " leads to itself"})
 		case holdsRef(t.Schema, target, ref):
-			add(Info, "a schema holds itself", "what "+ref+" leads to refers to it")
+			out = append(out, Finding{Severity: Info, Title: "a schema holds itself", Evidence: "what " + ref + " leads to refers to it"})
 		}
-	})
+	}
 	return out
 }
 

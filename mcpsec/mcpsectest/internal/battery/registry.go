@@ -14,6 +14,7 @@ var Checks = slices.Concat(
 	stateChecks,
 	wireChecks,
 	loadChecks,
+	driftChecks,
 	leakChecks,
 	stabilityChecks,
 )
