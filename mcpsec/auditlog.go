@@ -25,8 +25,9 @@ import (
 // Without a key, whoever can write the file can also compute all hashes anew:
 // [OpenAuditLog] takes one. With or without, whoever can shorten the file can cut
 // off its end: only an [AuditHead] that is kept in another place shows that.
-// Records are written before Handle returns, without fsync. An AuditLog is safe
-// for concurrent use.
+// Records are written before Handle returns, so that they outlive the process;
+// [AuditLog.SyncEvery] makes them outlive the machine. An AuditLog is safe for
+// concurrent use.
 //
 // A record that Handle returned an error for is not in the log, or it is
 // followed by one with the message "withdrawn" and its number in seq_withdrawn:
@@ -48,6 +49,7 @@ type chain struct {
 	pending []byte       // what a failed write owes to the log
 	before  place        // the last whole record before pending
 	closed  bool
+	disk    *disk // nil without SyncEvery
 }
 
 // A place in a chain is a record's number and its hash, in hex.
@@ -115,24 +117,34 @@ func (l *AuditLog) WithGroup(name string) slog.Handler {
 // [OpenAuditLog] removes, or a line that lacks its newline at most and so counts
 // as a record. When the writer works again, later records join the chain.
 func (l *AuditLog) Handle(ctx context.Context, r slog.Record) error {
+	seq, err := l.write(ctx, r)
+	if err != nil || l.chain.disk == nil {
+		return err
+	}
+	return l.chain.commit(seq)
+}
+
+// write returns the number of the record that it has written.
+func (l *AuditLog) write(ctx context.Context, r slog.Record) (uint64, error) {
 	c := l.chain
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return fmt.Errorf("writing audit record: %w", os.ErrClosed)
+		return 0, fmt.Errorf("writing audit record: %w", os.ErrClosed)
 	}
 	if err := c.flush(); err != nil {
-		return err
+		return 0, err
 	}
 	c.line.Reset()
 	if err := l.json.Handle(ctx, r); err != nil {
-		return fmt.Errorf("encoding audit record: %w", err)
+		return 0, fmt.Errorf("encoding audit record: %w", err)
 	}
 	if n := c.line.Len(); n > maxRecord {
 		c.line = bytes.Buffer{} // keeps no memory of that size
-		return fmt.Errorf("audit record of %d bytes: more than %d are not verified", n, maxRecord)
+		return 0, fmt.Errorf("audit record of %d bytes: more than %d are not verified", n, maxRecord)
 	}
-	return c.append(bytes.TrimSuffix(c.line.Bytes(), []byte("\n")))
+	err := c.append(bytes.TrimSuffix(c.line.Bytes(), []byte("\n")))
+	return c.end.records, err
 }
 
 // Head returns the log's state, to be kept where the log's writer cannot reach.
@@ -159,6 +171,10 @@ func (l *AuditLog) Close() error {
 	}
 	c.closed = true
 	err := c.flush()
+	if c.disk != nil {
+		c.disk.stop()
+		err = errors.Join(err, c.disk.sync())
+	}
 	if w, ok := c.w.(io.Closer); ok {
 		err = errors.Join(err, w.Close())
 	}
@@ -175,8 +191,10 @@ func (c *chain) append(object []byte) error {
 	before := c.end
 	c.advance(c.out) // a part is in the log: the chain goes through this record
 	if err != nil {
+		seq := c.end.records
+		c.pending = bytes.Clone(c.out[n:])
+		c.withdraw(seq)
 		c.before = before
-		c.withdraw(c.out[n:])
 	}
 	return err
 }
@@ -198,12 +216,15 @@ func (c *chain) advance(line []byte) {
 	copy(c.end.hash[:], line[len(line)-len("\"}\n")-len(c.end.hash):])
 }
 
-// withdraw makes the log owe the rest of its last record and another, which says
-// that the caller was told of a failure: a reader would believe the first.
-func (c *chain) withdraw(rest []byte) {
+// withdraw makes the log owe a record which says that the caller was told of the
+// failure of another: a reader would believe that one.
+func (c *chain) withdraw(seq uint64) {
 	line := c.link(nil, fmt.Appendf(nil, `{"time":%q,"level":"ERROR","msg":"withdrawn","seq_withdrawn":%d}`,
-		time.Now().Format(time.RFC3339Nano), c.end.records))
-	c.pending = append(bytes.Clone(rest), line...)
+		time.Now().Format(time.RFC3339Nano), seq))
+	if len(c.pending) == 0 {
+		c.before = c.end
+	}
+	c.pending = append(c.pending, line...)
 	c.advance(line)
 }
 

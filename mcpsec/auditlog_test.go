@@ -8,8 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -270,7 +268,7 @@ func FuzzVerifyAuditLog(f *testing.F) {
 
 // A record costs no allocation, however many attributes it has.
 func TestAuditLogAllocatesNothing(t *testing.T) { // not parallel: it counts
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+	if raced() {
 		t.Skip("the race detector throws away slog's buffers at random")
 	}
 	l := mcpsec.NewAuditLog(io.Discard)

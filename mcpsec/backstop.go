@@ -19,14 +19,16 @@ import (
 // that is not one of the protocol's own gets further.
 func (s *Server) backstop(next mcp.MethodHandler) mcp.MethodHandler {
 	return func(ctx context.Context, method string, req mcp.Request) (res mcp.Result, err error) {
-		growStack()
+		method, req = wire.Restore(method, req)
+		if method == methodCall {
+			growStack()
+		}
 		defer func() {
 			if p := recover(); p != nil {
 				s.log.ErrorContext(ctx, "panic", "method", method, "error", fmt.Sprint(p), "stack", string(debug.Stack()))
 				res, err = nil, internalError()
 			}
 		}()
-		method, req = wire.Restore(method, req)
 		principal := s.principalOf(ctx)
 		if err := s.admitRequest(ctx, principal.ID, method, req); err != nil {
 			return nil, err

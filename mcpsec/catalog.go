@@ -177,7 +177,13 @@ func (s *Server) operationFor(method, name, uri string, p Principal) *operation 
 func (s *Server) listVisible(res mcp.Result, p Principal) {
 	switch list := res.(type) {
 	case *mcp.ListToolsResult:
-		list.Tools = slices.DeleteFunc(slices.Clone(list.Tools), func(t *mcp.Tool) bool { return s.toolFor(t.Name, p) == nil })
+		tools := make([]*mcp.Tool, 0, len(list.Tools))
+		for _, d := range list.Tools {
+			if t := s.toolFor(d.Name, p); t != nil {
+				tools = append(tools, t.listed)
+			}
+		}
+		list.Tools = tools
 	case *mcp.ListPromptsResult:
 		list.Prompts = slices.DeleteFunc(slices.Clone(list.Prompts), func(d *mcp.Prompt) bool { return s.promptFor(d.Name, p) == nil })
 	case *mcp.ListResourcesResult:

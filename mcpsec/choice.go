@@ -63,7 +63,7 @@ func newChoice(argument, description string, tools map[string]*Tool) (*Tool, err
 	if err != nil {
 		return nil, err
 	}
-	c.schema = schema
+	c.schema, c.listed.InputSchema = schema, schema
 	c.decode = func(raw json.RawMessage) (any, error) { return choose(raw, argument, tools) }
 	c.value = func(in any) any { return in.(chosen).tool.value(in.(chosen).in) }
 	c.handle = func(ctx context.Context, in any) (any, error) {

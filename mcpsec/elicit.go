@@ -113,7 +113,7 @@ func formOf(t reflect.Type) (*form, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := visibleSchema(raw); err != nil {
+	if _, err := visibleSchema(raw); err != nil {
 		return nil, err
 	}
 	f := &form{plan, raw}

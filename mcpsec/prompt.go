@@ -89,7 +89,7 @@ func newPrompt[In any](spec PromptSpec, handler func(context.Context, In) ([]Mes
 	if err := p.validate(); err != nil {
 		return nil, err
 	}
-	if err := visibleSchema(p.in.Schema); err != nil {
+	if _, err := visibleSchema(p.in.Schema); err != nil {
 		return nil, err
 	}
 	p.complete, err = completers(&p.operation, p.in, spec.Complete)

@@ -143,7 +143,8 @@ func (r *Resource) validate(uri string) error {
 	if m := r.mimeType; m != "" && !mediaType().MatchString(m) {
 		return errors.New("the MIMEType is no media type, as in image/png")
 	}
-	return visibleSchema(r.in.Schema)
+	_, err = visibleSchema(r.in.Schema)
+	return err
 }
 
 // absent gives an error that says that there is nothing the answer of a URI that

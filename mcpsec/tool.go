@@ -116,6 +116,7 @@ type Tool struct {
 	in, out *schema.Plan // out is nil where the results are contents
 	headers map[string]string
 	schema  json.RawMessage // written by hand
+	listed  *mcp.Tool       // what tools/list shows, with its schemas encoded once
 }
 
 // NewTool makes a tool from a handler of typed input and output.
@@ -201,10 +202,18 @@ func (t *Tool) validate() error {
 	if err := t.operation.validate(); err != nil {
 		return err
 	}
-	if err := visibleSchema(t.in.Schema); err != nil || t.out == nil {
+	in, err := visibleSchema(t.in.Schema)
+	if err != nil {
 		return err
 	}
-	return visibleSchema(t.out.Schema)
+	t.listed = t.definition()
+	if t.schema == nil {
+		t.listed.InputSchema = in
+	}
+	if t.out != nil {
+		t.listed.OutputSchema, err = visibleSchema(t.out.Schema)
+	}
+	return err
 }
 
 func visible(s string) error {
@@ -214,23 +223,26 @@ func visible(s string) error {
 	return nil
 }
 
-// visibleSchema is visible for all texts of a schema.
-func visibleSchema(s any) error {
+// visibleSchema is visible for all texts of a schema, which it returns as JSON.
+func visibleSchema(s any) (json.RawMessage, error) {
 	b, err := json.Marshal(s)
 	if err != nil {
-		return fmt.Errorf("schema: %w", err)
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	if bytes.IndexByte(b, '\\') < 0 { // nothing is escaped
+		return b, visible(string(b))
 	}
 	for d := json.NewDecoder(bytes.NewReader(b)); ; {
 		tok, err := d.Token()
 		if errors.Is(err, io.EOF) {
-			return nil
+			return b, nil
 		}
 		if err != nil {
-			return fmt.Errorf("schema: %w", err)
+			return nil, fmt.Errorf("schema: %w", err)
 		}
 		if str, ok := tok.(string); ok {
 			if err := visible(str); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
@@ -254,7 +266,7 @@ func (t *Tool) WithGuards(guards ...Guard) *Tool {
 }
 
 func (t *Tool) with(change func(*ToolSpec)) *Tool {
-	c := &Tool{t.operation, t.in, t.out, t.headers, t.schema}
+	c := &Tool{operation: t.operation, in: t.in, out: t.out, headers: t.headers, schema: t.schema}
 	c.running = new(inFlight)
 	change(&c.spec)
 	if err := c.validate(); err != nil {
@@ -263,7 +275,7 @@ func (t *Tool) with(change func(*ToolSpec)) *Tool {
 	return c
 }
 
-// definition is what tools/list shows.
+// definition is what the SDK is told.
 func (t *Tool) definition() *mcp.Tool {
 	world, destroys := t.spec.Labels&(Untrusted|Egress) != 0, t.spec.Effect == Destroy
 	d := &mcp.Tool{

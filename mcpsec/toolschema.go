@@ -46,7 +46,7 @@ func compileSchema(raw json.RawMessage, made *jsonschema.Schema) (func(json.RawM
 			return nil, fmt.Errorf("the input type has no member %q", name)
 		}
 	}
-	if err := visibleSchema(raw); err != nil {
+	if _, err := visibleSchema(raw); err != nil {
 		return nil, err
 	}
 	resolved, err := s.Resolve(nil)

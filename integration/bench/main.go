@@ -3,157 +3,153 @@
 //
 //	go run ./integration/bench -o docs/benchmarks.md
 //
-// It prints, or writes as Markdown, for each path, the hardened server's time, processor time and
-// allocations a call as a ratio to the bare one's: the median of the rounds,
-// with the lowest and the highest. Start-up is from the start of the process to
-// the answer to the first tools/list.
+// It prints, or writes as Markdown, for each path, the hardened server's time, processor
+// time and allocations a call as a ratio to the bare one's: the median of the rounds, with
+// its confidence interval, and first what must hold of them. Start-up is from the start of
+// the process to the answer to the first tools/list. What fails is named in the text, and
+// the rest goes on.
 package main
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
-	"runtime"
-	"slices"
+	"strings"
 )
 
 func main() {
-	rounds := flag.Int("rounds", 7, "interleaved rounds of each path")
+	rounds := flag.Int("rounds", 9, "interleaved rounds of each path")
 	calls := flag.Int("calls", 3000, "calls a round")
+	quick := flag.Bool("quick", false, "three short rounds, to see that it works")
 	out := flag.String("o", "", "Markdown `file` to write instead of printing")
-	webOnly := flag.Bool("http", false, "measure the servers over HTTP only, and print that")
-	pgOnly := flag.Bool("pg", false, "measure pg_query only, and print that")
-	before := flag.String("before", "", "with -pg, an earlier build of this `program` to compare with")
+	only := flag.String("only", "", "measure one `part` only: "+strings.Join(partNames(), ", "))
+	before := flag.String("before", "", "with -only postgres, an earlier build of this `program` to compare with")
 	serveAs := flag.String("serve", "", "be one of the servers, on standard input and output")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	var err error
-	if *serveAs != "" {
-		err = serve(*serveAs)
-	} else if *pgOnly {
-		err = comparePostgres(ctx, os.Stdout, *rounds, *calls, *before)
-	} else if *webOnly {
-		err = compareWeb(ctx, os.Stdout, *rounds, *calls)
-	} else {
-		err = report(ctx, *out, *rounds, *calls)
+	if *quick {
+		*rounds, *calls = 3, 100
 	}
+	err := run(ctx, settings{*rounds, *calls, *before}, *serveAs, *only, *out)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
+func run(ctx context.Context, o settings, serveAs, only, out string) error {
+	if serveAs != "" {
+		return serve(serveAs)
+	}
+	var b book
+	for _, p := range parts {
+		if only != "" && only != p.name {
+			continue
+		}
+		if err := p.run(ctx, &b, o); err != nil {
+			fmt.Fprintf(os.Stderr, "\nbench: %s: %v\n", p.name, err)
+			b.failed = append(b.failed, p.name+": "+err.Error())
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	b.WriteString(machineLoad())
+	text := b.report(machine(o.rounds, o.calls))
+	var err error
+	if out == "" {
+		_, err = os.Stdout.Write(text)
+	} else {
+		err = os.WriteFile(out, text, 0o644)
+	}
+	if len(b.failed) > 0 {
+		err = errors.Join(err, fmt.Errorf("not measured: %s", strings.Join(b.failed, "; ")))
+	}
+	return err
+}
+
+// settings are how long to measure.
+type settings struct {
+	rounds, calls int
+	before        string
+}
+
+// parts are what is measured, one after the other.
+var parts = []struct {
+	name string
+	run  func(context.Context, *book, settings) error
+}{
+	{"calls", compareCalls},
+	{"start", compareStart},
+	{"pieces", comparePieces},
+	{"http", compareWeb},
+	{"postgres", comparePostgres},
+	{"state", compareState},
+}
+
+func partNames() (names []string) {
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	return names
+}
+
 // A sample is what one round measured, for one call.
 type sample struct {
 	micros, cpu, allocs float64
 	p50, p99            float64 // nanoseconds, over HTTP
+	rss                 float64 // bytes
 }
 
 // A path is a way to measure; hardened tells which of the two servers.
 type path struct {
-	name  string
-	calls int
-	run   func(ctx context.Context, hardened bool, calls int) (sample, error)
+	id, name string
+	calls    int
+	run      func(ctx context.Context, hardened bool, calls int) (sample, error)
 }
 
-// report writes to a file only what has been measured to its end.
-func report(ctx context.Context, path string, rounds, calls int) error {
-	var b bytes.Buffer
-	if err := compare(ctx, &b, rounds, calls); err != nil {
-		return err
-	}
-	if path == "" {
-		_, err := os.Stdout.Write(b.Bytes())
-		return err
-	}
-	return os.WriteFile(path, b.Bytes(), 0o644)
-}
-
-const preface = `# Benchmarks
-
-Servers on the bare SDK and hardened ones that do the same, side by side in one
-run and interleaved. A ratio is hardened to bare, round by round: the median,
-with the lowest and the highest. Every protection is on; the audit log goes to a
-file. Repeat it with
-
-    go run ./integration/bench -o docs/benchmarks.md
-
-Measured with %s on %s/%s, %d processors, %d rounds of %d calls.
-
-| path | bare | hardened | time | server CPU | allocations |
-| --- | ---: | ---: | ---: | ---: | ---: |
-`
-
-func compare(ctx context.Context, w io.Writer, rounds, calls int) error {
-	fmt.Fprintf(w, preface, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), rounds, calls)
+func compareCalls(ctx context.Context, b *book, o settings) error {
+	fmt.Fprint(b, "\n## Calls of a tool with 6 validated fields\n\n| path | bare | hardened | time | server CPU | allocations |\n| --- | ---: | ---: | ---: | ---: | ---: |\n")
 	for _, p := range []path{
-		{"in memory, 6 validated fields", calls, inMemory},
-		{"HTTP, 6 validated fields, with and without a token", calls, overHTTP},
-		{"stdio, 6 validated fields", calls, overStdio(orderCall)},
-		{"stdio, start-up to tools/list", 1, overStdio("")},
+		{"memory", "in memory", o.calls, inMemory},
+		{"web", "HTTP in one process, with and without a token", o.calls, overHTTP},
+		{"stdio", "stdio", o.calls, overStdio},
 	} {
-		if err := p.measure(ctx, w, rounds); err != nil {
+		bare, hard, err := p.measure(ctx, o.rounds)
+		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
+		micros := func(s sample) float64 { return s.micros }
+		time, cpu := ratio(bare, hard, micros), ratio(bare, hard, func(s sample) float64 { return s.cpu })
+		allocs := ratio(bare, hard, func(s sample) float64 { return s.allocs })
+		b.note(p.id+" time", time)
+		b.note(p.id+" cpu", cpu)
+		b.note(p.id+" allocs", allocs)
+		fmt.Fprintf(b, "| %s | %.0f µs | %.0f µs | %s | %s | %s |\n", p.name, median(pick(bare, micros)), median(pick(hard, micros)), time, cpu, allocs)
 	}
-	if err := compareWeb(ctx, w, rounds, calls); err != nil {
-		return err
-	}
-	return comparePostgres(ctx, w, rounds, calls, "")
+	return nil
 }
 
-func (p path) measure(ctx context.Context, w io.Writer, rounds int) error {
-	var bare, hard []sample
+// measure interleaves the two. Who goes first changes, and the first round is a warm-up.
+func (p path) measure(ctx context.Context, rounds int) (bare, hard []sample, err error) {
 	for i := range rounds + 1 {
-		// Who goes first changes, and the first round is a warm-up.
 		for _, hardened := range []bool{i%2 == 0, i%2 != 0} {
 			s, err := p.run(ctx, hardened, p.calls)
 			if err != nil {
-				return err
+				return nil, nil, err
 			}
 			if i > 0 && hardened {
 				hard = append(hard, s)
 			} else if i > 0 {
 				bare = append(bare, s)
 			}
-			fmt.Fprintf(os.Stderr, "\r%s: round %d of %d ", p.name, i, rounds)
 		}
+		fmt.Fprintf(os.Stderr, "\r\x1b[K%s: round %d of %d ", p.name, i, rounds)
 	}
 	fmt.Fprint(os.Stderr, "\r\x1b[K")
-	micros := func(s sample) float64 { return s.micros }
-	fmt.Fprintf(w, "| %s | %.0f µs | %.0f µs | %s | %s | %s |\n", p.name, median(pick(bare, micros)), median(pick(hard, micros)),
-		ratio(bare, hard, micros),
-		ratio(bare, hard, func(s sample) float64 { return s.cpu }),
-		ratio(bare, hard, func(s sample) float64 { return s.allocs }))
-	return nil
-}
-
-func pick(ss []sample, f func(sample) float64) []float64 {
-	out := make([]float64, len(ss))
-	for i, s := range ss {
-		out[i] = f(s)
-	}
-	return out
-}
-
-func median(v []float64) float64 {
-	s := slices.Sorted(slices.Values(v))
-	return s[len(s)/2]
-}
-
-// ratio compares round by round.
-func ratio(bare, hard []sample, f func(sample) float64) string {
-	var r []float64
-	for i := range bare {
-		if f(bare[i]) == 0 {
-			return "–"
-		}
-		r = append(r, f(hard[i])/f(bare[i]))
-	}
-	return fmt.Sprintf("%.2f (%.2f to %.2f)", median(r), slices.Min(r), slices.Max(r))
+	return bare, hard, nil
 }

@@ -62,37 +62,34 @@ func inMemory(ctx context.Context, hardened bool, calls int) (sample, error) {
 	return sample{micros: float64(took.Microseconds()) / n, allocs: float64(after.Mallocs-before.Mallocs) / n}, nil
 }
 
-// overStdio measures a server process, driven in lines. Without a call it
-// measures start-up. The processor time is the whole process's, so that many
-// calls are needed for the start not to count.
-func overStdio(call string) func(context.Context, bool, int) (sample, error) {
-	return func(ctx context.Context, hardened bool, calls int) (sample, error) {
-		kind := map[bool]string{true: "hardened", false: "bare"}[hardened]
-		self, err := os.Executable()
-		if err != nil {
-			return sample{}, err
-		}
-		cmd := exec.CommandContext(ctx, self, "-serve", kind)
-		cmd.Env = append(os.Environ(), envURL+"=")
-		cmd.Stderr = io.Discard
-		in, err1 := cmd.StdinPipe()
-		out, err2 := cmd.StdoutPipe()
-		if err := errors.Join(err1, err2); err != nil {
-			return sample{}, err
-		}
-		start := time.Now()
-		if err := cmd.Start(); err != nil {
-			return sample{}, err
-		}
-		s, err := drive(in, bufio.NewReaderSize(out, 1<<16), start, call, calls)
-		err = errors.Join(err, in.Close(), cmd.Wait())
-		if call != "" {
-			s.cpu = float64((cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Microseconds()) / float64(calls)
-		}
-		return s, err
+// overStdio measures a server process, driven in lines; of its processor time what the
+// calls have taken.
+func overStdio(ctx context.Context, hardened bool, calls int) (sample, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return sample{}, err
 	}
+	cmd := exec.CommandContext(ctx, self, "-serve", map[bool]string{true: "hardened", false: "bare"}[hardened])
+	cmd.Env = append(os.Environ(), envURL+"=")
+	cmd.Stderr = io.Discard
+	in, err1 := cmd.StdinPipe()
+	out, err2 := cmd.StdoutPipe()
+	if err := errors.Join(err1, err2, cmd.Start()); err != nil {
+		return sample{}, err
+	}
+	r := bufio.NewReaderSize(out, 1<<16)
+	_, err = drive(in, r, time.Now(), "", 0)
+	before := cpuOf(cmd.Process.Pid)
+	var s sample
+	if err == nil {
+		s, err = drive(in, r, time.Now(), orderCall, calls)
+	}
+	s.cpu = float64((cpuOf(cmd.Process.Pid) - before).Nanoseconds()) / 1000 / float64(calls)
+	return s, errors.Join(err, in.Close(), cmd.Wait())
 }
 
+// drive opens the session and asks for the tools, or, with a call, makes it again and
+// again.
 func drive(w io.Writer, r *bufio.Reader, start time.Time, call string, calls int) (sample, error) {
 	ask := func(line string) error {
 		if _, err := io.WriteString(w, line+"\n"); err != nil {
@@ -104,15 +101,8 @@ func drive(w io.Writer, r *bufio.Reader, start time.Time, call string, calls int
 		}
 		return err
 	}
-	if err := ask(`{"jsonrpc":"2.0","id":"i","method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}`); err != nil {
-		return sample{}, err
-	}
-	if _, err := io.WriteString(w, `{"jsonrpc":"2.0","method":"notifications/initialized"}`+"\n"); err != nil {
-		return sample{}, err
-	}
 	if call == "" {
-		err := ask(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`)
-		return sample{micros: float64(time.Since(start).Microseconds())}, err
+		return greet(w, ask, start)
 	}
 	start = time.Now()
 	for i := range calls {
@@ -121,4 +111,15 @@ func drive(w io.Writer, r *bufio.Reader, start time.Time, call string, calls int
 		}
 	}
 	return sample{micros: float64(time.Since(start).Microseconds()) / float64(calls)}, nil
+}
+
+func greet(w io.Writer, ask func(string) error, start time.Time) (sample, error) {
+	if err := ask(`{"jsonrpc":"2.0","id":"i","method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}`); err != nil {
+		return sample{}, err
+	}
+	if _, err := io.WriteString(w, `{"jsonrpc":"2.0","method":"notifications/initialized"}`+"\n"); err != nil {
+		return sample{}, err
+	}
+	err := ask(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`)
+	return sample{micros: float64(time.Since(start).Microseconds())}, err
 }

@@ -34,6 +34,7 @@ what PostgreSQL does for the transaction and its limits counts in p50.
 // A load is a statement, or without one the list of objects, that is asked for again
 // and again.
 type load struct {
+	id      string
 	name    string
 	sql     string
 	callers int
@@ -43,15 +44,15 @@ type load struct {
 const eight = "id, album_id, position, title, seconds, price, explicit, isrc"
 
 var loads = []load{
-	{"query by primary key", "SELECT " + eight + " FROM music.tracks WHERE id = $1", 1, 1000},
-	{"query by primary key", "SELECT " + eight + " FROM music.tracks WHERE id = $1", 8, 1000},
-	{"100 rows of 8 columns", "SELECT " + eight + " FROM music.tracks WHERE id > $1 ORDER BY id LIMIT 100", 1, 300},
-	{"5,000 rows of 8 columns", "SELECT " + eight + " FROM music.tracks WHERE id > $1 ORDER BY id LIMIT 5000", 1, 10},
-	{"list of a schema's objects", "", 1, 300},
+	{"key", "query by primary key", "SELECT " + eight + " FROM music.tracks WHERE id = $1", 1, 1000},
+	{"keys", "query by primary key", "SELECT " + eight + " FROM music.tracks WHERE id = $1", 8, 1000},
+	{"100", "100 rows of 8 columns", "SELECT " + eight + " FROM music.tracks WHERE id > $1 ORDER BY id LIMIT 100", 1, 300},
+	{"5000", "5,000 rows of 8 columns", "SELECT " + eight + " FROM music.tracks WHERE id > $1 ORDER BY id LIMIT 5000", 1, 10},
+	{"list", "list of a schema of 50 tables", "", 1, 300},
 }
 
 func (l load) call(i int) string {
-	name, args := "pg_list_objects", `{"schema":"music"}`
+	name, args := "pg_list_objects", `{"schema":"fifty"}`
 	if l.sql != "" {
 		name, args = "pg_query", fmt.Sprintf(`{"sql":%q,"params":[%d]}`, l.sql, 1+i%4000)
 	}
@@ -60,7 +61,8 @@ func (l load) call(i int) string {
 
 // comparePostgres compares the servers of two programs, which are the same one but
 // where a change is measured.
-func comparePostgres(ctx context.Context, w io.Writer, rounds, calls int, before string) error {
+func comparePostgres(ctx context.Context, w *book, o settings) error {
+	rounds, calls, before := o.rounds, o.calls, o.before
 	pg, err := pgserver.Start(ctx, pgserver.Options{Log: os.Stderr, Download: true, Fetch: embedpg.Fetch})
 	if err != nil {
 		return err
@@ -96,14 +98,14 @@ func comparePostgres(ctx context.Context, w io.Writer, rounds, calls int, before
 		}
 		fmt.Fprint(os.Stderr, "\r\x1b[K")
 		p50, cpu := func(s sample) float64 { return s.p50 / 1000 }, func(s sample) float64 { return s.cpu }
+		atHalf, used := ratio(bare, hard, p50), ratio(bare, hard, cpu)
+		w.note(l.id+" p50", atHalf)
+		w.note(l.id+" cpu", used)
 		fmt.Fprintf(w, "| %s | %d | %.0f µs | %.0f µs | %s | %s | %.0f µs | %.0f µs |\n", l.name, l.callers, median(pick(bare, p50)), median(pick(hard, p50)),
-			ratio(bare, hard, p50), ratio(bare, hard, cpu), median(pick(bare, cpu)), median(pick(hard, cpu)))
+			atHalf, used, median(pick(bare, cpu)), median(pick(hard, cpu)))
 		if before != "" {
 			fmt.Fprintf(w, "| – before | %d | | %.0f µs | %s | %s | | %.0f µs |\n", l.callers, median(pick(old, p50)), ratio(bare, old, p50), ratio(bare, old, cpu), median(pick(old, cpu)))
 		}
-	}
-	if b, err := os.ReadFile("/proc/loadavg"); err == nil {
-		fmt.Fprintf(w, "\nLoad of the machine at the end: %.4s.\n", b)
 	}
 	return nil
 }

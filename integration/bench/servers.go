@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -73,7 +74,7 @@ func hardenedServer(waits bool) (*mcpsec.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := pgtool.Open(context.Background(), pgtool.Options{URL: url, Schemas: sampledb.Schemas, MaxRows: 5_000, MaxBytes: 4 << 20, MaxConns: 8})
+	db, err := pgtool.Open(context.Background(), pgtool.Options{URL: url, Schemas: schemas, MaxRows: 5_000, MaxBytes: 4 << 20, MaxConns: 8})
 	if err != nil {
 		return nil, err
 	}
@@ -163,6 +164,13 @@ const (
 	END $$`
 )
 
+// fiftySQL is a schema of a size that people have.
+const fiftySQL = `CREATE SCHEMA fifty; DO $$ BEGIN
+		FOR i IN 1..50 LOOP EXECUTE format('CREATE TABLE fifty.t%s (id int PRIMARY KEY, a text, b int, c bool, d date, e numeric, f uuid, at timestamptz)', i); END LOOP;
+	END $$`
+
+var schemas = append(slices.Clone(sampledb.Schemas), "fifty")
+
 // loadSample makes the sample database, the crowd, and a role that may read it.
 func loadSample(ctx context.Context, pg *pgserver.Server) (string, error) {
 	if err := pg.CreateDatabase(ctx, "bench", ""); err != nil {
@@ -177,8 +185,8 @@ func loadSample(ctx context.Context, pg *pgserver.Server) (string, error) {
 		return "", err
 	}
 	for _, sql := range []string{
-		crowdSQL,
-		pgtool.SetupSQL(pgtool.SetupOptions{Database: "bench", Schemas: sampledb.Schemas}),
+		crowdSQL, fiftySQL,
+		pgtool.SetupSQL(pgtool.SetupOptions{Database: "bench", Schemas: schemas}),
 		"ALTER ROLE mcp_reader PASSWORD '" + pg.Password() + "'",
 	} {
 		if _, err := conn.Exec(ctx, sql); err != nil {

@@ -47,13 +47,13 @@ type web struct {
 	rounds, calls int
 }
 
-func compareWeb(ctx context.Context, w io.Writer, rounds, calls int) error {
+func compareWeb(ctx context.Context, w *book, o settings) error {
 	iss, err := newIssuer()
 	if err != nil {
 		return err
 	}
 	defer iss.Close()
-	m := web{iss, rounds, calls}
+	m := web{iss, o.rounds, o.calls}
 	fmt.Fprint(w, webPreface)
 	for _, callers := range []int{1, 16} {
 		if err := m.compare(ctx, w, callers); err != nil {
@@ -64,7 +64,7 @@ func compareWeb(ctx context.Context, w io.Writer, rounds, calls int) error {
 }
 
 // compare interleaves the servers, in an order that changes.
-func (m web) compare(ctx context.Context, w io.Writer, callers int) error {
+func (m web) compare(ctx context.Context, w *book, callers int) error {
 	kinds := []string{"bare", string(jose.ES256), string(jose.RS256)}
 	got := map[string][]sample{}
 	for i := range m.rounds + 1 {
@@ -84,7 +84,9 @@ func (m web) compare(ctx context.Context, w io.Writer, callers int) error {
 	bare, rate := got["bare"], func(s sample) float64 { return 1e6 / s.micros }
 	for _, kind := range kinds[1:] {
 		hard := got[kind]
-		fmt.Fprintf(w, "| %s | %d | %.0f | %.0f | %s | %s | %s | %s |\n", kind, callers, median(pick(bare, rate)), median(pick(hard, rate)), ratio(bare, hard, rate),
+		faster := ratio(bare, hard, rate)
+		w.note(fmt.Sprintf("http %s %d", kind, callers), faster)
+		fmt.Fprintf(w, "| %s | %d | %.0f | %.0f | %s | %s | %s | %s |\n", kind, callers, median(pick(bare, rate)), median(pick(hard, rate)), faster,
 			ratio(bare, hard, func(s sample) float64 { return s.p50 }), ratio(bare, hard, func(s sample) float64 { return s.p99 }), ratio(bare, hard, func(s sample) float64 { return s.cpu }))
 	}
 	return nil

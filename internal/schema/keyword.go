@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
-
-	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
 
 // formats are the rules that a JSON Schema format names.
@@ -188,8 +186,6 @@ func expressBytes(s *jsonschema.Schema, a alt, n int) error {
 	say(s, "decoded: "+bound(a, "bytes"))
 	return nil
 }
-
-var enumWord = lazy.Regexp(`'[^']*'|\S+`) // as validator/v10 splits oneof
 
 func expressEnum(s *jsonschema.Schema, t reflect.Type, param string) error {
 	for _, w := range splitWords(param) {

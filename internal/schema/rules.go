@@ -246,9 +246,14 @@ func canBe(t reflect.Type, text string) bool {
 	return false
 }
 
+var enumWord = lazy.Regexp(`'[^']*'|\S+`) // as validator/v10 splits oneof
+
 // splitWords splits a parameter as the validator does: at spaces, but not
 // within single quotes.
 func splitWords(param string) []string {
+	if !strings.Contains(param, "'") {
+		return strings.FieldsFunc(param, func(r rune) bool { return strings.ContainsRune(" \t\n\f\r", r) })
+	}
 	words := enumWord().FindAllString(param, -1)
 	for i, w := range words {
 		words[i] = strings.ReplaceAll(w, "'", "")

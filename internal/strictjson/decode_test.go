@@ -167,13 +167,34 @@ func TestDecodeAtTheBounds(t *testing.T) {
 	}
 }
 
+// Decoding costs what the strings of the value take, and the check before it nothing.
+func TestDecodeAllocates(t *testing.T) { // not parallel: it counts
+	shape := inputShape()
+	for name, tc := range map[string]struct {
+		f    func() error
+		most float64
+	}{
+		"the check": {func() error { return walk(benchDoc, shape) }, 0},
+		"all of it": {func() error { return Decode(benchDoc, new(input), shape) }, 3},
+	} {
+		if got := testing.AllocsPerRun(100, func() {
+			if err := tc.f(); err != nil {
+				t.Error(err)
+			}
+		}); got > tc.most {
+			t.Errorf("%s: %v allocations, %v is the limit", name, got, tc.most)
+		}
+	}
+}
+
+var benchDoc = []byte(`{"id":"0c8bf0c5-6a1e-4a9b-8a4e-3f1f3a0d8f01","big":12,"u":7,"b":true,"items":[{"name":"a","n":1}],"at":"2026-01-02T03:04:05Z"}`)
+
 func BenchmarkDecode(b *testing.B) {
-	doc := []byte(`{"id":"0c8bf0c5-6a1e-4a9b-8a4e-3f1f3a0d8f01","big":12,"u":7,"b":true,"items":[{"name":"a","n":1}],"at":"2026-01-02T03:04:05Z"}`)
 	s := inputShape()
 	b.Run("walk", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := walk(doc, s); err != nil {
+			if err := walk(benchDoc, s); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -182,7 +203,7 @@ func BenchmarkDecode(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			var in input
-			if err := Decode(doc, &in, s); err != nil {
+			if err := Decode(benchDoc, &in, s); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -112,8 +112,11 @@ func TestEachCheckFires(t *testing.T) {
 			if c.Severity == Info {
 				least, o.Call = Info, map[string]json.RawMessage{"delete_note": nil}
 			}
-			if c.ID == "tool/not-called" {
+			switch c.ID {
+			case "tool/not-called":
 				o.Call = nil
+			case "drift/manifest":
+				o.Manifest = fakeManifest
 			}
 			test := func(t *testing.T, target Target) {
 				if got := found(t, target, o, least); !slices.Equal(got, []string{c.ID}) {

@@ -34,10 +34,14 @@ func (r *Report) Worst() Severity {
 // maxFindings is what is kept of one check.
 const maxFindings = 50
 
+func newProbe(target Target, o Options) *Probe {
+	return &Probe{Options: o, Target: target, Log: &record{}, baselines: map[string]Reply{}, failures: map[string]int{}, took: map[string]time.Duration{}, redactor: redact.New(redact.Options{}), plain: redact.New(redact.Options{})}
+}
+
 // Run attacks a target with all checks. It returns an error if the server cannot be
 // opened, or ctx ends before all is done.
 func Run(ctx context.Context, target Target, o Options) (*Report, error) {
-	p := &Probe{Options: o, Target: target, Log: &record{}, baselines: map[string]Reply{}, failures: map[string]int{}, took: map[string]time.Duration{}, redactor: redact.New(redact.Options{}), plain: redact.New(redact.Options{})}
+	p := newProbe(target, o)
 	for _, c := range o.Canaries {
 		if !p.redactor.Register(redact.NewSecret(c)) {
 			return nil, errors.New("a canary is too short to be told from other text")
