@@ -54,19 +54,24 @@ func TestExamplesPassTheAttacks(t *testing.T) {
 			return mcpsectest.URL(url, http.Header{"Authorization": {"Bearer " + token}}), mcpsectest.Options{Canaries: []string{token}}
 		},
 		"postgres": func(t *testing.T) (mcpsectest.Target, mcpsectest.Options) {
-			return mcpsectest.Command(build(t, "postgres"), "-demo"), mcpsectest.Options{Call: all}
+			return mcpsectest.Command(build(t, "postgres"), "-demo"), mcpsectest.Options{Call: map[string]any{"*": nil, "pg_describe": map[string]any{"schema": "music", "name": "albums"}}}
 		},
 		"pocketbase": func(t *testing.T) (mcpsectest.Target, mcpsectest.Options) {
 			return mcpsectest.Command(build(t, "pocketbase")), mcpsectest.Options{Call: all}
 		},
 		"mail": func(t *testing.T) (mcpsectest.Target, mcpsectest.Options) {
+			mail := map[string]any{"to": []string{"ann@example.com"}, "subject": "s", "text": "t"}
 			srv := mcpsectest.SMTP(t, mcpsectest.SMTPOptions{Allow: []string{"ann@example.com"}})
 			return with(t, build(t, "mail"), "MAILTOOL_HOST="+srv.Host, "MAILTOOL_PORT="+srv.Port, "MAILTOOL_USERNAME="+srv.User, "MAILTOOL_PASSWORD="+srv.Password,
-				"MAILTOOL_CA_FILE="+srv.CAFile, "MAILTOOL_FROM=shop@example.com", "MAILTOOL_ALLOW=ann@example.com"), mcpsectest.Options{Call: all, Canaries: []string{srv.Password}}
+					"MAILTOOL_CA_FILE="+srv.CAFile, "MAILTOOL_FROM=shop@example.com", "MAILTOOL_ALLOW=ann@example.com"), mcpsectest.Options{
+					Call: map[string]any{"*": nil, "mail_preview": mail, "mail_send": mail}, Canaries: []string{srv.Password},
+				}
 		},
 		"stripe": func(t *testing.T) (mcpsectest.Target, mcpsectest.Options) {
 			key := "rk_" + "test_" + canary
-			return with(t, build(t, "stripe"), "STRIPETOOL_KEY="+key, "STRIPETOOL_URL="+stripeMock(t)), mcpsectest.Options{Call: all, Canaries: []string{canary}}
+			return with(t, build(t, "stripe"), "STRIPETOOL_KEY="+key, "STRIPETOOL_URL="+stripeMock(t)), mcpsectest.Options{
+				Call: map[string]any{"*": nil, "stripe_get": map[string]any{"resource": "charges", "id": "ch_123"}}, Canaries: []string{canary},
+			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -301,7 +301,7 @@ func beyond(m property) []breach {
 			add("minimum", json.Number(encode(n-1)))
 		}
 	case "string":
-		if n := number(m.schema, "maxLength", none); n < 200_000 {
+		if n := number(m.schema, "maxLength", none); n >= 0 && n < 200_000 {
 			add("maxLength", strings.Repeat("a", int(n)+1))
 		}
 		if n := number(m.schema, "minLength", 0); n > 0 {
@@ -309,7 +309,7 @@ func beyond(m property) []breach {
 		}
 	case "array":
 		items, _ := m.schema["items"].(map[string]any)
-		if n, v := number(m.schema, "maxItems", none), valid(items, 0); n < 10_000 && v != nil {
+		if n, v := number(m.schema, "maxItems", none), valid(items, 0); v != nil && n >= 0 && n < 1<<20/int64(len(encode(v))) {
 			add("maxItems", slices.Repeat([]any{v}, int(n)+1))
 		}
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,6 +71,31 @@ func TestSoundServer(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
+}
+
+// A tool that does not say that it only reads is not called, whatever is tested, and
+// neither is one whose name says otherwise.
+func TestNothingElseIsCalled(t *testing.T) {
+	t.Parallel()
+	for _, flaw := range []string{"tool/unannotated", "tool/not-read-only", "tool/not-additive"} {
+		synctest.Test(t, func(t *testing.T) {
+			var mu sync.Mutex
+			called := map[string]bool{}
+			target := Target{Serve: func(ctx context.Context, r io.ReadCloser, w io.WriteCloser) error {
+				srv := newFake(flaw)
+				err := srv.serve(ctx, r, w)
+				mu.Lock()
+				defer mu.Unlock()
+				maps.Copy(called, srv.called)
+				return err
+			}}
+			found(t, target, Options{unpaced: true}, Low)
+			got := slices.Sorted(maps.Keys(called))
+			if want := []string{"fetch_page", "query_notes", "read_note", "search_notes"}; !slices.Equal(got, want) {
+				t.Errorf("%s: %q were called, want %q", flaw, got, want)
+			}
+		})
+	}
 }
 
 // outside are the flaws that a clock of the test's own cannot hold: of a process, or

@@ -33,11 +33,12 @@ type fake struct {
 	states map[string]string // requestState to arguments
 	used   map[string]bool
 	calls  map[string]context.CancelFunc
+	called map[string]bool // the tools
 	wg     sync.WaitGroup
 }
 
 func newFake(flaw string) *fake {
-	return &fake{flaw: flaw, stderr: os.Stderr, states: map[string]string{}, used: map[string]bool{}, calls: map[string]context.CancelFunc{}}
+	return &fake{flaw: flaw, stderr: os.Stderr, states: map[string]string{}, used: map[string]bool{}, calls: map[string]context.CancelFunc{}, called: map[string]bool{}}
 }
 
 func (f *fake) has(flaw string) bool { return f.flaw == flaw }
@@ -315,6 +316,9 @@ func (f *fake) call(ctx context.Context, params jsontext.Value) (any, *refused) 
 		}
 		return nil, &refused{-32602, "params cannot be read"}
 	}
+	f.mu.Lock()
+	f.called[p.Name] = true
+	f.mu.Unlock()
 	args, problem := f.arguments(p.Name, p.Arguments)
 	if problem != "" {
 		return text(problem, true), nil

@@ -53,14 +53,14 @@ var lintChecks = []Check{
 		Run:    shadows,
 	},
 	{
-		ID: "lint/unbounded", Severity: Low, Title: "a schema sets no bound",
-		Proof:  "A string has none of maxLength, enum, const, pattern and format, or an array no maxItems. Info where a number lacks a minimum or maximum. What the server enforces beyond its schema is not seen here: args/size is.",
+		ID: "lint/unbounded", Severity: Info, Title: "a schema sets no bound",
+		Proof:  "A string has none of maxLength, enum, const, pattern and format, an array no maxItems, or a number lacks a minimum or maximum. What the server enforces beyond its schema is not seen here: args/size is.",
 		Remedy: "Declare the bound that is enforced, so that the model keeps to it.",
 		Run:    eachSchema(unboundedSchema),
 	},
 	{
-		ID: "lint/open", Severity: Low, Title: "a schema takes anything",
-		Proof:  "An object does not say additionalProperties false, nor how many properties it may have, or a value has no type. A misspelled argument is then no error.",
+		ID: "lint/open", Severity: Info, Title: "a schema takes anything",
+		Proof:  "An object does not say additionalProperties false, nor how many properties it may have, or a value has no type. A misspelled argument may then be no error: args/unknown says whether it is.",
 		Remedy: "Set additionalProperties to false, and give each value a type.",
 		Run:    eachSchema(openSchema),
 	},

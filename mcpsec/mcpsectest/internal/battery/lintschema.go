@@ -249,7 +249,7 @@ func unboundedSchema(t Tool) []Finding {
 	})
 	out := named(slices.Compact(slices.Sorted(slices.Values(wide))), "without a bound: ")
 	for _, f := range named(slices.Compact(slices.Sorted(slices.Values(numbers))), "numbers without two bounds: ") {
-		f.Severity, f.Title = Info, "a schema bounds no number"
+		f.Title = "a schema bounds no number"
 		out = append(out, f)
 	}
 	return out

@@ -50,8 +50,9 @@ type observation struct {
 	sent    string // what was sent, its beginning
 	outcome Outcome
 	denied  bool
-	text    string // of the reply
+	text    string // of the reply, its beginning
 	size    int    // of the message
+	canary  bool   // is in the reply, and was not sent
 }
 
 const (
@@ -173,9 +174,10 @@ func (p *Probe) Call(ctx context.Context, tool, arguments string) Reply {
 }
 
 func (p *Probe) observe(subject, sent string, r Reply) {
-	const most = 1 << 16
+	const most = 16 << 10
 	text := r.Text()
 	o := observation{subject: subject, sent: sent[:min(len(sent), most)], outcome: r.Outcome, denied: r.Denied(), text: text[:min(len(text), most)], size: len(r.Raw)}
+	o.canary = len(p.Options.Canaries) > 0 && p.holdsCanary(text) && !p.holdsCanary(sent)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -194,7 +196,7 @@ func (p *Probe) show(text string) string { return bounded(p.redactor.String(text
 // list reads all pages of a list.
 func list(ctx context.Context, s *Session, method, member string) ([]json.RawMessage, error) {
 	var all []json.RawMessage
-	params := "{}"
+	size, params := 0, "{}"
 	for range maxPages {
 		r := s.Request(ctx, method, params)
 		if !r.Accepted() {
@@ -206,7 +208,9 @@ func list(ctx context.Context, s *Session, method, member string) ([]json.RawMes
 		if json.Unmarshal(r.Result, &page) != nil || json.Unmarshal(page[member], &items) != nil {
 			return all, fmt.Errorf("%s: the result has no %s", method, member)
 		}
-		all = append(all, items...)
+		if all, size = append(all, items...), size+len(r.Raw); size > maxMessage {
+			return nil, fmt.Errorf("%s: the list is longer than a client reads", method)
+		}
 		_ = json.Unmarshal(page["nextCursor"], &cursor)
 		if cursor == "" || len(all) > maxListed {
 			break

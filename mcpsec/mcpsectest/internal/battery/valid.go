@@ -2,7 +2,9 @@ package battery
 
 import (
 	"encoding/json"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -125,17 +127,21 @@ func validNumber(schema map[string]any) any {
 	return json.Number(encode(n))
 }
 
+// maxValue is how long a value that is made may be, as JSON: a schema can ask for
+// arrays of arrays of arrays.
+const maxValue = 64 << 10
+
 func validArray(schema map[string]any, depth int) any {
-	out := []any{}
-	items, _ := schema["items"].(map[string]any)
-	for range min(number(schema, "minItems", 0), 100) {
-		v := valid(items, depth+1)
-		if v == nil {
-			return nil
-		}
-		out = append(out, v)
+	n := number(schema, "minItems", 0)
+	if n <= 0 {
+		return []any{}
 	}
-	return out
+	items, _ := schema["items"].(map[string]any)
+	v := valid(items, depth+1)
+	if v == nil || n > maxValue/int64(len(encode(v))) {
+		return nil
+	}
+	return slices.Repeat([]any{v}, int(n))
 }
 
 func validObject(schema map[string]any, depth int) any {
@@ -143,13 +149,34 @@ func validObject(schema map[string]any, depth int) any {
 	properties, _ := schema["properties"].(map[string]any)
 	for _, name := range required(schema) {
 		property, _ := properties[name].(map[string]any)
-		v := valid(property, depth+1)
+		v := valid(guessed(name, property), depth+1)
 		if v == nil {
 			return nil
 		}
 		out[name] = v
 	}
 	return out
+}
+
+// guessed is a member's schema with a value that its name suggests, where it has none.
+func guessed(name string, schema map[string]any) map[string]any {
+	p := property{name: name}
+	value := ""
+	switch {
+	case typeOf(schema) != "string" || schema["enum"] != nil || schema["format"] != nil || schema["pattern"] != nil || schema["examples"] != nil:
+	case p.isA("sql", "query", "statement"):
+		value = "SELECT 1"
+	case p.isA("mail", "address"):
+		value = "a@example.com"
+	case p.isA("url", "uri"):
+		value = "https://example.com/"
+	}
+	if value == "" {
+		return schema
+	}
+	with := maps.Clone(schema)
+	with["examples"] = []any{value}
+	return with
 }
 
 // required are the members that an object must have.
