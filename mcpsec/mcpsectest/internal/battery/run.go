@@ -41,6 +41,10 @@ func newProbe(target Target, o Options) *Probe {
 // Run attacks a target with all checks. It returns an error if the server cannot be
 // opened, or ctx ends before all is done.
 func Run(ctx context.Context, target Target, o Options) (*Report, error) {
+	return run(ctx, target, o, Checks)
+}
+
+func run(ctx context.Context, target Target, o Options, checks []Check) (*Report, error) {
 	p := newProbe(target, o)
 	for _, c := range o.Canaries {
 		if !p.redactor.Register(redact.NewSecret(c)) {
@@ -63,7 +67,7 @@ func Run(ctx context.Context, target Target, o Options) (*Report, error) {
 		return nil, errors.New(p.show(err.Error()))
 	}
 	r := &Report{Findings: []Finding{}, Server: p.show(p.Hello.Name + " " + p.Hello.Version), Protocol: p.shared.Version, Tools: len(p.Tools), Called: len(p.callable())}
-	for _, c := range Checks {
+	for _, c := range checks {
 		if c.Over != 0 && c.Over&target.transport() == 0 {
 			continue
 		}
