@@ -6,7 +6,7 @@ import (
 	"io"
 
 	"log/slog"
-	"net/http/httptest"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -64,13 +64,20 @@ func TestRunInProcess(t *testing.T) {
 
 func TestRunHTTP(t *testing.T) {
 	t.Parallel()
-	handler, err := orders(t, io.Discard).HTTP(mcpsec.HTTPOptions{})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(handler)
-	t.Cleanup(srv.Close)
-	mcpsectest.Run(t, mcpsectest.URL(srv.URL+"/mcp", nil), mcpsectest.Options{Call: map[string]any{"*": nil}, Fail: "low"})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- orders(t, io.Discard).Serve(ctx, ln, mcpsec.HTTPOptions{}) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	mcpsectest.Run(t, mcpsectest.URL("http://"+ln.Addr().String()+"/mcp", nil), mcpsectest.Options{Call: map[string]any{"*": nil}, Fail: "low"})
 }
 
 // A test of a flawed server, which fails: it runs in a process of its own.

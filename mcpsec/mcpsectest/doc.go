@@ -13,6 +13,23 @@
 //		}
 //	}
 //
+// # Attacks
+//
+// [Run] attacks any MCP server, yours or not: in this process ([Server]), as a program
+// ([Command]) or over HTTP ([URL]).
+//
+//	func TestAttacks(t *testing.T) {
+//		mcpsectest.Run(t, mcpsectest.Command("node", "server.js"), mcpsectest.Options{})
+//	}
+//
+// It protects those whose data a server reaches from what its authors did not see:
+// arguments that are not checked, messages that end it, errors and logs that tell
+// secrets, confirmations that can be forged, calls without bounds. A subtest for each
+// check fails with what was seen and what to do. Tools that do not say that they only
+// read are not called, unless they are listed. It does not know whose data a tool may
+// show to whom, and a run without findings says that these attacks did not work.
+// docs/check.md has all of them, and the command mcpsec-check makes them without a test.
+//
 // # What it protects, and from whom
 //
 // It protects those who use a server from its authors and from what they depend on.

@@ -86,13 +86,15 @@ func TestBareSDKOverHTTP(t *testing.T) {
 	t.Parallel()
 	const token = "a-token-of-somebody-0123456789"
 	sdk := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return bare(false) }, nil)
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer "+token {
 			http.Error(w, "who are you", http.StatusUnauthorized)
 			return
 		}
 		sdk.ServeHTTP(w, r)
 	}))
+	srv.Config.ReadTimeout = 5 * time.Second // or http/slow takes thirty
+	srv.Start()
 	t.Cleanup(srv.Close)
 	if _, err := Run(t.Context(), Target{URL: srv.URL}, Options{}); err == nil || !strings.Contains(err.Error(), "who are you") {
 		t.Errorf("without a token: %v", err)

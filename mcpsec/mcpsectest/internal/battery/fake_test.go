@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/url"
 	"os"
@@ -28,14 +29,16 @@ type fake struct {
 
 	mu     sync.Mutex
 	out    io.Writer
+	lists  int               // of tools that were asked for
 	states map[string]string // requestState to arguments
 	used   map[string]bool
 	calls  map[string]context.CancelFunc
+	called map[string]bool // the tools
 	wg     sync.WaitGroup
 }
 
 func newFake(flaw string) *fake {
-	return &fake{flaw: flaw, stderr: os.Stderr, states: map[string]string{}, used: map[string]bool{}, calls: map[string]context.CancelFunc{}}
+	return &fake{flaw: flaw, stderr: os.Stderr, states: map[string]string{}, used: map[string]bool{}, calls: map[string]context.CancelFunc{}, called: map[string]bool{}}
 }
 
 func (f *fake) has(flaw string) bool { return f.flaw == flaw }
@@ -217,7 +220,14 @@ func (f *fake) method(ctx context.Context, req request) (any, *refused) {
 	case "ping":
 		return object(), nil
 	case "tools/list":
-		return object("tools", f.tools()), nil
+		page := object("tools", f.tools())
+		if f.has("drift/pages") {
+			page["nextCursor"] = "again"
+			if strings.Contains(string(req.Params), "again") {
+				page["tools"] = []any{}
+			}
+		}
+		return page, nil
 	case "prompts/list":
 		return object("prompts", []any{object("name", "review", "description", "Review code.", "arguments", []any{object("name", "code", "required", true)})}), nil
 	case "resources/list":
@@ -267,10 +277,10 @@ func (f *fake) tools() []any {
 	text := object("type", "string", "description", "text", "maxLength", 3<<20)
 	reads, destroys := object("readOnlyHint", true), object("readOnlyHint", false, "destructiveHint", true)
 	tool := func(name, description string, annotations, schema map[string]any) map[string]any {
-		return object("name", name, "description", description, "annotations", annotations, "inputSchema", schema)
+		return object("name", name, "description", description, "annotations", annotations, "inputSchema", schema, "outputSchema", object("type", "object"))
 	}
 	tools := []any{
-		tool("search_notes", "Search notes.", reads, schema([]string{"text"}, object("text", text, "id", object("type", "integer", "description", "id"), "limit", object("type", "integer", "description", "limit", "minimum", 1, "maximum", 100)))),
+		tool("search_notes", "Search notes.", reads, schema([]string{"text"}, object("text", text, "id", object("type", "integer", "description", "id", "minimum", math.MinInt64, "maximum", math.MaxInt64), "limit", object("type", "integer", "description", "limit", "minimum", 1, "maximum", 100)))),
 		tool("read_note", "Read a note.", reads, schema([]string{"path"}, object("path", object("type", "string", "description", "path", "maxLength", 500)))),
 		tool("fetch_page", "Fetch a page.", reads, schema([]string{"url"}, object("url", object("type", "string", "description", "url", "maxLength", 500)))),
 		tool("query_notes", "Query notes.", reads, schema([]string{"sql"}, object("sql", object("type", "string", "description", "sql", "maxLength", 500)))),
@@ -286,7 +296,7 @@ func (f *fake) tools() []any {
 	case "tool/not-additive":
 		tools = append(tools, tool("purge_notes", "Purge all notes.", object("destructiveHint", false), schema([]string{}, object())))
 	}
-	return tools
+	return f.misdefine(tools)
 }
 
 type callParams struct {
@@ -306,6 +316,9 @@ func (f *fake) call(ctx context.Context, params jsontext.Value) (any, *refused) 
 		}
 		return nil, &refused{-32602, "params cannot be read"}
 	}
+	f.mu.Lock()
+	f.called[p.Name] = true
+	f.mu.Unlock()
 	args, problem := f.arguments(p.Name, p.Arguments)
 	if problem != "" {
 		return text(problem, true), nil
@@ -355,7 +368,7 @@ func (f *fake) arguments(tool string, raw jsontext.Value) (a arguments, problem 
 	if json.Unmarshal(raw, &members) != nil || members == nil {
 		return a, "arguments must be an object"
 	}
-	need := map[string]string{"search_notes": "text", "read_note": "path", "fetch_page": "url", "query_notes": "sql", "delete_note": "text"}[tool]
+	need := map[string]string{"search_notes": "text", "read_note": "path", "fetch_page": "url", "query_notes": "sql", "delete_note": "text", "Bash": "text"}[tool]
 	lax := jsonv2.JoinOptions(jsontext.AllowDuplicateNames(f.has("args/duplicate")), jsontext.AllowInvalidUTF8(f.has("wire/utf8")), jsonv2.MatchCaseInsensitiveNames(f.has("args/case")))
 	for name, v := range members {
 		known := name == need || tool == "search_notes" && (name == "id" || name == "limit")
