@@ -20,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mailtool"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
@@ -122,7 +123,7 @@ func worker(t *testing.T, database string, port int) (kill func()) {
 	cert, _ := authority()
 	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), "MAIL_WORKER_DATABASE="+database, fmt.Sprintf("MAIL_WORKER_PORT=%d", port), "MAIL_WORKER_CERTIFICATE="+base64.StdEncoding.EncodeToString(cert.Certificate[0]))
-	var stderr buffer
+	var stderr mcptest.Buffer
 	cmd.Stderr = &stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/insecure"
@@ -96,7 +97,7 @@ type replica struct {
 	cmd      *exec.Cmd
 	stdin    io.Closer
 	address  string
-	log      safeBuffer
+	log      mcptest.Buffer
 	killed   sync.Once
 }
 

@@ -42,6 +42,13 @@ func (b *Buffer) String() string {
 	return b.b.String()
 }
 
+// Reset forgets what was written.
+func (b *Buffer) Reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.b.Reset()
+}
+
 // A Session is a session of MCP 2025-06-18 over a pipe. Its requests are one at a time;
 // what goes wrong with one fails the test and does not end it, so that they may come
 // from any goroutine.
