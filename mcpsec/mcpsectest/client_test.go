@@ -24,7 +24,8 @@ type answered struct {
 }
 
 type addressForm struct {
-	City string `json:"city" validate:"required,max=80"`
+	City    string `json:"city" validate:"required,max=80"`
+	Confirm bool   `json:"confirm"`
 }
 
 // whoami tells who calls, with a number that a float does not hold.
@@ -209,8 +210,8 @@ func TestAuditFails(t *testing.T) {
 	t.Parallel()
 	for message, ran := range map[string]bool{"decision": false, "outcome": true} {
 		audit := &mcpsectest.Audit{Fail: func(r map[string]any) error {
+			defer func() { r["msg"] = "changed" }()
 			if r["msg"] == message {
-				r["msg"] = "changed"
 				return errors.New("disk full")
 			}
 			return nil
@@ -222,8 +223,8 @@ func TestAuditFails(t *testing.T) {
 			t.Errorf("%s: got %q, ran %t", message, text, did)
 		}
 		for _, r := range audit.Records() {
-			if r["msg"] == message {
-				t.Errorf("%s: kept", message)
+			if r["msg"] == message || r["msg"] == "changed" {
+				t.Errorf("%s: kept %v", message, r)
 			}
 		}
 	}

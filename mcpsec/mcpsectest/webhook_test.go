@@ -124,6 +124,29 @@ func TestSenders(t *testing.T) {
 	})
 }
 
+// What the senders publish, and what openssl signs.
+func TestSendersKnownAnswers(t *testing.T) {
+	t.Parallel()
+	sender := func(secret string, at int64) mcpsectest.Sender {
+		return mcpsectest.Sender{Secret: redact.NewSecret(secret), At: time.Unix(at, 0)}
+	}
+	for name, tt := range map[string]struct {
+		d            mcpsectest.Delivery
+		header, want string
+	}{
+		"GitHub's documentation": {sender("It's a Secret"+" to Everybody", 0).GitHub("ping", "Hello, World!"),
+			"X-Hub-Signature-256", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"},
+		"Standard Webhooks' library": {sender("whsec_"+"MfKQ9r8GKYqrTwjU"+"PD8ILPZIo2LaLaSw", 1614265330).Standard("msg_p5jXN8AQM9LWM0D4loKWxJek", `{"test": 2432232314}`),
+			"Webhook-Signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="},
+		"openssl, and stripe-go": {sender("whsec_"+"test_secret", 1700000000).Stripe(`{"id":"evt_test"}`),
+			"Stripe-Signature", "t=1700000000,v1=13941114bb88ac44a76abcfddea5b92aa6182a4b63d8be3aae908a616083bd7e"},
+	} {
+		if got := tt.d.Header.Get(tt.header); got != tt.want {
+			t.Errorf("%s: got %s, want %s", name, got, tt.want)
+		}
+	}
+}
+
 // None of the forgeries passes for genuine, and each is refused for what it is.
 func TestForgeries(t *testing.T) {
 	t.Parallel()
