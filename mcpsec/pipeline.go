@@ -324,6 +324,9 @@ func (r *run) perform(ctx context.Context, in any) (res *result, f *failure) {
 	if err == nil {
 		res, err = r.encodeResult(v)
 	}
+	if err == nil {
+		err = r.watched(ctx, res)
+	}
 	if err != nil {
 		return nil, r.fromHandler(ctx, err)
 	}

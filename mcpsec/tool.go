@@ -51,10 +51,13 @@ type Label uint8
 const (
 	Private   Label = 1 << iota // returns what outsiders must not learn
 	Untrusted                   // returns text that strangers wrote
-	Egress                      // sends data out of the caller's reach
+	Egress                      // sends data or money out of the caller's reach, or lets others reach in
 )
 
 var labelNames = []string{"private", "untrusted", "egress"}
+
+// String lists the labels that are set, as in "private, untrusted".
+func (l Label) String() string { return strings.Join(l.names(), ", ") }
 
 // names lists the labels that are set.
 func (l Label) names() []string {
@@ -250,6 +253,16 @@ func visibleSchema(s any) (json.RawMessage, error) {
 
 // Name returns the tool's name.
 func (t *Tool) Name() string { return t.spec.Name }
+
+// Labels returns what the tool's data is.
+func (t *Tool) Labels() Label { return t.spec.Labels }
+
+// WithLabels returns a copy of the tool with other labels: whoever runs a server knows
+// better than a ready-made tool whether strangers write into its tables, or whether what
+// is in them is secret.
+func (t *Tool) WithLabels(l Label) *Tool {
+	return t.with(func(s *ToolSpec) { s.Labels = l })
+}
 
 // Effect returns the worst that a call can do.
 func (t *Tool) Effect() Effect { return t.spec.Effect }

@@ -1,6 +1,7 @@
 package mcpsectest_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -9,6 +10,7 @@ import (
 	"net/smtp"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -19,7 +21,7 @@ import (
 // The test's own program is the server under test, too: a process that knows nothing
 // of this package.
 func TestMain(m *testing.M) {
-	if kind := os.Getenv("CANARY_MAILER"); kind != "" {
+	if kind := cmp.Or(os.Getenv("CANARY_MAILER"), mailerOf(os.Args)); kind != "" {
 		if err := mailer(kind).Run(context.Background(), &mcp.StdioTransport{}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -27,6 +29,15 @@ func TestMain(m *testing.M) {
 		return
 	}
 	os.Exit(m.Run())
+}
+
+// mailerOf is the kind that a command line asks for.
+func mailerOf(args []string) string {
+	kind, ok := strings.CutPrefix(args[len(args)-1], "mailer=")
+	if !ok {
+		return ""
+	}
+	return kind
 }
 
 type mailInput struct {
