@@ -58,8 +58,8 @@
 // no test of a network, a proxy or a token verifier. Check proves what it sends, and not
 // that two replicas share what they have seen; it has no forgeries of Amazon SNS.
 //
-// The mail server sees what is sent to it. A server that sends a copy over HTTP, to another mail
-// server, or only outside of tests, is not caught: run it where it can reach nothing
+// The mail server sees what is sent to it. A server that sends a copy over HTTP, to another
+// mail server, or only outside of tests, is not caught: run it where it can reach nothing
 // else, and with the release that you will run. What is in a message is yours to check,
 // and so is whom answers and bounces go to, Reply-To and the envelope's sender: see
 // [Mail].
