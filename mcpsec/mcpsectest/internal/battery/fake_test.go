@@ -284,6 +284,7 @@ func (f *fake) tools() []any {
 		tool("read_note", "Read a note.", reads, schema([]string{"path"}, object("path", object("type", "string", "description", "path", "maxLength", 500)))),
 		tool("fetch_page", "Fetch a page.", reads, schema([]string{"url"}, object("url", object("type", "string", "description", "url", "maxLength", 500)))),
 		tool("query_notes", "Query notes.", reads, schema([]string{"sql"}, object("sql", object("type", "string", "description", "sql", "maxLength", 500)))),
+		tool("save_note", "Save a note.", destroys, schema([]string{"path"}, object("path", object("type", "string", "description", "path", "maxLength", 500)))),
 		tool("delete_note", "Delete a note.", destroys, schema([]string{"text"}, object("text", text))),
 	}
 	switch f.flaw {
@@ -368,7 +369,7 @@ func (f *fake) arguments(tool string, raw jsontext.Value) (a arguments, problem 
 	if json.Unmarshal(raw, &members) != nil || members == nil {
 		return a, "arguments must be an object"
 	}
-	need := map[string]string{"search_notes": "text", "read_note": "path", "fetch_page": "url", "query_notes": "sql", "delete_note": "text", "Bash": "text"}[tool]
+	need := map[string]string{"search_notes": "text", "read_note": "path", "save_note": "path", "fetch_page": "url", "query_notes": "sql", "delete_note": "text", "Bash": "text"}[tool]
 	lax := jsonv2.JoinOptions(jsontext.AllowDuplicateNames(f.has("args/duplicate")), jsontext.AllowInvalidUTF8(f.has("wire/utf8")), jsonv2.MatchCaseInsensitiveNames(f.has("args/case")))
 	for name, v := range members {
 		known := name == need || tool == "search_notes" && (name == "id" || name == "limit")
@@ -417,6 +418,13 @@ func (f *fake) do(ctx context.Context, tool string, a arguments) (answer, proble
 		return "", problem
 	}
 	switch tool {
+	case "save_note":
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if systemPath := strings.Contains(*a.Path, "passwd") || strings.Contains(*a.Path, "win.ini"); systemPath {
+			f.called["save_note to the system"] = true
+		}
+		return "saved", ""
 	case "read_note":
 		if f.has("args/path") && strings.HasSuffix(*a.Path, "../etc/passwd") {
 			return passwd, ""
