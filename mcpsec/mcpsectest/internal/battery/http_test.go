@@ -42,11 +42,13 @@ func TestEachHTTPCheckFires(t *testing.T) {
 	tested := map[string]bool{"http/plain": true} // by TestPlainText
 	for flaw, want := range map[string]string{
 		"":                                "",
-		"http/origin":                     "http/origin medium",
-		"http/origin null":                "http/origin medium",
-		"http/origin cors":                "http/origin medium", // who has no token reads nothing
+		"http/origin":                     "http/origin low",
+		"http/origin null":                "http/origin low",
+		"http/origin cors":                "http/origin low", // who has no token reads nothing
+		"http/origin http/open":           "http/origin medium, http/open info",
+		"http/origin null http/open":      "http/origin medium, http/open info",
 		"http/origin cors http/open":      "http/origin high, http/open info",
-		"http/host":                       "http/host medium",
+		"http/host":                       "http/host low",
 		"http/host http/open":             "http/host high, http/open info",
 		"http/form":                       "http/form low",
 		"http/form http/open http/origin": "http/origin medium, http/form high, http/open info",

@@ -9,13 +9,13 @@ import (
 var originChecks = []Check{
 	{
 		ID: "http/origin", Severity: Medium, Over: HTTP, Title: "a foreign web page may call the server",
-		Proof:  "A request with the Origin of another page, or null, was answered with a result; the specification asks for 403. High where the server needs no credentials, is on this machine, and its CORS headers let any page call it and read the answers. Low where it is on another machine: its clients may be pages.",
+		Proof:  "A request with the Origin of another page, or null, was answered with a result; the specification asks for 403. High where its CORS headers let any page call it and read the answers. Low where the server asks for credentials, which a page does not have, or is on another machine: its clients may be pages.",
 		Remedy: "Compare Origin with a list, on each method, and answer others with 403.",
 		Run:    foreignOrigin,
 	},
 	{
 		ID: "http/host", Severity: Medium, Over: HTTP, Title: "a foreign name for the server is accepted",
-		Proof:  "A request over plain HTTP was answered with a result though its Host and Origin named another host, as they do when a page's name is made to point at this server (DNS rebinding). High where the server needs no credentials and is on this machine: whatever page its user opens can call it.",
+		Proof:  "A request over plain HTTP was answered with a result though its Host and Origin named another host, as they do when a page's name is made to point at this server (DNS rebinding). High where the server is on this machine: whatever page its user opens can call it. Low where it asks for credentials, which a page does not have.",
 		Remedy: "Compare Host with the names that the server is reached by, and answer others with 403.",
 		Run:    foreignHost,
 	},
@@ -44,19 +44,20 @@ func fromPage(r *http.Request) {
 }
 
 func foreignOrigin(ctx context.Context, p *Probe) []Finding {
+	exposed := p.local() && p.open(ctx)
 	a := p.shoot(ctx, "a foreign Origin", fromPage)
 	if !a.accepted() {
 		if p.shoot(ctx, "Origin null", setHeader("Origin", "null")).accepted() {
-			return one(worse(p.local(), Medium, Low), "a request with Origin: null was answered with a result; %s was refused", strangePage)
+			return one(worse(exposed, Medium, Low), "a request with Origin: null was answered with a result; %s was refused", strangePage)
 		}
 		return nil
 	}
-	if p.local() && p.open(ctx) && readable(a) && readable(p.preflight(ctx)) {
+	if exposed && readable(a) && readable(p.preflight(ctx)) {
 		f := one(High, "a request with Origin: %s was answered with a result and Access-Control-Allow-Origin: %s, and so was the preflight", strangePage, a.header.Get("Access-Control-Allow-Origin"))
 		f[0].Title = "any web page can call the server and read its answers"
 		return f
 	}
-	return one(worse(p.local(), Medium, Low), "a request with Origin: %s was answered with a result", strangePage)
+	return one(worse(exposed, Medium, Low), "a request with Origin: %s was answered with a result", strangePage)
 }
 
 // readable reports whether a browser gives an answer to any page.
@@ -92,7 +93,11 @@ func foreignHost(ctx context.Context, p *Probe) []Finding {
 	if !a.accepted() {
 		return nil
 	}
-	return one(worse(p.local() && p.open(ctx), High, Medium), "a request with Host: %s and the Origin of its page was answered with a result", host)
+	severity := Low
+	if p.open(ctx) {
+		severity = worse(p.local(), High, Medium)
+	}
+	return one(severity, "a request with Host: %s and the Origin of its page was answered with a result", host)
 }
 
 func formTypes(ctx context.Context, p *Probe) []Finding {
