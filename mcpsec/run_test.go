@@ -38,7 +38,7 @@ func child() error {
 	noisy := false
 	srv, err := mcpsec.NewServer(impl, mcpsec.Options{
 		Audit:  mcpsec.NewAuditLog(io.Discard),
-		Limits: mcpsec.Limits{Grace: 300 * time.Millisecond},
+		Limits: mcpsec.Limits{Grace: 2 * time.Second},
 	})
 	if err != nil {
 		return err
