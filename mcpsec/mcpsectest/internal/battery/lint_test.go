@@ -1,6 +1,7 @@
 package battery
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -96,6 +97,8 @@ var honest = []string{
 	"The SHA-256 of the file: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
 	"A key such as AKIAIOSFODNN7EXAMPLEAKIAIOSFODNN7EXAMPLEAKIA",
 	"Connection string: postgres://user:password@localhost:5432/db",
+	"For example amqp://guest:" + "guest@localhost/",
+	"The message as Base64, such as " + base64.StdEncoding.EncodeToString([]byte("internationalization/configuration")),
 	"Connects to postgresql://app:${PASSWORD}@db/shop",
 	"Sucht Notizen. Groß- und Kleinschreibung ist egal.",
 	"Ищет заметки по тексту. Возвращает не более 100.",
@@ -200,6 +203,16 @@ func TestHiddenTexts(t *testing.T) {
 		if got := hiddenTexts(t.Context(), probeWith(t, Tool{Name: "t", Raw: []byte(`{"inputSchema":{"properties":{"a":{"default":` + quote(s) + `}}}}`)})); len(got) != 1 {
 			t.Errorf("%q: got %+v", s, got)
 		}
+	}
+}
+
+func TestSecretsInDefinitions(t *testing.T) {
+	t.Parallel()
+	password := strings.Repeat("h7", 6)
+	p := probeWith(t, Tool{Name: "t", Raw: []byte(`{"name":"t","inputSchema":{"properties":{"dsn":{"default":"mysql://shop:` + password + `@10.1.2.3/shop"}}}}`)})
+	got := secretsInDefinitions(t.Context(), p)
+	if len(got) != 1 || !strings.Contains(got[0].Evidence, "inputSchema.properties.dsn.default") || strings.Contains(got[0].Evidence, password) {
+		t.Errorf("got %+v", got)
 	}
 }
 
