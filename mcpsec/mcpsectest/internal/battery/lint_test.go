@@ -102,7 +102,7 @@ var honest = []string{
 	"Connects to postgresql://app:${PASSWORD}@db/shop",
 	"Sucht Notizen. Groß- und Kleinschreibung ist egal.",
 	"Ищет заметки по тексту. Возвращает не более 100.",
-	"جستجوی یادداشت‌ها می\u200cخواهم",
+	"جستجوی یادداشت\u200cها می\u200cخواهم",
 	"ノートを検索します。❤️ 👨‍👩‍👧 1️⃣",
 	"Execute SQL.\n\n  Example:\n\n      SELECT 1\n\n  Notes:\n    - read only\n",
 	"New instructions for the build are in README.md.",
