@@ -10,10 +10,13 @@ import (
 // afterTimeout is how long a function of [Call.After] may take.
 const afterTimeout = 5 * time.Second
 
-// hooks is what guards have left to be done when a call is over.
+// hooks is what guards have left to be done: when a call is over, with its result, and
+// in its record.
 type hooks struct {
-	mu   sync.Mutex
-	list []func(context.Context, time.Duration)
+	mu      sync.Mutex
+	list    []func(context.Context, time.Duration)
+	results []func(context.Context, []byte) error
+	notes   []string
 }
 
 // After lets a guard settle what it has reserved: f runs once when it is certain what

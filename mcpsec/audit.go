@@ -50,6 +50,9 @@ func (s *Server) recordDecision(ctx context.Context, c *Call, f *failure, waiver
 	} else {
 		attrs = s.appendRefusal(attrs, f)
 	}
+	for _, note := range c.after.noted() {
+		attrs = append(attrs, slog.String("note", s.clean(note, maxReason)))
+	}
 	attrs = s.appendAssent(attrs, c.assent)
 	if c.resumes != "" && (c.assent == nil || c.assent.call != c.resumes) {
 		attrs = append(attrs, slog.String("resumes", c.resumes))

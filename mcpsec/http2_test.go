@@ -29,7 +29,7 @@ func serveTLSPipes(t *testing.T, change func(*mcpsec.Options), tools ...*mcpsec.
 // http2Client speaks HTTP/2 on one connection.
 func (s *served) http2Client(t *testing.T, pool *x509.CertPool) *http.Transport {
 	t.Helper()
-	return &http.Transport{DialContext: s.dial, TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
+	return &http.Transport{DialContext: s.Dial, TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
 }
 
 func post2(t *testing.T, tr *http.Transport, body string, change func(*http.Request)) *http.Response {

@@ -48,6 +48,9 @@ type run struct {
 // meanwhile goes unseen. A client that can repeat the call itself is given the
 // question instead.
 func (s *Server) serve(ctx context.Context, o *operation, req *mcp.CallToolRequest) *result {
+	if before := s.beforeCall.Load(); before != nil {
+		(*before)()
+	}
 	raw := req.Params.Arguments
 	if len(raw) == 0 {
 		raw = json.RawMessage("{}")
@@ -323,6 +326,9 @@ func (r *run) perform(ctx context.Context, in any) (res *result, f *failure) {
 	v, err := r.op.handle(ctx, in)
 	if err == nil {
 		res, err = r.encodeResult(v)
+	}
+	if err == nil {
+		err = r.watched(ctx, res)
 	}
 	if err != nil {
 		return nil, r.fromHandler(ctx, err)

@@ -14,6 +14,7 @@ import (
 
 	v2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpsec/mcpsec-go/internal/schema"
@@ -51,10 +52,13 @@ type Label uint8
 const (
 	Private   Label = 1 << iota // returns what outsiders must not learn
 	Untrusted                   // returns text that strangers wrote
-	Egress                      // sends data out of the caller's reach
+	Egress                      // sends data or money out of the caller's reach, or lets others reach in
 )
 
 var labelNames = []string{"private", "untrusted", "egress"}
+
+// String lists the labels that are set, as in "private, untrusted".
+func (l Label) String() string { return strings.Join(l.names(), ", ") }
 
 // names lists the labels that are set.
 func (l Label) names() []string {
@@ -225,7 +229,11 @@ func visible(s string) error {
 
 // visibleSchema is visible for all texts of a schema, which it returns as JSON.
 func visibleSchema(s any) (json.RawMessage, error) {
-	b, err := json.Marshal(s)
+	encode := func() (json.RawMessage, error) { return json.Marshal(s) }
+	if own, ok := s.(*jsonschema.Schema); ok {
+		encode = func() (json.RawMessage, error) { return schema.JSON(own) }
+	}
+	b, err := encode()
 	if err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
@@ -250,6 +258,16 @@ func visibleSchema(s any) (json.RawMessage, error) {
 
 // Name returns the tool's name.
 func (t *Tool) Name() string { return t.spec.Name }
+
+// Labels returns what the tool's data is.
+func (t *Tool) Labels() Label { return t.spec.Labels }
+
+// WithLabels returns a copy of the tool with other labels: whoever runs a server knows
+// better than a ready-made tool whether strangers write into its tables, or whether what
+// is in them is secret.
+func (t *Tool) WithLabels(l Label) *Tool {
+	return t.with(func(s *ToolSpec) { s.Labels = l })
+}
 
 // Effect returns the worst that a call can do.
 func (t *Tool) Effect() Effect { return t.spec.Effect }

@@ -186,6 +186,7 @@ type createSuperuserIn struct {
 func (m *admin) createSuperuserTool() *mcpsec.Tool {
 	spec := m.spec("pb_create_superuser", "Create a superuser for an address that the operator allows. secret names the operator's password; without, one is set by a mail to the address.", mcpsec.Destroy)
 	spec.InputSchema = schemaOf(`"email"`, `"email":{"type":"string"}`, `"secret":{"type":"string"}`)
+	spec.Labels |= mcpsec.Egress
 	return asking(m, spec, func(_ context.Context, in createSuperuserIn) (plan, error) {
 		if !slices.Contains(m.a.Superusers, in.Email) {
 			return plan{}, denied("no superuser may be created for this address; for these: %s", strings.Join(m.a.Superusers, ", "))

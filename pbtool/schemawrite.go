@@ -271,6 +271,7 @@ func (c *Client) planned(ctx context.Context, in applyIn) (schemaPlan, error) {
 func applySchemaTool(c *Client) *mcpsec.Tool {
 	spec := c.spec("pb_apply_schema", "Do what pb_plan_schema has planned, all or nothing, after a person's yes. If the schema has changed since, nothing is done.", mcpsec.Destroy)
 	spec.InputSchema = schemaOf(`"plan","ops"`, `"plan":{"type":"string"}`, `"ops":{"type":"array","items":{"type":"object"},"description":"the same"}`)
+	spec.Labels |= mcpsec.Egress // a rule can open records to everybody
 	spec.Guards = []mcpsec.Guard{preview(c, func(ctx context.Context, in applyIn) (plan, error) {
 		p, err := c.planned(ctx, in)
 		return p.plan, err

@@ -11,7 +11,7 @@ import (
 )
 
 var disputeChanges = []change{{
-	resource: "disputes", action: "update", effect: mcpsec.Destroy, sets: true,
+	resource: "disputes", action: "update", effect: mcpsec.Destroy, sets: true, labels: mcpsec.Egress,
 	name: "stripe_update_dispute", description: "Set the evidence against a dispute, of texts by Stripe's names, as product_description. submit sends it to the bank, which cannot be undone.",
 	required: `"id","evidence"`, properties: append(texts("id"), `"evidence":{"type":"object","additionalProperties":{"type":"string"}}`, `"submit":{"type":"boolean"}`),
 	tool: changeTool("", (*Client).planUpdateDispute),

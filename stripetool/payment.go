@@ -19,12 +19,12 @@ var paymentChanges = []change{{
 	required: `"amount"`, properties: append(texts("customer payment_method description"), amountProperty, `"capture_method":{"enum":["automatic","manual"]}`, metadataProperty),
 	tool: changeTool("", (*Client).planCreatePayment),
 }, {
-	resource: "payment_intents", action: "confirm", effect: mcpsec.Destroy, moves: true, sets: true, reads: []string{"customers", "payment_methods"},
+	resource: "payment_intents", action: "confirm", effect: mcpsec.Destroy, moves: true, labels: mcpsec.Egress, sets: true, reads: []string{"customers", "payment_methods"},
 	name: "stripe_confirm_payment_intent", description: "Charge a customer's saved payment method, without them being there.",
 	required: `"id"`, properties: texts("id payment_method"),
 	tool: changeTool("", (*Client).planConfirmPayment),
 }, {
-	resource: "payment_intents", action: "capture", effect: mcpsec.Destroy, moves: true,
+	resource: "payment_intents", action: "capture", effect: mcpsec.Destroy, moves: true, labels: mcpsec.Egress,
 	name: "stripe_capture_payment_intent", description: "Capture a held payment, or a part, which releases the rest.",
 	required: `"id"`, properties: append(texts("id"), amountProperty),
 	tool: changeTool("", (*Client).planCapturePayment),

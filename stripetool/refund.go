@@ -11,7 +11,7 @@ import (
 )
 
 var refundChanges = []change{{
-	resource: "refunds", action: "create", effect: mcpsec.Destroy, moves: true, reads: []string{"charges", "payment_intents"},
+	resource: "refunds", action: "create", effect: mcpsec.Destroy, moves: true, labels: mcpsec.Egress, reads: []string{"charges", "payment_intents"},
 	name: "stripe_create_refund", description: "Refund a charge in part or in full. A person confirms it. An equal call returns the first one's refund: " +
 		"for another of the same amount give another idempotency_key.",
 	required: `"payment","amount"`,

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/internal/pgserver"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
@@ -25,7 +26,7 @@ import (
 type outbox struct {
 	dir string
 	cs  *mcp.ClientSession
-	log *buffer
+	log *mcptest.Buffer
 }
 
 func newOutbox(t testing.TB, db *pgtool.DB, change func(*pgtool.FileOptions)) *outbox {
@@ -270,7 +271,7 @@ func TestExportToAClientThatDoesNotRead(t *testing.T) {
 	name := database(t)
 	conn := admin(t, name)
 	db := gated(t, name, func(o *pgtool.Options) { o.Timeout = time.Second })
-	srv, err := mcpsec.NewServer(impl, mcpsec.Options{Audit: mcpsec.NewAuditLog(&buffer{}), Limits: mcpsec.Limits{CallsPerSecond: 1e6}})
+	srv, err := mcpsec.NewServer(impl, mcpsec.Options{Audit: mcpsec.NewAuditLog(&mcptest.Buffer{}), Limits: mcpsec.Limits{CallsPerSecond: 1e6}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -456,7 +457,7 @@ func TestCopyProgress(t *testing.T) {
 	w, _ := writer(t, "", nil)
 	var mu sync.Mutex
 	var told []float64
-	srv, err := mcpsec.NewServer(impl, mcpsec.Options{Audit: mcpsec.NewAuditLog(&buffer{}), Limits: mcpsec.Limits{CallsPerSecond: 1e6}, Mode: mcpsec.Destroy, Log: slog.DiscardHandler})
+	srv, err := mcpsec.NewServer(impl, mcpsec.Options{Audit: mcpsec.NewAuditLog(&mcptest.Buffer{}), Limits: mcpsec.Limits{CallsPerSecond: 1e6}, Mode: mcpsec.Destroy, Log: slog.DiscardHandler})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -17,7 +18,7 @@ import (
 func serveScoped(t testing.TB, scopes []string, tools ...*mcpsec.Tool) *mcp.ClientSession {
 	t.Helper()
 	srv, err := mcpsec.NewServer(impl, mcpsec.Options{
-		Audit: mcpsec.NewAuditLog(&buffer{}), Log: slog.DiscardHandler, Limits: mcpsec.Limits{CallsPerSecond: 1e6},
+		Audit: mcpsec.NewAuditLog(&mcptest.Buffer{}), Log: slog.DiscardHandler, Limits: mcpsec.Limits{CallsPerSecond: 1e6},
 		Mode: mcpsec.Destroy, Principal: mcpsec.Principal{ID: "ada", Scopes: scopes},
 	})
 	if err != nil {

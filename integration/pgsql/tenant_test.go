@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -91,11 +92,11 @@ func (x *tenancy) byRole(_ context.Context, p mcpsec.Principal) (pgtool.Tenant, 
 }
 
 // serveAs is a client of a server whose caller is the one named.
-func serveAs(t testing.TB, who string, p *person, tools ...*mcpsec.Tool) (*mcp.ClientSession, *buffer) {
+func serveAs(t testing.TB, who string, p *person, tools ...*mcpsec.Tool) (*mcp.ClientSession, *mcptest.Buffer) {
 	t.Helper()
-	log := &buffer{}
+	log := &mcptest.Buffer{}
 	srv, err := mcpsec.NewServer(impl, mcpsec.Options{
-		Audit: mcpsec.NewAuditLog(&buffer{}), Log: slog.NewTextHandler(log, nil), Limits: mcpsec.Limits{CallsPerSecond: 1e6},
+		Audit: mcpsec.NewAuditLog(&mcptest.Buffer{}), Log: slog.NewTextHandler(log, nil), Limits: mcpsec.Limits{CallsPerSecond: 1e6},
 		Mode: mcpsec.Destroy, Principal: mcpsec.Principal{ID: who},
 	})
 	if err != nil {

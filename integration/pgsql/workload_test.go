@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/internal/pgserver"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/insecure"
@@ -184,7 +185,7 @@ func reset(t *testing.T, super, plain *pgtool.Admin, conn *pgx.Conn) {
 	question := ""
 	tool := func(a *pgtool.Admin, yes bool) (string, bool) {
 		srv, err := mcpsec.NewServer(impl, mcpsec.Options{
-			Audit: mcpsec.NewAuditLog(&buffer{}), Log: slog.DiscardHandler, Mode: mcpsec.Destroy,
+			Audit: mcpsec.NewAuditLog(&mcptest.Buffer{}), Log: slog.DiscardHandler, Mode: mcpsec.Destroy,
 			Approver: func(_ context.Context, q mcpsec.Question) (string, bool, error) {
 				question = q.Text
 				return "test", yes, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -120,17 +121,17 @@ func (p *person) count() int {
 }
 
 // writeClient serves tools to a client with a person at it.
-func writeClient(t testing.TB, tools []*mcpsec.Tool, p *person) (*mcp.ClientSession, *buffer) {
+func writeClient(t testing.TB, tools []*mcpsec.Tool, p *person) (*mcp.ClientSession, *mcptest.Buffer) {
 	t.Helper()
 	return writeClientOf(t, tools, p, "")
 }
 
 // writeClientOf is writeClient for a version of the protocol.
-func writeClientOf(t testing.TB, tools []*mcpsec.Tool, p *person, version string) (*mcp.ClientSession, *buffer) {
+func writeClientOf(t testing.TB, tools []*mcpsec.Tool, p *person, version string) (*mcp.ClientSession, *mcptest.Buffer) {
 	t.Helper()
-	log := &buffer{}
+	log := &mcptest.Buffer{}
 	srv, err := mcpsec.NewServer(impl, mcpsec.Options{
-		Audit: mcpsec.NewAuditLog(&buffer{}), Log: slog.NewTextHandler(log, nil), Limits: mcpsec.Limits{CallsPerSecond: 1e6}, Mode: mcpsec.Destroy,
+		Audit: mcpsec.NewAuditLog(&mcptest.Buffer{}), Log: slog.NewTextHandler(log, nil), Limits: mcpsec.Limits{CallsPerSecond: 1e6}, Mode: mcpsec.Destroy,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -104,7 +104,7 @@ func growReplicas(ctx context.Context, p *page) error {
 	}
 	fmt.Fprintf(p, "\n## Replicas\n\nProcesses over one PostgreSQL, asked in turn by %d principals with 4 callers each. First nothing limits them\nbut the processors, which they share with PostgreSQL and the callers; then a limit of %d calls a second\nfor each principal, whichever replica it asks. Fairness is Jain's index: 1 when all get the same.\n\n"+
 		"| replicas | calls/s | calls/s of a principal under the limit | fairness |\n| ---: | ---: | ---: | ---: |\n", numPrincipals, fairRate)
-	var ns, rates, limited []float64
+	var ns, limited []float64
 	for n := 1; n <= maxReplicas; n++ {
 		free, err := askReplicas(ctx, url, n, 1e6, each)
 		if err != nil {
@@ -115,7 +115,7 @@ func growReplicas(ctx context.Context, p *page) error {
 			return err
 		}
 		seconds := each.Seconds()
-		ns, rates, limited = append(ns, float64(n)), append(rates, sum(free)/seconds), append(limited, sum(fair)/seconds/numPrincipals)
+		ns, limited = append(ns, float64(n)), append(limited, sum(fair)/seconds/numPrincipals)
 		fmt.Fprintf(p, "| %d | %.0f | %.1f | %.4f |\n", n, sum(free)/seconds, sum(fair)/seconds/numPrincipals, jain(fair))
 	}
 	p.plot("scale-replicas", chart.Chart{Title: "What one principal gets, by the number of replicas", XLabel: "replicas", YLabel: "calls/s under the limit",

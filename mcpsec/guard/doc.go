@@ -1,5 +1,6 @@
 // Package guard has guards for [mcpsec.Options] and [mcpsec.ToolSpec]: which tools
-// there may be, how often each may be called, and how much work a caller may cause.
+// there may be, how often each may be called, how much work a caller may cause, and that
+// private data does not follow a stranger's instruction out.
 //
 //	store := new(state.Memory) // or a pgstate.Store, which replicas share
 //	srv, err := mcpsec.NewServer(impl, mcpsec.Options{
@@ -9,6 +10,7 @@
 //			guard.Allow("order_lookup", "order_search"),
 //			guard.Rate(store, state.Allowance{Limit: 1000, Per: 24 * time.Hour, Calendar: true}),
 //			guard.Work(store, state.Allowance{Limit: 60_000, Per: time.Hour}),
+//			guard.Flow(store, guard.FlowOptions{}),
 //		},
 //	})
 //
@@ -18,6 +20,9 @@
 // into it, who uses more tools, or uses them more, than what the server is for. What
 // is refused is recorded with the rule allow, rate or work, and the model reads when
 // to come back.
+//
+// And it protects whose data is read from whoever can put text before the model: see
+// [Flow].
 //
 // A guard that cannot count refuses: a limiter's error is a no, its cause goes to the
 // log. Calls that run at one moment, on whatever replica, have no more than the

@@ -97,3 +97,35 @@ func ExampleWork() {
 	// Output:
 	// {"text":"hello"}
 }
+
+// A tool that returns what strangers wrote, one that returns what is private, and one that
+// sends something out: in that order, they need a person.
+func ExampleFlow() {
+	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "support", Version: "1.0.0"}, mcpsec.Options{
+		Audit:  mcpsec.NewAuditLog(io.Discard),
+		Log:    slog.DiscardHandler,
+		Guards: []mcpsec.Guard{guard.Flow(new(state.Memory), guard.FlowOptions{Refuse: true})}, // replicas share a pgstate.Store
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for name, labels := range map[string]mcpsec.Label{"ticket": mcpsec.Untrusted, "customers": mcpsec.Private, "mail": mcpsec.Egress} {
+		srv.Add(mcpsec.NewTool(mcpsec.ToolSpec{Name: name, Description: "An example.", Effect: mcpsec.Read, Labels: labels}, hello))
+	}
+	client, server := net.Pipe()
+	go srv.ServeStream(context.Background(), server, server)
+	cs, err := mcp.NewClient(&mcp.Implementation{Name: "client", Version: "1.0.0"}, nil).
+		Connect(context.Background(), &mcp.IOTransport{Reader: client, Writer: client}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer cs.Close()
+	for _, tool := range []string{"customers", "mail", "ticket", "mail"} {
+		call(cs, tool)
+	}
+	// Output:
+	// {"text":"hello"}
+	// {"text":"hello"}
+	// {"text":"hello"}
+	// not allowed: sends data out by mail after text from outsiders was read (ticket) and private data (customers)
+}
