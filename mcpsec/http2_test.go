@@ -14,13 +14,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
 // serveTLSPipes is servePipes with TLS, for use in a synctest bubble.
 func serveTLSPipes(t *testing.T, change func(*mcpsec.Options), tools ...*mcpsec.Tool) (*served, *x509.CertPool) {
 	t.Helper()
-	cert, pool := certificate(t)
+	cert, pool := mcptest.Certificate(t, nil, "mcp.example.com")
 	return servePipes(t, mcpsec.HTTPOptions{
 		Hosts: []string{"mcp.example.com"}, TLS: &tls.Config{Certificates: []tls.Certificate{cert}},
 	}, change, tools...), pool
