@@ -18,7 +18,7 @@ var lintChecks = []Check{
 	},
 	{
 		ID: "lint/injection", Severity: High, Title: "a definition gives orders to the model",
-		Proof:  "A text tells the model to ignore its instructions, to keep something from the user, to read keys or configuration and pass them on, to send mail elsewhere, or holds the marks that models are steered by. Medium where honest authors write such things too: demands for a place before all other tools, or for the whole conversation. Only English is read.",
+		Proof:  "A text tells the model to ignore its instructions, to keep something from the user, to read keys or configuration and pass them on, to send mail elsewhere, or holds the marks that models are steered by. Medium or low where honest authors write such things too: demands for the whole conversation, or for a place before all other tools. Only English is read.",
 		Remedy: "Say what the tool does and takes. What the model shall do is for the client and its user.",
 		Run:    injectedTexts,
 	},
