@@ -9,8 +9,10 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -70,7 +72,7 @@ func TestRunHTTP(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() { ended <- orders(t, io.Discard).Serve(ctx, ln, mcpsec.HTTPOptions{}) }()
+	go func() { ended <- orders(t, io.Discard).Serve(ctx, ln, mcpsec.HTTPOptions{Timeout: 2 * time.Second}) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
@@ -86,7 +88,22 @@ func TestFlawed(t *testing.T) {
 	if fail == "" {
 		t.Skip("only TestRunFails runs it")
 	}
-	mcpsectest.Run(t, mcpsectest.Command(os.Args[0], "mailer=clean"), mcpsectest.Options{Fail: fail})
+	mcpsectest.Run(t, mcpsectest.Command(os.Args[0], "mailer=clean"), mcpsectest.Options{Fail: fail, Manifest: os.Getenv("MCPSECTEST_MANIFEST")})
+}
+
+// Definitions are those that were reviewed, or the test fails.
+func TestRunComparesWithManifest(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "manifest.json")
+	for _, update := range []bool{true, false} {
+		mcpsectest.Run(t, mcpsectest.Server(orders(t, io.Discard)), mcpsectest.Options{Manifest: path, Update: update})
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFlawed$", "-test.v") // of another server
+	cmd.Env = append(os.Environ(), "MCPSECTEST_FAIL=low", "MCPSECTEST_MANIFEST="+path)
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "--- FAIL: TestFlawed/drift/manifest") || !strings.Contains(string(out), "gone is the tool order_lookup") {
+		t.Errorf("%v: %s", err, out)
+	}
 }
 
 func TestRunFails(t *testing.T) {

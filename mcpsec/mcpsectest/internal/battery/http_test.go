@@ -4,10 +4,12 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,6 +101,47 @@ func TestEachHTTPCheckFires(t *testing.T) {
 		if !tested[c.ID] {
 			t.Errorf("%s has no flawed server", c.ID)
 		}
+	}
+}
+
+// A server that closes the connection upon what it does not want has neither crashed
+// nor hung, and one that does not answer such is not asked for ever.
+func TestClosedOrSilentIsNoFinding(t *testing.T) {
+	t.Parallel()
+	for name, refuse := range map[string]func(end <-chan struct{}){
+		"closed": func(<-chan struct{}) { panic(http.ErrAbortHandler) },
+		"silent": func(end <-chan struct{}) { <-end },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &front{sessions: map[string]bool{}}
+			var refused atomic.Int64
+			end := make(chan struct{})
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				answer := httptest.NewRecorder()
+				if f.ServeHTTP(answer, r); answer.Code >= 400 {
+					refused.Add(1)
+					refuse(end)
+				}
+				maps.Copy(w.Header(), answer.Header())
+				w.WriteHeader(answer.Code)
+				_, _ = w.Write(answer.Body.Bytes())
+			}))
+			t.Cleanup(srv.Close)
+			t.Cleanup(func() { close(end) })
+			f.url = srv.URL + "/mcp"
+			checks := slices.DeleteFunc(slices.Clone(httpChecks), func(c Check) bool { return c.ID == "http/slow" })
+			checks = append(checks, Check{ID: "stability", Severity: High, Run: func(_ context.Context, p *Probe) []Finding {
+				return append(unique(p.deaths, "the end: "), unique(p.hangs, "no answer: ")...)
+			}})
+			target := Target{URL: f.url, Header: http.Header{"Authorization": {"Bearer " + token()}}}
+			if got := seen(t, target, Options{unpaced: true, Timeout: 200 * time.Millisecond}, checks); len(got) != 0 {
+				t.Errorf("got %q", got)
+			}
+			if n := refused.Load(); name == "silent" && n > 20 {
+				t.Errorf("%d requests were made that nobody answers", n)
+			}
+		})
 	}
 }
 

@@ -37,7 +37,9 @@ func (p *Probe) inSession(ctx context.Context, s *Session, m packet, change func
 	}
 	change(req)
 	a := do(c.client, req)
-	p.observe("", m.method+" with other headers", a.reply)
+	if a.status != 0 {
+		p.observe("", m.method+" with other headers", a.reply)
+	}
 	return a
 }
 

@@ -52,8 +52,13 @@ func (p *Probe) greeting() packet {
 	return packet{method: "initialize", raw: []byte(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"` + legacy + `","capabilities":{},"clientInfo":{"name":"mcpsec-check","version":"1"}}}`)}
 }
 
-// fire is shoot, but a session that comes of it is left as it is.
+// fire is shoot, but a session that comes of it is left as it is. A server that has let
+// several requests run into their timeout is left alone.
 func (p *Probe) fire(ctx context.Context, what string, change func(r *http.Request)) answer {
+	const subject, enough = "HTTP", 5
+	if p.failures[subject] >= enough {
+		return answer{}
+	}
 	p.wait()
 	ctx, cancel := context.WithTimeout(ctx, p.Options.timeout())
 	defer cancel()
@@ -65,7 +70,12 @@ func (p *Probe) fire(ctx context.Context, what string, change func(r *http.Reque
 	}
 	change(req)
 	a := do(c.client, req)
-	p.observe("", what+" "+req.Method, a.reply)
+	switch {
+	case a.status != 0: // closing the connection is an answer, too, and no crash
+		p.observe("", what+" "+req.Method, a.reply)
+	case ctx.Err() != nil:
+		p.failures[subject]++
+	}
 	if a.refused() && !p.Options.unpaced {
 		time.Sleep(time.Second / 10) // so as not to be shut out for this
 	}

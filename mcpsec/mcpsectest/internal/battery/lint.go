@@ -18,7 +18,7 @@ var lintChecks = []Check{
 	},
 	{
 		ID: "lint/injection", Severity: High, Title: "a definition gives orders to the model",
-		Proof:  "A text tells the model to ignore its instructions, to keep something from the user, to read keys or configuration and pass them on, to send mail elsewhere, or holds the marks that models are steered by. Medium where honest authors write such things too: demands for a place before all other tools, or for the whole conversation. Only English is read.",
+		Proof:  "A text tells the model to ignore its instructions, to keep something from the user, to read keys or configuration and pass them on, to send mail elsewhere, or holds the marks that models are steered by. Medium or low where honest authors write such things too: demands for the whole conversation, or for a place before all other tools. Only English is read.",
 		Remedy: "Say what the tool does and takes. What the model shall do is for the client and its user.",
 		Run:    injectedTexts,
 	},
@@ -150,8 +150,9 @@ func (p *Probe) eachPassage(look func(text string) (evidence string, s Severity)
 	return out
 }
 
-// sample is an address with a password that is there to be replaced.
-var sample = lazy.Regexp(`(?i)://[^@\s]*:(?:pass(?:word|wd)?|pw|pwd|secret|x+|[*.]+|<[^>]*>|\$?\{?[A-Z_]+\}?|\{\w+\}|your\W?\w*)@|@(?:localhost|host|hostname|server|db|127\.[\d.]+|[\w.-]*example\.\w+)\b`)
+// sample is the host of an address that is an example; what is one by its password the
+// redactor knows.
+var sample = lazy.Regexp(`@(?:localhost|host|hostname|server|127\.[\d.]+|[\w.-]*example\.\w+)\b`)
 
 func secretsInDefinitions(_ context.Context, p *Probe) []Finding {
 	return p.eachPassage(func(text string) (string, Severity) {

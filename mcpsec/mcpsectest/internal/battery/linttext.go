@@ -97,11 +97,17 @@ type order struct {
 // keyFiles are files that hold what only their owner may see.
 const keyFiles = `(?:~/\.(?:ssh|aws|gnupg|kube|netrc|npmrc|pgpass|bash_history)\b|\bid_(?:rsa|ed25519)(?:[^.\w]|$)|\bmcp\.json\b|\bclaude_desktop_config\b|\.aws/credentials|/etc/shadow\b|\.cursor/)`
 
+const (
+	never  = `\b(?:do not|don['’]t|never|must not|should not|avoid|without) (?:ever )?`
+	person = `(?:the )?(?:user|human|person|operator|developer|anyone|anybody)s?`
+)
+
 // Each wants the imperative, as one who wants to be obeyed uses: "reads ~/.ssh/config"
 // describes a tool, "you must read ~/.ssh/config" does not.
 var orders = []order{
 	{"an order to forget instructions", High, lazy.Regexp(`(?i)\b(?:ignore|disregard|forget|override|bypass)\b (?:(?:all|any|the|your|of|these|those|and) )*(?:previous|prior|above|earlier|preceding|other|system|safety|original|existing|developer)(?:,? (?:and |or )?(?:previous|prior|above|earlier|system|safety))? (?:instructions?|prompts?|rules?|guidelines?|directions?|messages?|directives?|constraints?)\b`)},
-	{"an order to keep something from the user", High, lazy.Regexp(`(?i)\b(?:do not|don['’]t|never|must not|should not|avoid|without) (?:ever )?(?:(?:tell|inform|telling|informing) (?:the )?(?:user|human|person|operator|developer)s?\b|(?:mention|reveal|disclose|mentioning|revealing|disclosing) (?:this|that|it|any of (?:this|it)|these (?:steps|instructions))\b(?: \w+){0,3} to (?:the )?(?:user|human|person|anyone|anybody)\b|(?:alert|notify|warn) (?:the )?(?:user|human|person) (?:about|of|that) (?:this|it|you)\b)`)},
+	{"an order to keep something from the user", High, lazy.Regexp(`(?i)` + never + `(?:(?:tell|inform|telling|informing) ` + person + `(?: (?:about|of) (?:this|it|that|these)\b| (?:this|it|anything)\b|[.!;:]|$)|(?:mention|reveal|disclose|mentioning|revealing|disclosing) (?:this|that|it|any of (?:this|it)|these (?:steps|instructions))\b(?: \w+){0,3} to ` + person + `\b|(?:alert|notify|warn) ` + person + ` (?:about|of) (?:this|it)\b)`)},
+	{"an order to keep something from the user", Medium, lazy.Regexp(`(?i)` + never + `(?:tell|inform|telling|informing) ` + person + ` that (?:you|it|this)\b`)},
 	{"an order to keep something from the user", High, lazy.Regexp(`(?i)\b(?:hide|conceal|keep) (?:this|it|these steps|this step|that) (?:secret |hidden )?from (?:the )?(?:user|human|person)\b`)},
 	{"a mark that models are steered by", High, lazy.Regexp(`<\|(?:im_start|im_end|system|assistant|user|endoftext|start_header_id|eot_id)\|>|\[/?INST\]|<</?SYS>>`)},
 	{"a mark that asks for obedience", Medium, lazy.Regexp(`(?i)<\s*/?\s*(?:important|system|secret|hidden|critical|system[_ -]?prompt|system[_ -]?message|admin)\s*>`)},
@@ -109,10 +115,10 @@ var orders = []order{
 	{"an order to pass on what is not its own", High, lazy.Regexp(`(?i)` + keyFiles + `[^!?]{0,80}\b(?:pass|send|include|put|provide|add|attach|paste|insert)\b[^!?]{0,40}\b(?:as|in|into|via|through)\b[^.!?]{0,20}(?:\bargument|\bparameter|\bfield|\bsidenote|\bthis tool|['‘"]\w+['’"])`)},
 	{"an order to pass on what is not its own", High, lazy.Regexp(`(?i)\b(?:pass|put|include|send|provide|add|insert|append|copy) (?:the |its |their |all |full )*contents? of\b[^.!?]{0,40}` + keyFiles)},
 	{"an order to send mail or money elsewhere", High, lazy.Regexp(`(?i)\b(?:all|every|any) (?:e-?mails?|messages?|payments?|transfers?|invoices?)\b[^.!?]{0,40}\b(?:must|should|have to|need to|has to|shall)\b[^.!?]{0,40}\b(?:to|bcc|cc)\b:? ?[^\s.]+@[\w.-]+`)},
-	{"an order about other tools", Medium, lazy.Regexp(`(?i)\b(?:(?:before|after|when|whenever|each time|every time|instead of) (?:you )?(?:use|using|call|calling|invoke|invoking|run|running) (?:any|all|every|each) (?:of the )?(?:other )?(?:tools?|functions?)\b|(?:do not|don['’]t|never) (?:use|call|invoke) (?:any )?other (?:tools|servers|tool|server)\b|before (?:any|all|every) other (?:tools?|functions?)\b)`)},
+	{"an order about other tools", Low, lazy.Regexp(`(?i)\b(?:(?:before|after|when|whenever|each time|every time|instead of) (?:you )?(?:use|using|call|calling|invoke|invoking|run|running) (?:any|all|every|each) (?:of the )?(?:other )?(?:tools?|functions?)\b|(?:do not|don['’]t|never) (?:use|call|invoke) (?:any )?other (?:tools|servers|tool|server)\b|before (?:any|all|every) other (?:tools?|functions?)\b)`)},
 	{"an order to leave out the person's consent", Medium, lazy.Regexp(`(?i)\b(?:do not|don['’]t|never|no need to) ask (?:the )?(?:user|human|person)?(?: for)? ?(?:any )?(?:confirmation|permission|approval|consent)\b`)},
 	{"an order to hand over the conversation", Medium, lazy.Regexp(`(?i)\b(?:put|pass|include|send|provide|add|insert|copy|append|output|print|repeat|reveal)\b[^.!?]{0,60}\b(?:(?:the|your) system prompt|(?:entire|full|complete|whole|all(?: of)?(?: the| this)?) (?:conversation|chat history)|all previous messages|your (?:chain of thought|hidden instructions))\b`)},
-	{"another role for the model", High, lazy.Regexp(`(?i)\byou are (?:now )?(?:in )?(?:developer|god|admin|dan|jailbreak|unrestricted|root)(?: mode)?\b(?: mode| and |,|\.|$)|\bnew (?:system )?instructions? (?:follow|for the (?:model|assistant|ai))\b`)},
+	{"another role for the model", High, lazy.Regexp(`(?i)\byou are (?:now )?in (?:developer|god|admin|dan|jailbreak|unrestricted|root) mode\b|\byou are now (?:dan|jailbroken|unrestricted)\b|\bnew (?:system )?instructions? (?:follow|for the (?:model|assistant|ai))\b`)},
 }
 
 func injectedTexts(_ context.Context, p *Probe) []Finding {
