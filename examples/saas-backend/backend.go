@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/x509"
+	"database/sql"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -125,6 +126,7 @@ func (b *backend) close() {
 	for i := len(b.closing) - 1; i >= 0; i-- {
 		b.closing[i]()
 	}
+	b.closing = nil
 }
 
 // server is the MCP server with all tools.
@@ -148,8 +150,16 @@ func (b *backend) server() (*mcpsec.Server, error) {
 // user is a record of the collection users.
 func user(app core.App, id string) (*core.Record, error) {
 	r, err := app.FindRecordById("users", id)
-	if err != nil {
-		return nil, refuse("there is no such user: find the id with user_find", err)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = refuse("there is no such user: find the id with user_find", err)
 	}
-	return r, nil
+	return r, err
+}
+
+// ignore is err, unless that is what is of no interest.
+func ignore(err, what error) error {
+	if errors.Is(err, what) {
+		return nil
+	}
+	return err
 }

@@ -114,7 +114,7 @@ func addCollections(app core.App) error {
 
 	flows := core.NewBaseCollection("flows")
 	id := flows.Fields.GetByName("id").(*core.TextField)
-	id.Min, id.Max = len(flowID("", "", 0)), len(flowID("", "", 0))
+	id.Min, id.Max, id.AutogeneratePattern = 26, 26, "[a-z0-9]{26}" // as flowID makes them
 	flows.Fields.Add(
 		&core.TextField{Name: "kind", Required: true}, &core.SelectField{Name: "state", Values: []string{running, waiting, undoing, undone, done}, MaxSelect: 1, Required: true},
 		&core.TextField{Name: "reason"}, &core.JSONField{Name: "args"}, &core.JSONField{Name: "data"}, &core.JSONField{Name: "steps"},

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -98,8 +100,11 @@ func (b *backend) refundable(in refundIn) (stripetool.Money, error) {
 }
 
 func paymentOf(app core.App, id string) (payment, user *core.Record, err error) {
-	if payment, err = app.FindRecordById("payments", id); err != nil {
-		return nil, nil, refuse("there is no such payment: find the id with payment_list", err)
+	if payment, err = app.FindRecordById("payments", id); errors.Is(err, sql.ErrNoRows) {
+		err = refuse("there is no such payment: find the id with payment_list", err)
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	user, err = app.FindRecordById("users", payment.GetString("user"))
 	return payment, user, err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"strings"
 
 	"github.com/pocketbase/pocketbase/core"
@@ -75,7 +76,7 @@ func addUser(tx core.App, d *registration) error {
 func removeUser(tx core.App, d *registration) error {
 	r, err := tx.FindRecordById("users", d.User)
 	if err != nil {
-		return err
+		return ignore(err, sql.ErrNoRows) // somebody was faster
 	}
 	return tx.Delete(r)
 }
@@ -89,8 +90,9 @@ func (b *backend) removeCustomer(ctx context.Context, _ string, d *registration)
 	return b.stripe.removeCustomer(ctx, d.Customer)
 }
 
+// linkCustomer refuses if the user has been removed meanwhile.
 func linkCustomer(tx core.App, d *registration) error {
-	r, err := tx.FindRecordById("users", d.User)
+	r, err := user(tx, d.User)
 	if err != nil {
 		return err
 	}

@@ -54,11 +54,9 @@ func startStandins(ctx context.Context, s *services) (in *standins, err error) {
 	if err = preparePostgres(ctx, in.pg, "saas", s); err != nil {
 		return in, err
 	}
-	ca := x509.NewCertPool()
-	ca.AppendCertsFromPEM(in.box.CA)
 	s.Data = in.dir
-	s.Mail = mailOptions(in.box.Port, ca, mailbox.User, in.box.Password)
-	useBank(in.bank, s)
+	s.Mail = mailOptions(in.box.Port, in.box.CA, in.box.Password)
+	useBank(in.bank.URL, in.bank.CA, s)
 	return in, nil
 }
 
@@ -78,17 +76,24 @@ func (in *standins) stop() {
 	}
 }
 
-// useBank has s take b for Stripe, with a key as Stripe's of test mode.
-func useBank(b *bank.Bank, s *services) {
-	s.StripeURL, s.StripeCA, s.StripeNet = b.URL, b.CA, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+// useBank has s take the bank at url for Stripe, with a key as Stripe's of test mode.
+func useBank(url string, ca []byte, s *services) {
+	s.StripeURL, s.StripeCA, s.StripeNet = url, trust(ca), []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	s.StripeKey, s.Webhooks = redact.NewSecret("rk_"+"test_"+rand.Text()), redact.NewSecret("whsec_"+rand.Text())
+}
+
+// trust is an authority, in PEM, to trust and no other.
+func trust(ca []byte) *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	return pool
 }
 
 // mailOptions write to example.com and nobody else. Your users are everywhere: see
 // insecure.AnyRecipient for what that means.
-func mailOptions(port int, ca *x509.CertPool, user, password string) mailtool.Options {
+func mailOptions(port int, ca []byte, password string) mailtool.Options {
 	return mailtool.Options{
-		Host: mailbox.Host, Port: port, RootCAs: ca, Username: user, Password: redact.NewSecret(password),
+		Host: mailbox.Host, Port: port, RootCAs: trust(ca), Username: mailbox.User, Password: redact.NewSecret(password),
 		From: "hello@shop.example", FromName: "The shop", Recipients: mailtool.Recipients{Allow: []string{"example.com"}},
 	}
 }

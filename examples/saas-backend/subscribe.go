@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 
 	"github.com/pocketbase/pocketbase/core"
@@ -90,9 +91,9 @@ func reserveUser(tx core.App, d *subscribing) error {
 }
 
 func releaseUser(tx core.App, d *subscribing) error {
-	r, err := user(tx, d.User)
+	r, err := tx.FindRecordById("users", d.User)
 	if err != nil {
-		return err
+		return ignore(err, sql.ErrNoRows) // somebody was faster
 	}
 	r.Set("status", d.Before)
 	return tx.Save(r)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"net/http"
 	"strings"
@@ -108,7 +109,7 @@ func (b *backend) settle(ctx context.Context, ev stripetool.WebhookEvent, _ stru
 func endSubscription(tx core.App, subscription string) error {
 	r, err := tx.FindFirstRecordByData("users", "subscription", subscription)
 	if err != nil || r.GetString("status") == "ended" {
-		return nil
+		return ignore(err, sql.ErrNoRows)
 	}
 	r.Load(map[string]any{"status": "ended", "plan": "", "ended": r.GetInt("ended") + 1})
 	return tx.Save(r)
