@@ -97,7 +97,7 @@ func openBackend(ctx context.Context, s services) (b *backend, err error) {
 		return b, errors.New("AppURL is no URL of a PostgreSQL database") // pgx's error quotes it
 	}
 	b.closing = append(b.closing, b.pool.Close)
-	if b.state, err = pgstate.New(ctx, b.pool, pgstate.Options{}); err != nil {
+	if b.state, err = pgstate.New(ctx, b.pool, pgstate.Options{Log: s.Log.Handler()}); err != nil {
 		return b, err
 	}
 	b.closing = append(b.closing, b.state.Close)
@@ -105,7 +105,7 @@ func openBackend(ctx context.Context, s services) (b *backend, err error) {
 		return b, err
 	}
 	b.closing = append(b.closing, b.report.Close)
-	s.Mail.State = b.state
+	s.Mail.State, s.Mail.Log = b.state, s.Log
 	if b.mail, err = mailtool.New(s.Mail); err != nil {
 		return b, err
 	}

@@ -27,6 +27,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/examples/internal/bank"
 	"github.com/mcpsec/mcpsec-go/examples/internal/tour"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
@@ -50,12 +51,16 @@ func run(ctx context.Context, out io.Writer, addr string, guided bool) error {
 		return errors.New("there are no arguments but -addr and -tour: see -help")
 	}
 	s := services{Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	if guided {
+		s.Log = slog.New(slog.DiscardHandler) // what fails there is meant to
+	}
 	in, err := startStandins(ctx, &s)
 	if err != nil {
 		return err
 	}
 	defer in.stop()
-	audit, err := mcpsec.OpenAuditLog(filepath.Join(in.dir, "audit.jsonl"), mcpsec.Secret{})
+	path := filepath.Join(in.dir, "audit.jsonl")
+	audit, err := mcpsec.OpenAuditLog(path, mcpsec.Secret{})
 	if err != nil {
 		return err
 	}
@@ -73,19 +78,18 @@ func run(ctx context.Context, out io.Writer, addr string, guided bool) error {
 	if err != nil {
 		return err
 	}
-	if !guided {
-		return b.serve(ctx, ln, in, s, func(url string, tokens map[string]mcpsec.Secret) error {
-			printAdvice(out, url, tokens, filepath.Join(in.dir, "audit.jsonl"))
-			<-ctx.Done()
-			return nil
-		})
-	}
-	g := guide{p: tour.NewPrinter(out), in: in, b: b}
-	return b.serve(ctx, ln, in, s, func(url string, tokens map[string]mcpsec.Secret) error { return g.show(ctx, url, tokens) })
+	return b.serve(ctx, ln, in.bank, s.Webhooks, func(ctx context.Context, url string, tokens map[string]mcpsec.Secret) error {
+		if guided {
+			return (&guide{p: tour.NewPrinter(out), in: in, b: b, audit: path}).show(ctx, url, tokens)
+		}
+		printAdvice(out, url, path, tokens)
+		<-ctx.Done()
+		return nil
+	})
 }
 
 // serve serves until do returns, which is told where MCP is, and the tokens of the roles.
-func (b *backend) serve(ctx context.Context, ln net.Listener, in *standins, s services, do func(url string, tokens map[string]mcpsec.Secret) error) error {
+func (b *backend) serve(ctx context.Context, ln net.Listener, sender *bank.Bank, secret mcpsec.Secret, do func(ctx context.Context, url string, tokens map[string]mcpsec.Secret) error) error {
 	srv, err := b.server()
 	if err != nil {
 		return err
@@ -108,15 +112,15 @@ func (b *backend) serve(ctx context.Context, ln net.Listener, in *standins, s se
 	ctx, stop := context.WithCancel(ctx)
 	tended, served := make(chan struct{}), make(chan error, 1)
 	go func() { b.tend(ctx); close(tended) }()
-	go in.bank.Post(ctx, "http://"+hooks.Addr().String()+"/", s.Webhooks)
+	go sender.Post(ctx, "http://"+hooks.Addr().String()+"/", secret)
 	go func() { served <- srv.Serve(ctx, ln, mcpsec.HTTPOptions{Verifier: verify}) }()
-	err = do("http://"+ln.Addr().String()+"/mcp", tokens)
+	err = do(ctx, "http://"+ln.Addr().String()+"/mcp", tokens)
 	stop()
 	<-tended
 	return errors.Join(err, <-served)
 }
 
-func printAdvice(out io.Writer, url string, tokens map[string]mcpsec.Secret, audit string) {
+func printAdvice(out io.Writer, url, audit string, tokens map[string]mcpsec.Secret) {
 	fmt.Fprintf(out, "It serves MCP at %s, until Ctrl-C. The audit log is %s.\n\nTokens of the roles, which are good as long as it runs:\n\n", url, audit)
 	for _, role := range []string{"support", "billing", "admin"} {
 		fmt.Fprintf(out, "  export %s=%s\n", role, tokens[role].Reveal())

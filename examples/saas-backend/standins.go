@@ -51,7 +51,11 @@ func startStandins(ctx context.Context, s *services) (in *standins, err error) {
 	if in.pg, err = pgserver.Start(ctx, pgserver.Options{Log: os.Stderr, Download: true, Fetch: embedpg.Fetch}); err != nil {
 		return in, err
 	}
-	if err = preparePostgres(ctx, in.pg, "saas", s); err != nil {
+	const database = "saas"
+	if err = in.pg.CreateDatabase(ctx, database, ""); err != nil {
+		return in, err
+	}
+	if err = preparePostgres(ctx, in.pg, database, s); err != nil {
 		return in, err
 	}
 	s.Data = in.dir
@@ -98,12 +102,9 @@ func mailOptions(port int, ca []byte, password string) mailtool.Options {
 	}
 }
 
-// preparePostgres makes a database with two roles: one for shared state, which adds to the
+// preparePostgres fills a database, and makes two roles: one for shared state, which adds to the
 // analytics, and one that reads them.
 func preparePostgres(ctx context.Context, pg *pgserver.Server, database string, s *services) error {
-	if err := pg.CreateDatabase(ctx, database, ""); err != nil {
-		return err
-	}
 	conn, err := pgx.Connect(ctx, pg.URL(database, ""))
 	if err != nil {
 		return err

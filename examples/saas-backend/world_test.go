@@ -62,7 +62,7 @@ func newServices(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.box.Close() })
-	database := "saas_" + strings.ToLower(flowID("", t.Name(), 1)[:20])
+	database := postgres.Database(t, "")
 	if err := preparePostgres(t.Context(), pg, database, &w.s); err != nil {
 		t.Fatal(err)
 	}
