@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -51,7 +52,7 @@ func startStandins(ctx context.Context, s *services) (in *standins, err error) {
 	if in.pg, err = pgserver.Start(ctx, pgserver.Options{Log: os.Stderr, Download: true, Fetch: embedpg.Fetch}); err != nil {
 		return in, err
 	}
-	const database = "saas"
+	database := "saas_" + strings.ToLower(rand.Text()[:8]) // the server may be one of yours: see package pgserver
 	if err = in.pg.CreateDatabase(ctx, database, ""); err != nil {
 		return in, err
 	}
