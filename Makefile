@@ -1,4 +1,4 @@
-.PHONY: help check test race fuzz bench bench-compare scale soak api sbom majors pocketbase-next
+.PHONY: help check test race fuzz bench bench-compare scale soak screenshot api sbom majors pocketbase-next
 
 FUZZTIME ?= 20s
 SOAK ?= 10m
@@ -15,7 +15,7 @@ test: ## all tests
 
 # What talks to other programs only, or asks one thing at a time, is left out.
 race: ## the tests of what runs side by side with the race detector, which needs a C compiler, in random order
-	go test -race -shuffle=on $$(go list ./... ./integration/... | grep -vE '(mcpsec/redact|mcpsec-check|integration/(pgattack|pgmask|pgdocs|sqlgate|conformance|examples|proxies|redaction|mcpsectest|downstream|soak))$$')
+	go test -race -shuffle=on $$(go list ./... ./integration/... | grep -vE '(mcpsec/redact|mcpsec-check|mcpsectest/internal/battery|integration/(pgattack|pgmask|pgdocs|sqlgate|conformance|examples|proxies|redaction|mcpsectest|downstream|soak))$$')
 	go test -race -run TestSoak ./integration/pgattack
 	go test -race -run While ./mcpsec/redact
 
@@ -39,6 +39,9 @@ scale: ## what a call costs as tools, principals, the audit log and replicas gro
 
 soak: ## SOAK of mixed load and faults, after which nothing may have grown: docs/soak.md
 	go run ./integration/soak -for $(SOAK) -o docs
+
+screenshot: ## the tour's attacks, drawn from what it prints: docs/tour.svg
+	go run ./integration/screenshot -o docs/tour.svg -lines 32
 
 api: ## what has changed in the API since BASE, the last tag by default; fails when programs may break
 	.ci/api

@@ -3,17 +3,15 @@ package mailtool
 import (
 	"archive/zip"
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 func mcpsecSecret(s string) mcpsec.Secret { return redact.NewSecret(s) }
 
@@ -32,19 +30,7 @@ func TestGolden(t *testing.T) {
 	for name, m := range map[string]Message{"plain": testMessage(), "full": full} {
 		b := mustBuild(t, c, m)
 		got := bytes.ReplaceAll(b.signed(), []byte(b.messageID), []byte("<message-id>"))
-		file := filepath.Join("testdata", name+".eml")
-		if *update {
-			if err := os.WriteFile(file, got, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(got, want) {
-			t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
-		}
+		mcptest.Golden(t, name+".eml", got)
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 // a way to tell that domain's owner something. It connects to nobody's mail server.
 // CheckTools panics on a DomainCheck or a domain that cannot be right.
 func CheckTools(c *Client, d DomainCheck, disposable ...string) []*mcpsec.Tool {
-	throwaway, err := parseRules(disposable, "disposable")
+	throwaway, err := parseRules(disposable, "a disposable domain")
 	if err == nil {
 		d, err = c.ownDomain(d)
 	}

@@ -3,6 +3,7 @@ package mailtool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -22,7 +23,7 @@ func TestCheckAddress(t *testing.T) {
 		o.Recipients.Allow = []string{"example.com"}
 		o.Suppressed = func(_ context.Context, a string) (bool, error) { return a == "gone@example.com", nil }
 	})
-	disposable, err := parseRules([]string{"temp.example", "*.temp.example"}, "disposable")
+	disposable, err := parseRules([]string{"temp.example", "*.temp.example"}, "a disposable domain")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,11 +102,14 @@ func TestCheckTools(t *testing.T) {
 			t.Error(tool.Name())
 		}
 	}
-	for name, f := range map[string]func(){"domain": func() { CheckTools(c, DomainCheck{Domain: "x"}) }, "disposable": func() { CheckTools(c, DomainCheck{}, "https://x") }} {
+	for want, f := range map[string]func(){
+		"mailtool: CheckTools: DomainCheck.Domain":    func() { CheckTools(c, DomainCheck{Domain: "x"}) },
+		"mailtool: CheckTools: a disposable domain: ": func() { CheckTools(c, DomainCheck{}, "https://x") },
+	} {
 		func() {
 			defer func() {
-				if recover() == nil {
-					t.Errorf("%s: no panic", name)
+				if got := fmt.Sprint(recover()); !strings.HasPrefix(got, want) {
+					t.Errorf("got panic %q, want %q", got, want)
 				}
 			}()
 			f()

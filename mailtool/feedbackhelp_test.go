@@ -6,14 +6,12 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -23,7 +21,6 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,6 +28,7 @@ import (
 	"time"
 
 	"github.com/mcpsec/mcpsec-go/mailtool/suppress"
+	"github.com/mcpsec/mcpsec-go/mcpsec/mcpsectest"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 	"github.com/mcpsec/mcpsec-go/mcpsec/webhook"
@@ -46,7 +44,7 @@ type provider struct {
 
 // Made-up secrets, put together here so that they look like none elsewhere.
 var (
-	svixKey    = strings.Repeat("k", 24)
+	svixSecret = redact.NewSecret("whsec_" + base64Of([]byte(strings.Repeat("k", 24))))
 	mailgunKey = strings.Repeat("key-", 8)
 	login      = "hook:" + strings.Repeat("pass-", 4)
 )
@@ -60,12 +58,11 @@ func post(body string, header ...string) *http.Request {
 	return r
 }
 
-func unixNow() string { return strconv.FormatInt(time.Now().Unix(), 10) }
-
-func mac(key string, parts ...string) []byte {
-	h := hmac.New(sha256.New, []byte(key))
-	h.Write([]byte(strings.Join(parts, "")))
-	return h.Sum(nil)
+// posted is a request with a delivery.
+func posted(d mcpsectest.Delivery) *http.Request {
+	r := post(string(d.Body))
+	r.Header = d.Header
+	return r
 }
 
 var base64Of = base64.StdEncoding.EncodeToString
@@ -99,25 +96,16 @@ var providers = sync.OnceValue(func() map[string]provider {
 				tb.Fatal(err)
 			}
 			return verifier(webhook.SendGrid(base64Of(der)))(tb)
-		}, func(body string) *http.Request {
-			at := unixNow()
-			sum := sha256.Sum256([]byte(at + body))
-			sig, err := ecdsa.SignASN1(rand.Reader, gridKey(), sum[:])
-			if err != nil {
-				panic(err)
-			}
-			return post(body, "X-Twilio-Email-Event-Webhook-Timestamp", at, "X-Twilio-Email-Event-Webhook-Signature", base64Of(sig))
-		}},
+		}, func(body string) *http.Request { return posted(mcpsectest.Sender{Key: gridKey()}.SendGrid(body)) }},
 		"postmark": {"postmark", verifier(webhook.Postmark(redact.NewSecret(login))), func(body string) *http.Request {
-			return post(body, "Authorization", "Basic "+base64Of([]byte(login)))
+			return posted(mcpsectest.Sender{Secret: redact.NewSecret(login)}.Postmark(body))
 		}},
-		"resend": {"resend", verifier(webhook.Standard(redact.NewSecret("whsec_" + base64Of([]byte(svixKey))))), func(body string) *http.Request {
-			id, at := deliveryID(), unixNow()
-			return post(body, "svix-id", id, "svix-timestamp", at, "svix-signature", "v1,"+base64Of(mac(svixKey, id, ".", at, ".", body)))
+		"resend": {"resend", verifier(webhook.Standard(svixSecret)), func(body string) *http.Request {
+			h := mcpsectest.Sender{Secret: svixSecret}.Standard(deliveryID(), body).Header
+			return post(body, "svix-id", h.Get("webhook-id"), "svix-timestamp", h.Get("webhook-timestamp"), "svix-signature", h.Get("webhook-signature"))
 		}},
 		"mailgun": {"mailgun", verifier(webhook.Mailgun(redact.NewSecret(mailgunKey))), func(body string) *http.Request {
-			at, token := unixNow(), fmt.Sprintf("%050d", deliveries.Add(1))
-			return post(`{"signature":{"timestamp":"` + at + `","token":"` + token + `","signature":"` + hex.EncodeToString(mac(mailgunKey, at, token)) + `"},"event-data":` + body + `}`)
+			return posted(mcpsectest.Sender{Secret: redact.NewSecret(mailgunKey)}.Mailgun(body))
 		}},
 		"ses": {"ses", func(tb testing.TB) *webhook.Verifier {
 			roots := x509.NewCertPool()

@@ -16,6 +16,7 @@ import (
 	"github.com/mcpsec/mcpsec-go/internal/text"
 	"github.com/mcpsec/mcpsec-go/internal/waive"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 )
 
@@ -91,8 +92,9 @@ type Options struct {
 	// Timeout is how long one message may take, connecting and retries included.
 	// Defaults to 60 seconds.
 	Timeout time.Duration
-	// Log is told what is sent, by Message-ID, when Go code sends it, and at the
-	// start what is waived. Defaults to slog.Default().
+	// Log is told what is sent, by Message-ID, when Go code sends it, what keeps
+	// [Client.RunQueue] from sending, and at the start what is waived. Its records are
+	// redacted. Defaults to slog.Default().
 	Log *slog.Logger
 	// Waive switches protections off: insecure.PlaintextMail and
 	// insecure.AnyRecipient apply here, others go on to the tools. Defaults to
@@ -120,6 +122,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	o.Log = slog.New(redact.NewHandler(o.Log.Handler(), redact.New(redact.Options{Secrets: []mcpsec.Secret{o.Password}})))
 	switch {
 	case o.Port < 1 || o.Port > 65535:
 		return o, errors.New("Options.Port must be 1 to 65535")

@@ -1,6 +1,7 @@
 package mailtool
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -253,6 +254,31 @@ func (b *breakable) Delete(ctx context.Context, d state.Document) error {
 		return errBroken
 	}
 	return b.Documents.Delete(ctx, d)
+}
+
+// unlisted is a store that fails, with an error that tells too much.
+type unlisted struct{ state.Documents }
+
+func (unlisted) List(context.Context, string, string, int) ([]state.Document, error) {
+	return nil, fmt.Errorf("connecting with password %s: %w", canary, errBroken)
+}
+
+// The queue works outside of any call, so what keeps it from sending goes to the
+// client's own log, redacted as a server's is.
+func TestQueueLogs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		store := new(state.Memory)
+		c := queueClient(t, &mailman{}, store, func(o *Options) {
+			o.Log = slog.New(slog.NewTextHandler(&log, nil))
+			o.Username, o.Password, o.Queue.Documents = "me", mcpsecSecret(canary), unlisted{store}
+		})
+		run(t, time.Second, c)
+		if got := log.String(); !strings.Contains(got, "mail queue: waiting") || !strings.Contains(got, errBroken.Error()) || strings.Contains(got, canary) {
+			t.Errorf("logged %q", got)
+		}
+	})
 }
 
 // Whatever step a process dies at, each recipient gets the message once, or it is

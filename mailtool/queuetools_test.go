@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -138,6 +139,10 @@ func jobOf(t *testing.T, result string) string {
 // more and tells the same.
 func TestMailSendBulk(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, testMailSendBulk)
+}
+
+func testMailSendBulk(t *testing.T) {
 	p, store := &mailman{}, new(state.Memory)
 	var unsubscribed string
 	unsubscribe, err := NewUnsubscribe(UnsubscribeOptions{URL: "https://example.com/u", Keys: queueKeys(), Handle: func(context.Context, string, string) error { return nil }})

@@ -104,7 +104,7 @@ func parseRules(list []string, field string) (rules, error) {
 	for _, s := range list {
 		r, err := parseRule(s)
 		if err != nil {
-			return nil, fmt.Errorf("Options.Recipients.%s: %w", field, err)
+			return nil, fmt.Errorf("%s: %w", field, err)
 		}
 		out = append(out, r)
 	}
@@ -128,9 +128,9 @@ func newPolicy(o Options) (policy, error) {
 	p := policy{Recipients: o.Recipients}
 	p.MaxPerMessage, p.PerHour, p.PerDay, p.PerRecipient = or(p.MaxPerMessage, 10), or(p.PerHour, 100), or(p.PerDay, 500), or(p.PerRecipient, 20)
 	var errs [3]error
-	p.allow, errs[0] = parseRules(p.Allow, "Allow")
-	p.deny, errs[1] = parseRules(p.Deny, "Deny")
-	p.internal, errs[2] = parseRules(p.Internal, "Internal")
+	p.allow, errs[0] = parseRules(p.Allow, "Options.Recipients.Allow")
+	p.deny, errs[1] = parseRules(p.Deny, "Options.Recipients.Deny")
+	p.internal, errs[2] = parseRules(p.Internal, "Options.Recipients.Internal")
 	if err := errors.Join(errs[:]...); err != nil {
 		return p, err
 	}

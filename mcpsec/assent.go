@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -31,7 +32,7 @@ type askedState struct {
 
 // sealRing makes the ring of Options.SealKeys. Servers of another name cannot
 // open what this one seals, even with its keys.
-func sealRing(name string, keys []Secret) (*seal.Ring, error) {
+func sealRing(name string, keys []Secret) (func() *seal.Ring, error) {
 	var raw [][]byte
 	for i, k := range keys {
 		if err := k.CheckRandom(0); err != nil {
@@ -43,11 +44,18 @@ func sealRing(name string, keys []Secret) (*seal.Ring, error) {
 		raw = append(raw, []byte(k.Reveal()))
 	}
 	if len(raw) == 0 {
-		key := make([]byte, 32)
-		rand.Read(key)
-		raw = [][]byte{key}
+		return sync.OnceValue(func() *seal.Ring {
+			key := make([]byte, 32)
+			rand.Read(key)
+			ring, err := seal.New("confirmation, "+name, key)
+			if err != nil {
+				panic(err) // the key is as long as it must be
+			}
+			return ring
+		}), nil
 	}
-	return seal.New("confirmation, "+name, raw...)
+	ring, err := seal.New("confirmation, "+name, raw...)
+	return func() *seal.Ring { return ring }, err
 }
 
 // sealed is the state of a question.
@@ -59,7 +67,7 @@ func (r *run) sealed(q *question) string {
 	}
 	copy(st.Call[:], r.call.ID)
 	b, _ := binary.Append(nil, binary.BigEndian, &st) // of fixed size
-	return r.server.seal.Seal(append(b, r.progress(q)...))
+	return r.server.seal().Seal(append(b, r.progress(q)...))
 }
 
 // target is what a state is for: a prompt may have the name of a tool.
@@ -120,7 +128,7 @@ func badState(why string) *failure {
 // arguments, and lately.
 func (r *run) openState(token string, raw json.RawMessage) (*askedState, *progress, *failure) {
 	refuse := func(why string) (*askedState, *progress, *failure) { return nil, nil, badState(why) }
-	b, err := r.server.seal.Open(token)
+	b, err := r.server.seal().Open(token)
 	if errors.Is(err, seal.ErrKey) {
 		return refuse("is of a server with other keys")
 	}

@@ -117,12 +117,12 @@ func TestStatesHaveOneLength(t *testing.T) {
 	if _, _, f := r.openState(good, raw); f != nil {
 		t.Errorf("the good one: %s", f.text)
 	}
-	plain, err := s.seal.Open(good)
+	plain, err := s.seal().Open(good)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, bad := range [][]byte{plain[:len(plain)-1], append(plain, 0), nil} {
-		if _, _, f := r.openState(s.seal.Seal(bad), raw); f == nil {
+		if _, _, f := r.openState(s.seal().Seal(bad), raw); f == nil {
 			t.Errorf("%d bytes are taken", len(bad))
 		}
 	}

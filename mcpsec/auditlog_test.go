@@ -14,6 +14,7 @@ import (
 	"testing/slogtest"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -219,7 +220,7 @@ func TestClosedAuditLog(t *testing.T) {
 
 func TestAuditLogIsConcurrent(t *testing.T) {
 	t.Parallel()
-	var b buffer
+	var b mcptest.Buffer
 	l := mcpsec.NewAuditLog(&b)
 	var wg sync.WaitGroup
 	for range 8 {

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -187,7 +188,7 @@ func TestSyncLaterFails(t *testing.T) {
 
 func TestSyncEveryNeedsAFile(t *testing.T) {
 	t.Parallel()
-	if err := mcpsec.NewAuditLog(&buffer{}).SyncEvery(0); err == nil {
+	if err := mcpsec.NewAuditLog(&mcptest.Buffer{}).SyncEvery(0); err == nil {
 		t.Error("a writer without Sync was taken")
 	}
 	l, err := mcpsec.OpenAuditLog(t.TempDir()+"/audit.jsonl", mcpsec.Secret{})

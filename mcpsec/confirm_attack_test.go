@@ -14,6 +14,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -283,7 +284,7 @@ func TestSealKeysAreChecked(t *testing.T) {
 		"empty": {}, "placeholder": newSecret("change" + "me"), "words": newSecret(strings.Repeat("correct horse ", 5)), "short": newSecret(good.Reveal()[:31]),
 	} {
 		for _, keys := range [][]mcpsec.Secret{{key}, {good, key}} {
-			_, err := mcpsec.NewServer(impl, mcpsec.Options{Audit: mcpsec.NewAuditLog(&buffer{}), SealKeys: keys})
+			_, err := mcpsec.NewServer(impl, mcpsec.Options{Audit: mcpsec.NewAuditLog(&mcptest.Buffer{}), SealKeys: keys})
 			if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("SealKeys[%d]", len(keys)-1)) {
 				t.Errorf("%s: got %v", name, err)
 			}

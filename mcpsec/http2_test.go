@@ -14,13 +14,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
 // serveTLSPipes is servePipes with TLS, for use in a synctest bubble.
 func serveTLSPipes(t *testing.T, change func(*mcpsec.Options), tools ...*mcpsec.Tool) (*served, *x509.CertPool) {
 	t.Helper()
-	cert, pool := certificate(t)
+	cert, pool := mcptest.Certificate(t, nil, "mcp.example.com")
 	return servePipes(t, mcpsec.HTTPOptions{
 		Hosts: []string{"mcp.example.com"}, TLS: &tls.Config{Certificates: []tls.Certificate{cert}},
 	}, change, tools...), pool
@@ -29,7 +30,7 @@ func serveTLSPipes(t *testing.T, change func(*mcpsec.Options), tools ...*mcpsec.
 // http2Client speaks HTTP/2 on one connection.
 func (s *served) http2Client(t *testing.T, pool *x509.CertPool) *http.Transport {
 	t.Helper()
-	return &http.Transport{DialContext: s.dial, TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
+	return &http.Transport{DialContext: s.Dial, TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
 }
 
 func post2(t *testing.T, tr *http.Transport, body string, change func(*http.Request)) *http.Response {

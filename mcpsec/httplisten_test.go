@@ -3,16 +3,10 @@ package mcpsec_test
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -21,8 +15,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -62,34 +56,11 @@ func outsideAddress(t *testing.T) string {
 	return ""
 }
 
-func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, DNSNames: []string{"mcp.example.com"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
-}
-
 // An address that others reach is not served without tokens, encryption and a
 // name. (HTTP-02, HTTP-03)
 func TestServeRefusesOpenAddresses(t *testing.T) {
 	t.Parallel()
-	cert, _ := certificate(t)
+	cert, _ := mcptest.Certificate(t, nil, "mcp.example.com")
 	withCert := &tls.Config{Certificates: []tls.Certificate{cert}}
 	const host = "mcp.example.com"
 	for name, tc := range map[string]struct {
@@ -157,7 +128,7 @@ func TestServeNetwork(t *testing.T) {
 // text.
 func TestServeTLS(t *testing.T) {
 	t.Parallel()
-	cert, pool := certificate(t)
+	cert, pool := mcptest.Certificate(t, nil, "mcp.example.com")
 	addr, _ := serveAt(t, "127.0.0.1:0", mcpsec.HTTPOptions{
 		Verifier: verify, TLS: &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS10}, Hosts: []string{"mcp.example.com"},
 	}, nil, echo())

@@ -14,52 +14,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/internal/memnet"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
-// A pipes is a listener without a network, of which synctest knows the time.
-// Nothing is buffered between its ends: a client that does not read stops the
-// server at once.
-type pipes struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), closed: make(chan struct{})} }
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error { p.once.Do(func() { close(p.closed) }); return nil }
-
-func (*pipes) Addr() net.Addr { return socket }
-
-// pipeEnd says that it is of this machine.
-type pipeEnd struct{ net.Conn }
-
-func (pipeEnd) LocalAddr() net.Addr { return socket }
-
-func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case p.conns <- pipeEnd{server}:
-		return client, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// A served is a server that serves pipes until stop is called.
+// A served is a server that serves connections in memory until stop is called.
 type served struct {
 	*httpFixture
-	*pipes
+	*memnet.Listener
 	stop  context.CancelFunc
 	ended chan error
 }
@@ -72,15 +34,15 @@ func servePipes(t *testing.T, o mcpsec.HTTPOptions, change func(*mcpsec.Options)
 	}
 	f := newFixture(t, change, tools...)
 	ctx, stop := context.WithCancel(context.Background())
-	s := &served{&httpFixture{fixture: f}, newPipes(), stop, make(chan error, 1)}
-	go func() { s.ended <- f.Serve(ctx, s.pipes, o) }()
+	s := &served{&httpFixture{fixture: f}, memnet.New(), stop, make(chan error, 1)}
+	go func() { s.ended <- f.Serve(ctx, s.Listener, o) }()
 	return s
 }
 
 // conn opens a connection by hand.
 func (s *served) conn(t *testing.T) net.Conn {
 	t.Helper()
-	c, err := s.dial(t.Context(), "", "")
+	c, err := s.Dial(t.Context(), "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,7 +302,7 @@ func TestServeDrains(t *testing.T) {
 				start := time.Now()
 				s.stop()
 				synctest.Wait()
-				if _, err := s.dial(t.Context(), "", ""); err == nil {
+				if _, err := s.Dial(t.Context(), "", ""); err == nil {
 					t.Error("a new connection was accepted")
 				}
 				if err := <-s.ended; err != nil || time.Since(start) > 5900*time.Millisecond {

@@ -48,6 +48,9 @@ type run struct {
 // meanwhile goes unseen. A client that can repeat the call itself is given the
 // question instead.
 func (s *Server) serve(ctx context.Context, o *operation, req *mcp.CallToolRequest) *result {
+	if before := s.beforeCall.Load(); before != nil {
+		(*before)()
+	}
 	raw := req.Params.Arguments
 	if len(raw) == 0 {
 		raw = json.RawMessage("{}")

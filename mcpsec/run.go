@@ -4,7 +4,9 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
+	"time"
 )
 
 // Run serves one client over standard input and output until its input ends,
@@ -21,9 +23,8 @@ import (
 // Run is for a process of its own. When ctx or a signal ends it, one goroutine may
 // stay blocked in reading standard input until the process ends.
 func (s *Server) Run(ctx context.Context) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := s.untilSignal(ctx)
 	defer stop()
-	defer context.AfterFunc(ctx, stop)() // from then on a signal has its usual effect
 	out, restore, err := claimStdout()
 	if err != nil {
 		return err
@@ -34,4 +35,30 @@ func (s *Server) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// signalDelay keeps the client that waits for its first answers from waiting for the
+// thread that signals take, which is a tenth of the time in which a server starts. They
+// are heeded before it has passed if there is a call to finish.
+const signalDelay = 10 * time.Millisecond
+
+// untilSignal returns a context that ends at the first signal; a second one has its usual
+// effect.
+func (s *Server) untilSignal(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	heed := sync.OnceFunc(func() {
+		signals := make(chan os.Signal, 1)
+		signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+		go func() {
+			defer signal.Stop(signals)
+			select {
+			case <-signals:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+	})
+	s.beforeCall.Store(&heed)
+	time.AfterFunc(signalDelay, heed)
+	return ctx, cancel
 }

@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -37,7 +38,7 @@ func child() error {
 	noisy := false
 	srv, err := mcpsec.NewServer(impl, mcpsec.Options{
 		Audit:  mcpsec.NewAuditLog(io.Discard),
-		Limits: mcpsec.Limits{Grace: 300 * time.Millisecond},
+		Limits: mcpsec.Limits{Grace: 2 * time.Second},
 	})
 	if err != nil {
 		return err
@@ -76,7 +77,7 @@ type process struct {
 	*raw
 	cmd    *exec.Cmd
 	in     io.WriteCloser
-	stderr *buffer
+	stderr *mcptest.Buffer
 	lines  chan string // of standard error
 }
 
@@ -99,7 +100,7 @@ func startChild(t *testing.T) *process {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := &process{&raw{t, in, bufio.NewReader(out)}, cmd, in, &buffer{}, make(chan string, 100)}
+	p := &process{&raw{t, in, bufio.NewReader(out)}, cmd, in, &mcptest.Buffer{}, make(chan string, 100)}
 	go func() {
 		defer close(p.lines)
 		sc := bufio.NewScanner(errPipe)

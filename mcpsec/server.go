@@ -13,6 +13,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -94,8 +95,8 @@ type Server struct {
 	stepUp    bool
 	approver  Approver
 	clientLog bool
-	seal      *seal.Ring
-	once      state.Once // for answers of people
+	seal      func() *seal.Ring // made when a first question is sealed, without SealKeys
+	once      state.Once        // for answers of people
 
 	metrics   metrics
 	running   inFlight
@@ -105,6 +106,8 @@ type Server struct {
 	rates     *rates
 	refusals  refusals
 	strangers refusals // who cannot push the refusals of callers out of the record
+
+	beforeCall atomic.Pointer[func()] // by Run, before a call runs
 
 	watches watches
 	updates updates
@@ -240,7 +243,7 @@ func (s *Server) add(t *Tool) {
 	}
 	s.logWaivers(&t.operation)
 	s.tools[name] = t
-	s.sdk.AddTool(t.definition(), func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+	s.sdk.AddTool(t.listed, func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		return s.serve(ctx, &t.operation, req).forSDK(), nil
 	})
 }
@@ -307,7 +310,7 @@ func (s *Server) inventory() {
 	}
 	tools, prompts, resources := slices.Sorted(maps.Keys(s.tools)), slices.Sorted(maps.Keys(s.prompts)), slices.Sorted(maps.Keys(s.resources))
 	for _, n := range tools {
-		add(s.tools[n].definition())
+		add(s.tools[n].listed)
 	}
 	for _, n := range prompts {
 		add(s.prompts[n].definition())

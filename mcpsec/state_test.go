@@ -13,6 +13,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 )
@@ -48,7 +49,7 @@ func TestReplicasShareTheRate(t *testing.T) {
 			t.Errorf("after half a second %d passed, want 5", got)
 		}
 		srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "test x", Version: "1.0.0"},
-			mcpsec.Options{Audit: mcpsec.NewAuditLog(new(buffer)), Log: slog.DiscardHandler, State: store, Limits: mcpsec.Limits{CallsPerSecond: 10}})
+			mcpsec.Options{Audit: mcpsec.NewAuditLog(new(mcptest.Buffer)), Log: slog.DiscardHandler, State: store, Limits: mcpsec.Limits{CallsPerSecond: 10}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -214,7 +215,7 @@ func TestNamesFitIntoKeys(t *testing.T) {
 		"control character": func(_ *mcp.Implementation, o *mcpsec.Options) { o.Principal.ID = "a\nb" },
 		"no UTF-8":          func(_ *mcp.Implementation, o *mcpsec.Options) { o.Principal.ID = "\xff" },
 	} {
-		i, o := *impl, mcpsec.Options{Audit: mcpsec.NewAuditLog(new(buffer)), Log: slog.DiscardHandler}
+		i, o := *impl, mcpsec.Options{Audit: mcpsec.NewAuditLog(new(mcptest.Buffer)), Log: slog.DiscardHandler}
 		change(&i, &o)
 		if _, err := mcpsec.NewServer(&i, o); err == nil {
 			t.Errorf("%s was taken", name)

@@ -14,6 +14,7 @@ import (
 
 	v2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpsec/mcpsec-go/internal/schema"
@@ -228,7 +229,11 @@ func visible(s string) error {
 
 // visibleSchema is visible for all texts of a schema, which it returns as JSON.
 func visibleSchema(s any) (json.RawMessage, error) {
-	b, err := json.Marshal(s)
+	encode := func() (json.RawMessage, error) { return json.Marshal(s) }
+	if own, ok := s.(*jsonschema.Schema); ok {
+		encode = func() (json.RawMessage, error) { return schema.JSON(own) }
+	}
+	b, err := encode()
 	if err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 )
 
 // What the schemas leave out for the sake of the model's context is enforced: each
@@ -14,8 +16,8 @@ func TestBoundsThatAreNotShown(t *testing.T) {
 	t.Parallel()
 	c := offline(t, Collection{Name: "posts", Write: []string{"title"}, Delete: true})
 	all := slices.Concat(RecordReadTools(c), RecordWriteTools(c), SchemaReadTools(c), SchemaWriteTools(c), AdminTools(c, everythingAllowed(t)), FileTools(c), AuthTools(withOAuth(t)))
-	list, _ := listed(t, all)
-	ask := asks(t, all)
+	session := mcptest.Serve(t, all...)
+	list, _ := session.Tools()
 	for _, tool := range list {
 		shown := tool.InputSchema.(map[string]any)
 		properties := shown["properties"].(map[string]any)
@@ -33,7 +35,7 @@ func TestBoundsThatAreNotShown(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := string(ask("tools/call", string(params))); !strings.Contains(got, `"invalid arguments: `+name+": must be at most ") {
+			if got := string(session.Request("tools/call", string(params))); !strings.Contains(got, `"invalid arguments: `+name+": must be at most ") {
 				t.Errorf("%s with too much %s: %.300s", tool.Name, name, got)
 			}
 		}

@@ -1,27 +1,15 @@
 package pbtool
 
 import (
-	"bufio"
-	"bytes"
-	"context"
-	"encoding/json"
-	"flag"
-	"io"
-	"log/slog"
-	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/modelcontextprotocol/go-sdk/mcp"
-
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // offline returns a client of a server that is never asked.
 func offline(t *testing.T, cs ...Collection) *Client {
@@ -33,64 +21,21 @@ func offline(t *testing.T, cs ...Collection) *Client {
 	return c
 }
 
-// asks returns a function that sends a request to a server of tools and returns the
-// line that it answers.
-func asks(t *testing.T, tools []*mcpsec.Tool) func(method, params string) []byte {
-	t.Helper()
-	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "test", Version: "1"}, mcpsec.Options{Audit: mcpsec.NewAuditLog(io.Discard), Log: slog.DiscardHandler, Mode: mcpsec.Destroy})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Add(tools...)
-	ours, theirs := net.Pipe()
-	t.Cleanup(func() { _ = ours.Close() })
-	go srv.ServeStream(context.WithoutCancel(t.Context()), theirs, theirs)
-	in := bufio.NewReader(ours)
-	send := func(line string) {
-		if _, err := io.WriteString(ours, line+"\n"); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ask := func(method, params string) []byte {
-		send(`{"jsonrpc":"2.0","id":1,"method":"` + method + `","params":` + params + `}`)
-		line, err := in.ReadBytes('\n')
-		if err != nil {
-			t.Fatal(err)
-		}
-		return line
-	}
-	ask("initialize", `{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}`)
-	send(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
-	return ask
-}
-
-// listed returns the tools that a client is shown, and how many bytes the
-// server's answer to tools/list has.
-func listed(t *testing.T, tools []*mcpsec.Tool) ([]*mcp.Tool, int) {
-	t.Helper()
-	line := asks(t, tools)("tools/list", `{}`)
-	var answer struct{ Result mcp.ListToolsResult }
-	if err := json.Unmarshal(line, &answer); err != nil || len(answer.Result.Tools) == 0 {
-		t.Fatalf("%v: %s", err, line)
-	}
-	return answer.Result.Tools, len(line)
-}
-
 // TestToolsGolden pins what a model is shown of each set, and what that takes of
 // its context.
 func TestToolsGolden(t *testing.T) {
 	t.Parallel()
 	c := offline(t, Collection{Name: "posts", Write: []string{"title"}, Delete: true}, Collection{Name: "comments", Write: []string{"text"}})
-	goldenTools(t, "read.json", RecordReadTools(c), 5<<10)
-	goldenTools(t, "write.json", RecordWriteTools(c), 4500)
-	goldenTools(t, "schema.json", SchemaReadTools(c), 1600)
-	goldenTools(t, "schemawrite.json", SchemaWriteTools(c), 2500)
-	goldenTools(t, "admin.json", AdminTools(c, everythingAllowed(t)), 6000)
-	goldenTools(t, "files.json", FileTools(c), 2600)
-	goldenTools(t, "auth.json", AuthTools(withOAuth(t)), 3600)
+	mcptest.GoldenTools(t, "read.json", RecordReadTools(c), 5<<10)
+	mcptest.GoldenTools(t, "write.json", RecordWriteTools(c), 4500)
+	mcptest.GoldenTools(t, "schema.json", SchemaReadTools(c), 1600)
+	mcptest.GoldenTools(t, "schemawrite.json", SchemaWriteTools(c), 2500)
+	mcptest.GoldenTools(t, "admin.json", AdminTools(c, everythingAllowed(t)), 6000)
+	mcptest.GoldenTools(t, "files.json", FileTools(c), 2600)
+	mcptest.GoldenTools(t, "auth.json", AuthTools(withOAuth(t)), 3600)
 	c.o.Exports = new(os.Root)
 	all := slices.Concat(RecordReadTools(c), RecordWriteTools(c), SchemaReadTools(c), SchemaWriteTools(c), AdminTools(c, everythingAllowed(t)), FileTools(c), AuthTools(withOAuth(t)))
-	list, n := listed(t, all)
+	list, n := mcptest.Serve(t, all...).Tools()
 	t.Logf("tools/list of all %d tools has %d bytes", len(list), n)
 	if len(list) != len(all) || n >= 24<<10 {
 		t.Errorf("tools/list of %d of %d tools takes %d bytes, want all in less than 24 KiB", len(list), len(all), n)
@@ -105,33 +50,6 @@ func withOAuth(t *testing.T) *Client {
 		t.Fatal(err)
 	}
 	return c
-}
-
-func goldenTools(t *testing.T, name string, tools []*mcpsec.Tool, most int) {
-	t.Helper()
-	list, n := listed(t, tools)
-	t.Logf("%s: tools/list of %d tools has %d bytes", name, len(list), n)
-	if n >= most {
-		t.Errorf("%s: tools/list takes %d bytes of the model's context, want less than %d", name, n, most)
-	}
-	got, err := json.MarshalIndent(list, "", "\t")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got = append(got, '\n')
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs; run go test ./pbtool -update and look at the change. Got:\n%s", path, got)
-	}
 }
 
 func everythingAllowed(t *testing.T) AdminOptions {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -28,7 +29,7 @@ func TestCopyToolsGolden(t *testing.T) {
 			tools = append(tools, tool)
 		}
 	}
-	goldenTools(t, "copytools.json", tools, 2_800)
+	mcptest.GoldenTools(t, "copytools.json", tools, 2_800)
 	want := []mcpsec.Effect{mcpsec.Read, mcpsec.Write, mcpsec.Destroy}
 	for i, tool := range tools {
 		if tool.Effect() != want[i] {

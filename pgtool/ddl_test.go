@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/internal/sqlddl"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
@@ -31,7 +32,7 @@ func offlineAdmins(t *testing.T) (*Admin, *Migrator) {
 func TestDDLToolsGolden(t *testing.T) {
 	t.Parallel()
 	a, m := offlineAdmins(t)
-	goldenTools(t, "ddltools.json", append(DDLTools(m), AdminTools(a)...), 3<<10+512)
+	mcptest.GoldenTools(t, "ddltools.json", append(DDLTools(m), AdminTools(a)...), 3<<10+512)
 }
 
 func TestDDLEffects(t *testing.T) {
@@ -72,7 +73,7 @@ func TestDDLOptions(t *testing.T) {
 
 func TestSetupSQLForDefining(t *testing.T) {
 	t.Parallel()
-	golden(t, "setupddl.sql", []byte(SetupSQL(SetupOptions{Database: "shop", Schemas: []string{"shop", `o'd"d$$`}, Migrates: true})))
+	mcptest.Golden(t, "setupddl.sql", []byte(SetupSQL(SetupOptions{Database: "shop", Schemas: []string{"shop", `o'd"d$$`}, Migrates: true})))
 }
 
 // TestScramVerifier has the example of RFC 7677, section 3: what a server that keeps

@@ -3,7 +3,7 @@ package pgtool
 import (
 	"testing"
 
-	"github.com/mcpsec/mcpsec-go/internal/labeltest"
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -13,6 +13,6 @@ func TestLabels(t *testing.T) {
 	o.Execute = true
 	db := &DB{o: o.Options}
 	a, m := offlineAdmins(t)
-	labeltest.Golden(t, *update, ReadTools(db), InspectTools(db), WriteTools(offline(t, o)), DDLTools(m), AdminTools(a),
+	mcptest.Labels(t, ReadTools(db), InspectTools(db), WriteTools(offline(t, o)), DDLTools(m), AdminTools(a),
 		[]*mcpsec.Tool{ExportTool(db, FileOptions{}), ImportTool(offline(t, o), FileOptions{})})
 }

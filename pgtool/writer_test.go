@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
@@ -34,7 +35,7 @@ func offline(t *testing.T, o WriteOptions) *Writer {
 
 func TestWriteToolsGolden(t *testing.T) {
 	t.Parallel()
-	goldenTools(t, "writetools.json", WriteTools(offline(t, writeOptions())), 8_000)
+	mcptest.GoldenTools(t, "writetools.json", WriteTools(offline(t, writeOptions())), 8_000)
 }
 
 // TestWriteEffects says which tools there are for what is listed, and which of
@@ -87,5 +88,5 @@ func TestSetupSQLForWriting(t *testing.T) {
 	t.Parallel()
 	o := writeOptions()
 	o.Tables = append(o.Tables, Table{Schema: `o'd"d$$`, Name: "t'", Insert: []string{`a"b`}})
-	golden(t, "setupwrite.sql", []byte(SetupSQL(SetupOptions{Database: "shop", Tables: o.Tables})))
+	mcptest.Golden(t, "setupwrite.sql", []byte(SetupSQL(SetupOptions{Database: "shop", Tables: o.Tables})))
 }

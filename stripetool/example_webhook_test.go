@@ -3,20 +3,16 @@ package stripetool_test
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/mcpsectest"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/mcpsec/webhook"
 	"github.com/mcpsec/mcpsec-go/stripetool"
@@ -27,12 +23,9 @@ var endpointSecret = redact.NewSecret("whsec_" + strings.Repeat("example", 4)) /
 // sendEvent delivers an event as Stripe does.
 func sendEvent(h http.Handler, id, eventType, object string) {
 	body := fmt.Sprintf(`{"id":%q,"object":"event","api_version":"2023-10-16","created":1700000000,"livemode":false,"type":%q,"data":{"object":%s}}`, id, eventType, object)
-	now := strconv.FormatInt(time.Now().Unix(), 10)
-	mac := hmac.New(sha256.New, []byte(endpointSecret.Reveal()))
-	mac.Write([]byte(now + "." + body))
-	r := httptest.NewRequest(http.MethodPost, "/webhooks/stripe", bytes.NewBufferString(body))
-	r.Header.Set("Content-Type", "application/json; charset=utf-8")
-	r.Header.Set("Stripe-Signature", "t="+now+",v1="+hex.EncodeToString(mac.Sum(nil)))
+	event := mcpsectest.Sender{Secret: endpointSecret}.Stripe(body)
+	r := httptest.NewRequest(http.MethodPost, "/webhooks/stripe", bytes.NewReader(event.Body))
+	r.Header = event.Header
 	answer := httptest.NewRecorder()
 	h.ServeHTTP(answer, r)
 	fmt.Println(id, answer.Code)

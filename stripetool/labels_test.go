@@ -3,10 +3,10 @@ package stripetool
 import (
 	"testing"
 
-	"github.com/mcpsec/mcpsec-go/internal/labeltest"
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 )
 
 func TestLabels(t *testing.T) {
 	t.Parallel()
-	labeltest.Golden(t, *update, ReadTools(offline(t)), WriteTools(offline(t)))
+	mcptest.Labels(t, ReadTools(offline(t)), WriteTools(offline(t)))
 }

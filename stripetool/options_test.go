@@ -6,8 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/insecure"
+	"github.com/mcpsec/mcpsec-go/mcpsec/mcpsectest"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
@@ -102,12 +105,22 @@ func TestLiveModeIsRecorded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var audit bytes.Buffer
-		request := connect(t, &audit, append(ReadTools(c), WriteTools(c)...))
-		request("tools/call", `{"name":"stripe_get","arguments":{"resource":"charges","id":"x"}}`) // nobody is asked
-		request("tools/call", `{"name":"stripe_create_refund","arguments":{"payment":"x","amount":"EUR 0.01"}}`)
-		if got := strings.Count(audit.String(), "the shop is open"); (got >= 2) != want || !want && got > 0 {
-			t.Errorf("%s: the waiver is in the records %d times: %s", prefix, got, audit.String())
+		audit := &mcpsectest.Audit{}
+		srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "test", Version: "1"}, mcpsec.Options{Audit: audit, Log: slog.DiscardHandler, Mode: mcpsec.Destroy})
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv.Add(append(ReadTools(c), WriteTools(c)...)...)
+		client := mcpsectest.Connect(t, srv, mcpsectest.ClientOptions{})
+		mcpsectest.Refused(t, client, "stripe_get", map[string]any{"resource": "charges", "id": "x"}) // nobody is asked
+		mcpsectest.Refused(t, client, "stripe_create_refund", map[string]any{"payment": "x", "amount": "EUR 0.01"})
+		for _, r := range audit.Records() {
+			if r["msg"] == "decision" && (r["waived_live-mode"] == "the shop is open") != want {
+				t.Errorf("%s: recorded %v", prefix, r)
+			}
+		}
+		if n := len(audit.Records()); n < 2 {
+			t.Errorf("%s: %d records", prefix, n)
 		}
 	}
 }

@@ -3,9 +3,6 @@ package stripetool
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +17,7 @@ import (
 	"time"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/mcpsectest"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 	"github.com/mcpsec/mcpsec-go/mcpsec/webhook"
@@ -69,16 +67,9 @@ func genuines() []genuine {
 	}
 }
 
-func mac(secret, stamp string, body []byte) string {
-	h := hmac.New(sha256.New, []byte(secret))
-	fmt.Fprintf(h, "%s.%s", stamp, body)
-	return hex.EncodeToString(h.Sum(nil))
-}
-
 // signature is the header of a body that is signed at a time.
 func signature(secret string, at time.Time, body []byte) string {
-	stamp := strconv.FormatInt(at.Unix(), 10)
-	return "t=" + stamp + ",v1=" + mac(secret, stamp, body)
+	return mcpsectest.Sender{Secret: redact.NewSecret(secret), At: at}.Stripe(string(body)).Header.Get("Stripe-Signature")
 }
 
 // delivery is a request with a body and a signature.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mailtool"
 	"github.com/mcpsec/mcpsec-go/mailtool/suppress"
 )
@@ -27,7 +28,7 @@ func TestCanaries(t *testing.T) {
 				o, list := options(w.port), suppress.New(nil)
 				o.Suppressed, o.Timeout = mailtool.Suppressed(list), 100*time.Millisecond
 				s := &session{t: t}
-				s.open(o, s.person, mailtool.SuppressionTools(list)...)
+				s.Session = mcptest.Dial(t, s.server(o, s.person, mailtool.SuppressionTools(list)...), nil)
 				s.canaries()
 			})
 		}
@@ -49,7 +50,6 @@ func (s *session) canaries() {
 			}
 		}
 	}
-	s.request("initialize", `{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}`)
 	call("mail_send", in, private)
 	in["subject"] = "" // and what is wrong is not quoted
 	call("mail_send", in, private)

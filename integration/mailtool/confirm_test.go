@@ -8,6 +8,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mailtool"
 )
 
@@ -15,13 +16,13 @@ import (
 func person(t *testing.T, version string, says func(question string) bool) (*session, *mcp.ClientSession, *office) {
 	t.Helper()
 	o, s := newOffice(t), &session{t: t}
-	s.open(options(o.port), nil)
+	s.Session = mcptest.Pipe(t, s.server(options(o.port), nil), nil)
 	cs, err := mcp.NewClient(&mcp.Implementation{Name: "c", Version: "1"}, &mcp.ClientOptions{ElicitationHandler: func(_ context.Context, r *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.asked = append(s.asked, r.Params.Message)
 		return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"confirm": says(r.Params.Message)}}, nil
-	}}).Connect(t.Context(), &mcp.IOTransport{Reader: s.conn, Writer: s.conn}, &mcp.ClientSessionOptions{ProtocolVersion: version})
+	}}).Connect(t.Context(), &mcp.IOTransport{Reader: s.Conn, Writer: s.Conn}, &mcp.ClientSessionOptions{ProtocolVersion: version})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func (s *session) pass(in args, members string) string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return string(s.request("tools/call", `{"name":"mail_send","arguments":`+string(raw)+`,`+members+meta+`}`))
+	return string(s.Request("tools/call", `{"name":"mail_send","arguments":`+string(raw)+`,`+members+meta+`}`))
 }
 
 // A yes is of one message: with another argument in the pass that has it, or a second
@@ -72,7 +73,7 @@ func (s *session) pass(in args, members string) string {
 func TestMailSendPasses(t *testing.T) {
 	t.Parallel()
 	o, s := newOffice(t), &session{t: t}
-	s.open(options(o.port), nil)
+	s.Session = mcptest.Pipe(t, s.server(options(o.port), nil), nil)
 	ask := func(in args) string {
 		t.Helper()
 		answer := s.pass(in, "")

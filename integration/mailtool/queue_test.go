@@ -6,11 +6,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log"
 	"log/slog"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mailtool"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
@@ -41,10 +40,8 @@ func TestMain(m *testing.M) {
 	os.Exit(postgres.Main(m))
 }
 
-// workerMain sends what is due until standard input ends: whoever has started it is gone
-// then.
+// workerMain sends what is due.
 func workerMain(database string) error {
-	go func() { _, _ = io.Copy(io.Discard, os.Stdin); os.Exit(0) }()
 	ctx := context.Background()
 	pool, err := pgxpool.New(ctx, database)
 	if err != nil {
@@ -73,6 +70,7 @@ func workerMain(database string) error {
 	if err != nil {
 		return err
 	}
+	mcptest.Ready("")
 	return c.RunQueue(ctx)
 }
 
@@ -112,33 +110,13 @@ func scheduled(at time.Time, to string) args {
 	return args{"at": at.UTC().Format(time.RFC3339), "message": letterTo(to)}
 }
 
-// A worker is a process that is killed.
-func worker(t *testing.T, database string, port int) (kill func()) {
+// worker starts a process that is killed.
+func worker(t *testing.T, database string, port int) *mcptest.Replica {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	cert, _ := authority()
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), "MAIL_WORKER_DATABASE="+database, fmt.Sprintf("MAIL_WORKER_PORT=%d", port), "MAIL_WORKER_CERTIFICATE="+base64.StdEncoding.EncodeToString(cert.Certificate[0]))
-	var stderr buffer
-	cmd.Stderr = &stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	return func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // it was killed
-		stdin.Close()
-		if t.Failed() {
-			t.Log(stderr.String())
-		}
-	}
+	r := &mcptest.Replica{Env: []string{"MAIL_WORKER_DATABASE=" + database, fmt.Sprintf("MAIL_WORKER_PORT=%d", port), "MAIL_WORKER_CERTIFICATE=" + base64.StdEncoding.EncodeToString(cert.Certificate[0])}}
+	r.Start(t)
+	return r
 }
 
 // until waits for what other processes and machines do.
@@ -167,9 +145,9 @@ func TestQueueWorkerIsKilled(t *testing.T) {
 			o := queueOptions(options(w.port), store)
 			s := serve(t, o, queueTools(newClient(t, o), nil)...)
 			s.ok("mail_schedule", scheduled(time.Now().Add(2*time.Second), "bob@example.com"))
-			kill := worker(t, conn.Config().ConnString(), w.port)
+			killed := worker(t, conn.Config().ConnString(), w.port)
 			until(t, step, func() bool { return w.stepped(step) > 0 })
-			kill()
+			killed.Kill()
 			if _, err := conn.Exec(t.Context(), "DELETE FROM mcpsec.claims"); err != nil { // the lease of the dead ends
 				t.Fatal(err)
 			}

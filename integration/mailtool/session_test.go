@@ -1,60 +1,35 @@
 package mailtool
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mailtool"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
 // A session is a client of an MCP server that has all sets.
 type session struct {
-	t    *testing.T
-	conn net.Conn
-	in   *bufio.Reader
+	*mcptest.Session
+	t *testing.T
 
 	mu      sync.Mutex
 	asked   []string                     // what a person was asked
 	approve func(q mcpsec.Question) bool // what they say; nil is yes
-	log     buffer                       // what the server has logged and recorded
-}
-
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
+	log     mcptest.Buffer               // what the server has logged and recorded
 }
 
 func serve(t *testing.T, o mailtool.Options, more ...*mcpsec.Tool) *session {
 	t.Helper()
 	s := &session{t: t}
-	s.open(o, s.person, more...)
-	s.request("initialize", `{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}`)
-	if _, err := io.WriteString(s.conn, `{"jsonrpc":"2.0","method":"notifications/initialized"}`+"\n"); err != nil {
-		t.Fatal(err)
-	}
+	s.Session = mcptest.Dial(t, s.server(o, s.person, more...), nil)
 	return s
 }
 
@@ -66,9 +41,8 @@ func (s *session) person(_ context.Context, q mcpsec.Question) (string, bool, er
 	return "tester", s.approve == nil || s.approve(q), nil
 }
 
-// open starts a server, and connects to it. Without an approver only a client's person
-// is asked.
-func (s *session) open(o mailtool.Options, approver mcpsec.Approver, more ...*mcpsec.Tool) {
+// server makes a server of all sets. Without an approver only a client's person is asked.
+func (s *session) server(o mailtool.Options, approver mcpsec.Approver, more ...*mcpsec.Tool) *mcpsec.Server {
 	s.t.Helper()
 	o.Log = slog.New(slog.NewJSONHandler(&s.log, nil))
 	c := newClient(s.t, o)
@@ -82,22 +56,7 @@ func (s *session) open(o mailtool.Options, approver mcpsec.Approver, more ...*mc
 	srv.Add(mailtool.ReadTools(c)...)
 	srv.Add(mailtool.SendTools(c)...)
 	srv.Add(more...)
-	ours, theirs := net.Pipe()
-	s.conn, s.in = ours, bufio.NewReaderSize(ours, 1<<20)
-	s.t.Cleanup(func() { _ = ours.Close() })
-	go func() { _ = srv.ServeStream(context.WithoutCancel(s.t.Context()), theirs, theirs) }()
-}
-
-func (s *session) request(method, params string) []byte {
-	if _, err := io.WriteString(s.conn, `{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":`+params+"}\n"); err != nil {
-		s.t.Error(err)
-		return nil
-	}
-	line, err := s.in.ReadBytes('\n')
-	if err != nil {
-		s.t.Error(err)
-	}
-	return line
+	return srv
 }
 
 // call calls a tool, and returns its text and whether it refused.
@@ -107,26 +66,7 @@ func (s *session) call(tool string, arguments any) (string, bool) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	line := s.request("tools/call", `{"name":"`+tool+`","arguments":`+string(raw)+`}`)
-	var m struct {
-		Error  *struct{ Message string }
-		Result struct {
-			IsError bool
-			Content []struct{ Text string }
-		}
-	}
-	if err := json.Unmarshal(line, &m); err != nil {
-		s.t.Errorf("%v: %s", err, line)
-		return "", true
-	}
-	if m.Error != nil {
-		return m.Error.Message, true
-	}
-	var b strings.Builder
-	for _, c := range m.Result.Content {
-		b.WriteString(c.Text)
-	}
-	return b.String(), m.Result.IsError
+	return s.Call(tool, string(raw))
 }
 
 // ok calls a tool that must answer, with a text that has each of the parts in it.

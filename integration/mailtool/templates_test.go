@@ -20,6 +20,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mailtool"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
@@ -181,7 +182,7 @@ func TestDiagnoseTellsTheLast(t *testing.T) {
 // The dialogue ends before a message: the server sees sender and recipient, RSET and QUIT.
 func TestDiagnose(t *testing.T) {
 	t.Parallel()
-	var said buffer
+	var said mcptest.Buffer
 	o := newOffice(t, func(s *smtp.Server) { s.Debug = &said })
 	n := newNameServer(t, shop())
 	srv, trust := policyServer(t, text)

@@ -125,12 +125,12 @@ func BenchmarkList(b *testing.B) {
 			}
 		}},
 		{"pb_list_records", func(b *testing.B) {
-			line := s.request("tools/call", `{"name":"pb_list_records","arguments":{"collection":"posts","limit":50,"where":[{"field":"total","op":"ge","value":0}]}}`)
+			line := s.Request("tools/call", `{"name":"pb_list_records","arguments":{"collection":"posts","limit":50,"where":[{"field":"total","op":"ge","value":0}]}}`)
 			if len(line) < 10_000 {
 				b.Fatalf("got %s", line)
 			}
-			s.said.reset()
-			s.log.reset()
+			s.said.Reset()
+			s.log.Reset()
 		}},
 	}
 	for _, tc := range ways {

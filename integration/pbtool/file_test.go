@@ -183,8 +183,8 @@ func TestPbGetFile(t *testing.T) {
 		t.Errorf("public: got %+v", got)
 	}
 	c.deny("several files", "pb_get_file", ref("papers", ""))
-	full := c.request("tools/call", `{"name":"pb_get_file","arguments":`+ref("photo", "")+`}`)
-	thumb := c.request("tools/call", `{"name":"pb_get_file","arguments":{"collection":"posts","id":"`+post.Id+`","field":"photo","thumb":"4x4"}}`)
+	full := c.Request("tools/call", `{"name":"pb_get_file","arguments":`+ref("photo", "")+`}`)
+	thumb := c.Request("tools/call", `{"name":"pb_get_file","arguments":{"collection":"posts","id":"`+post.Id+`","field":"photo","thumb":"4x4"}}`)
 	if side(t, full) != 64 || side(t, thumb) != 4 {
 		t.Errorf("got %s and the thumb %s", full, thumb)
 	}

@@ -334,14 +334,8 @@ func (g *stage) leaks(t *testing.T, what string) {
 	if bearer.MatchString(g.said.String()) || bearer.MatchString(g.log.String()) {
 		t.Fatalf("%s: a token has left the server, or is in the log", what)
 	}
-	g.said.reset()
-	g.log.reset()
-}
-
-func (b *safeBuffer) reset() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.b.Reset()
+	g.said.Reset()
+	g.log.Reset()
 }
 
 // ours are the requests that tools may make: fixed routes, of collections that are
@@ -388,7 +382,7 @@ func TestInjections(t *testing.T) {
 			g.approve = func(mcpsec.Question) bool { return false } // what asks has not been done
 			was := g.untouched()
 			cases, turn := 0, 0
-			tools, _ := g.tools()
+			tools, _ := g.Tools()
 			for _, tool := range tools {
 				if name == "guests" && !strings.HasPrefix(tool.Name, "pb_auth") {
 					continue
@@ -454,7 +448,7 @@ func TestCanaries(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := newStage(t, change)
-			tools, _ := g.tools()
+			tools, _ := g.Tools()
 			slices.SortStableFunc(tools, func(a, b *mcp.Tool) int { // those that delete come last
 				return strings.Compare(fmt.Sprint(b.Annotations.ReadOnlyHint), fmt.Sprint(a.Annotations.ReadOnlyHint))
 			})

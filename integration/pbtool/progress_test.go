@@ -16,8 +16,8 @@ func TestPbBackupProgress(t *testing.T) {
 	c, dir := s.admin(t, func(*pbtool.AdminOptions) {})
 	told := func(tool string) {
 		t.Helper()
-		c.said.reset()
-		c.request("tools/call", `{"name":"`+tool+`","arguments":{"name":"one.zip"},"_meta":{"progressToken":"`+tool+`"}}`)
+		c.said.Reset()
+		c.Request("tools/call", `{"name":"`+tool+`","arguments":{"name":"one.zip"},"_meta":{"progressToken":"`+tool+`"}}`)
 		for _, line := range strings.Split(c.said.String(), "\n") {
 			if strings.Contains(line, `"notifications/progress"`) && strings.Contains(line, `"progressToken":"`+tool+`"`) {
 				return

@@ -17,7 +17,7 @@ func (s *session) prompt(name, args string) (texts []string, failure string) {
 			Messages []struct{ Content struct{ Text string } }
 		}
 	}
-	if err := json.Unmarshal(s.request("prompts/get", `{"name":"`+name+`","arguments":`+args+`}`), &m); err != nil {
+	if err := json.Unmarshal(s.Request("prompts/get", `{"name":"`+name+`","arguments":`+args+`}`), &m); err != nil {
 		s.t.Fatal(err)
 	}
 	if m.Error != nil {
@@ -52,7 +52,7 @@ func TestPbPrompts(t *testing.T) {
 				}
 			}
 		}
-		tools, _ := c.tools()
+		tools, _ := c.Tools()
 		var names []string
 		for _, tool := range tools {
 			names = append(names, tool.Name)

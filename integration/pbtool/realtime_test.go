@@ -22,7 +22,7 @@ const ofPosts = `"uri":"pb://collection/posts"`
 
 func (s *session) watch(method, collection string) string {
 	s.t.Helper()
-	return string(s.request("resources/"+method, `{"uri":"pb://collection/`+collection+`"}`))
+	return string(s.Request("resources/"+method, `{"uri":"pb://collection/`+collection+`"}`))
 }
 
 // settled waits until the server has n connections for subscriptions.
@@ -98,7 +98,7 @@ func TestPbCollectionIsWatched(t *testing.T) {
 	s.settled(2)
 	c.watch("unsubscribe", "posts")
 	s.settled(1)
-	_ = bobs.conn.Close()
+	_ = bobs.Conn.Close()
 	s.settled(0)
 	if c.log.String() == "" || strings.Contains(c.log.String(), "canarytitle") {
 		t.Error("a record is in the log")
@@ -140,7 +140,7 @@ func TestPbCollectionIsBounded(t *testing.T) {
 		c.watch("subscribe", fmt.Sprint("more", i))
 	}
 	s.settled(40)
-	c.request("ping", `{}`)
+	c.Request("ping", `{}`)
 	s.settled(40)
 }
 
@@ -193,7 +193,7 @@ func TestPbCollectionComesBack(t *testing.T) {
 	refuse.Store(false)
 	c.until(ofPosts)
 	_ = web.Close()
-	_ = c.conn.Close()
+	_ = c.Conn.Close()
 }
 
 func TestPbCollectionIsRead(t *testing.T) {
@@ -205,7 +205,7 @@ func TestPbCollectionIsRead(t *testing.T) {
 	if !strings.Contains(got, `post 002`) || strings.Contains(got, "hidden-") || !strings.Contains(got, `\"more\":false`) {
 		t.Errorf("got %s", got)
 	}
-	if got := string(c.request("completion/complete", `{"ref":{"type":"ref/resource","uri":"pb://collection/{name}"},"argument":{"name":"name","value":"co"}}`)); !strings.Contains(got, `"values":["comments"]`) {
+	if got := string(c.Request("completion/complete", `{"ref":{"type":"ref/resource","uri":"pb://collection/{name}"},"argument":{"name":"name","value":"co"}}`)); !strings.Contains(got, `"values":["comments"]`) {
 		t.Errorf("got %s", got)
 	}
 }
@@ -215,7 +215,7 @@ func TestPbReference(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	c := serve(t, open(t, s.options()))
-	if got := string(c.request("resources/read", `{"uri":"pb://reference"}`)); !strings.Contains(got, "## API rules") || len(got) > 8<<10 {
+	if got := string(c.Request("resources/read", `{"uri":"pb://reference"}`)); !strings.Contains(got, "## API rules") || len(got) > 8<<10 {
 		t.Errorf("got %d bytes: %.200s", len(got), got)
 	}
 	posts, err := s.app.FindCollectionByNameOrId("posts")

@@ -3,20 +3,17 @@
 package pbtool
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
-	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/pbtool"
 )
@@ -35,34 +32,14 @@ var sets = map[string]func(*pbtool.Client) []*mcpsec.Tool{
 
 // A session is a client of an MCP server that has all sets.
 type session struct {
-	t    testing.TB
-	mu   sync.Mutex
-	conn net.Conn
-	in   *bufio.Reader
-	id   int
+	*mcptest.Session
+	t testing.TB
 
 	approve func(q mcpsec.Question) bool // what a person says; nil is yes
 	asked   []string                     // what a person was asked
 	guards  []mcpsec.Guard               // the server's
-	log     safeBuffer                   // what the server has logged and recorded
-	said    safeBuffer                   // what has left the server
-}
-
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *safeBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *safeBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
+	log     mcptest.Buffer               // what the server has logged and recorded
+	said    mcptest.Buffer               // what has left the server
 }
 
 // had returns the tools of a set, if the client is one that it can be had with.
@@ -114,52 +91,17 @@ func serveTools(t testing.TB, c *pbtool.Client, principal string, tools ...[]*mc
 	}
 	srv.AddResource(pbtool.Resources(c)...)
 	srv.AddPrompt(pbtool.Prompts(c)...)
-	ours, theirs := net.Pipe()
-	s.conn, s.in = ours, bufio.NewReaderSize(io.TeeReader(ours, &s.said), 1<<20)
-	t.Cleanup(func() { _ = ours.Close() })
-	go func() { _ = srv.ServeStream(context.WithoutCancel(t.Context()), theirs, theirs) }()
-	s.request("initialize", `{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}`)
-	s.send(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	s.Session = mcptest.Dial(t, srv, &s.said)
 	return s
-}
-
-func (s *session) send(line string) {
-	s.t.Helper()
-	if _, err := io.WriteString(s.conn, line+"\n"); err != nil {
-		s.t.Fatal(err)
-	}
-}
-
-func (s *session) request(method, params string) []byte {
-	s.t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.id++
-	id, err := json.Marshal(s.id)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.send(`{"jsonrpc":"2.0","id":` + string(id) + `,"method":"` + method + `","params":` + params + `}`)
-	for {
-		line, err := s.in.ReadBytes('\n')
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		if bytes.Contains(line[:min(len(line), 64)], []byte(`"id":`+string(id)+`,`)) {
-			return line
-		}
-	}
 }
 
 // until reads what the server says until a line has text in it.
 func (s *session) until(text string) string {
 	s.t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_ = s.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
-	defer func() { _ = s.conn.SetReadDeadline(time.Time{}) }()
+	_ = s.Conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	defer func() { _ = s.Conn.SetReadDeadline(time.Time{}) }()
 	for {
-		line, err := s.in.ReadBytes('\n')
+		line, err := s.Lines.ReadBytes('\n')
 		if err != nil {
 			s.t.Fatalf("waiting for %s: %v", text, err)
 		}
@@ -172,11 +114,9 @@ func (s *session) until(text string) string {
 // quiet fails if the server says something that nobody has asked for.
 func (s *session) quiet(why string) {
 	s.t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_ = s.conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
-	defer func() { _ = s.conn.SetReadDeadline(time.Time{}) }()
-	if line, err := s.in.ReadBytes('\n'); err == nil {
+	_ = s.Conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+	defer func() { _ = s.Conn.SetReadDeadline(time.Time{}) }()
+	if line, err := s.Lines.ReadBytes('\n'); err == nil {
 		s.t.Errorf("%s: %s", why, line)
 	}
 }
@@ -189,32 +129,8 @@ type answer struct {
 // call calls a tool with arguments that are JSON.
 func (s *session) call(tool, arguments string) answer {
 	s.t.Helper()
-	name, err := json.Marshal(tool)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	line := s.request("tools/call", `{"name":`+string(name)+`,"arguments":`+arguments+`}`)
-	var m struct {
-		Error  *struct{ Message string }
-		Result struct {
-			IsError bool
-			Content []struct {
-				Text     string
-				Resource struct{ Text, URI, MIMEType string }
-			}
-		}
-	}
-	if err := json.Unmarshal(line, &m); err != nil {
-		s.t.Fatal(err)
-	}
-	if m.Error != nil {
-		return answer{m.Error.Message, true}
-	}
-	var b strings.Builder
-	for _, c := range m.Result.Content {
-		b.WriteString(c.Text + c.Resource.Text)
-	}
-	return answer{b.String(), m.Result.IsError}
+	text, refused := s.Call(tool, arguments)
+	return answer{text, refused}
 }
 
 // ok calls a tool that must answer, and decodes the answer.
@@ -238,14 +154,4 @@ func (s *session) deny(why, tool, arguments string) {
 	if a := s.call(tool, arguments); !a.refused || !strings.Contains(a.text, why) {
 		s.t.Errorf("%s %s: got %q, want a refusal with %q", tool, arguments, a.text, why)
 	}
-}
-
-func (s *session) tools() (list []*mcp.Tool, size int) {
-	s.t.Helper()
-	line := s.request("tools/list", `{}`)
-	var m struct{ Result mcp.ListToolsResult }
-	if err := json.Unmarshal(line, &m); err != nil {
-		s.t.Fatal(err)
-	}
-	return m.Result.Tools, len(line)
 }

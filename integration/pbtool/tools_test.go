@@ -35,7 +35,7 @@ func TestEveryToolHasItsTest(t *testing.T) {
 			names.WriteString(" " + strings.ToLower(m[1]) + " ")
 		}
 	}
-	tools, _ := serve(t, open(t, s.options())).tools()
+	tools, _ := serve(t, open(t, s.options())).Tools()
 	if len(tools) < 40 {
 		t.Fatalf("got %d tools", len(tools))
 	}
@@ -138,7 +138,7 @@ func TestPbBackupDownload(t *testing.T) {
 	client := open(t, s.options())
 	o := allowed
 	o.Dir = nil
-	tools, _ := serveTools(t, client, "local", pbtool.AdminTools(client, o)).tools()
+	tools, _ := serveTools(t, client, "local", pbtool.AdminTools(client, o)).Tools()
 	for _, tool := range tools {
 		if tool.Name == "pb_backup_download" || tool.Name == "pb_backup_upload" {
 			t.Errorf("%s is there without a directory", tool.Name)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 )
 
 // An attack says how to see whether it has done harm.
@@ -105,14 +107,14 @@ func victim(t *testing.T, s *stage) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close(context.Background()) })
-	exec(t, conn, "SELECT 'VICTIM-QUERY-SECRET' AS victim_marker")
+	pgtest.Exec(t, conn, "SELECT 'VICTIM-QUERY-SECRET' AS victim_marker")
 }
 
 // harmed runs an attack and reports whether it has done harm.
 func (s *stage) harmed(t *testing.T, a attack) bool {
 	t.Helper()
 	for _, sql := range a.Setup {
-		exec(t, s.conn, s.fill.Replace(sql))
+		pgtest.Exec(t, s.conn, s.fill.Replace(sql))
 	}
 	if a.Setup != nil || a.Detect.Kind == "mem" {
 		s.fresh(t)
@@ -129,7 +131,7 @@ func (s *stage) harmed(t *testing.T, a attack) bool {
 	var before int
 	switch a.Detect.Kind {
 	case "notify":
-		exec(t, s.conn, "LISTEN atk")
+		pgtest.Exec(t, s.conn, "LISTEN atk")
 	case "mem":
 		before = s.memory(t)
 	case "tempbytes":
@@ -154,7 +156,7 @@ func (s *stage) await(t *testing.T, a attack) {
 		if s.conn.QueryRow(t.Context(), s.fill.Replace(a.Detect.SQL)).Scan(&yes) != nil || !yes {
 			return
 		}
-		exec(t, s.conn, "SELECT pg_sleep(0.5)")
+		pgtest.Exec(t, s.conn, "SELECT pg_sleep(0.5)")
 	}
 	if yes {
 		t.Fatalf("%s: %s is so before the attack", a.ID, a.Detect.SQL)
@@ -179,7 +181,7 @@ func (s *stage) detect(t *testing.T, a attack, text string, failed bool, before 
 		return s.nextMatches(t, a)
 	case "next_db":
 		s.query(t, d.SQL)
-		return ask[bool](t, s.conn, d.Check)
+		return pgtest.Ask[bool](t, s.conn, d.Check)
 	case "slow":
 		return took > time.Duration(d.Ms)*time.Millisecond
 	case "mem":
@@ -229,7 +231,7 @@ func refusalShows(failed bool, text, re string) bool {
 // fresh makes the next call go through a new session.
 func (s *stage) fresh(t *testing.T) {
 	t.Helper()
-	exec(t, s.conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = '"+application+"'")
+	pgtest.Exec(t, s.conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = '"+application+"'")
 	for range 20 {
 		if _, failed := s.query(t, "SELECT 1"); !failed {
 			return
@@ -260,7 +262,7 @@ func (s *stage) memory(t *testing.T) int {
 
 // temporary is how many MB of temporary files were written.
 func (s *stage) temporary(t *testing.T) int {
-	return int(ask[int64](t, s.conn, "SELECT temp_bytes / 1048576 FROM pg_stat_database WHERE datname = current_database()"))
+	return int(pgtest.Ask[int64](t, s.conn, "SELECT temp_bytes / 1048576 FROM pg_stat_database WHERE datname = current_database()"))
 }
 
 // TestHonest runs statements that ask for nothing bad.

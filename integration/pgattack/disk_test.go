@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 )
 
 // fillers are statements that fill the disk in other ways than the corpus, if the
@@ -33,7 +35,7 @@ func TestDisk(t *testing.T) {
 		t.Errorf("%d MB of temporary files", took)
 	}
 	// With a limit on the role it is the server that says so, while it runs.
-	exec(t, s.conn, "ALTER ROLE mcp_reader IN DATABASE "+s.database+" SET temp_file_limit = '64MB'")
+	pgtest.Exec(t, s.conn, "ALTER ROLE mcp_reader IN DATABASE "+s.database+" SET temp_file_limit = '64MB'")
 	s.fresh(t)
 	s.reload(t)
 	if text, failed := s.query(t, fillers[0]); !failed || !strings.Contains(text, "53400") && !strings.Contains(text, "57014") {
@@ -47,7 +49,7 @@ func TestMaxCost(t *testing.T) {
 	s.options.MaxCost = 2_000
 	s.options.Timeout = 5 * time.Second
 	s.reload(t)
-	exec(t, s.conn, "SELECT pg_stat_statements_reset()")
+	pgtest.Exec(t, s.conn, "SELECT pg_stat_statements_reset()")
 	for range 3 {
 		if text, failed := s.query(t, "SELECT id FROM shop.customers WHERE id = 1"); failed {
 			t.Errorf("a cheap one: %s", text)
@@ -56,10 +58,10 @@ func TestMaxCost(t *testing.T) {
 			t.Errorf("a dear one: %s", text)
 		}
 	}
-	if n := ask[int64](t, s.conn, "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements WHERE query LIKE 'EXPLAIN%customers%'"); n > 1 {
+	if n := pgtest.Ask[int64](t, s.conn, "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements WHERE query LIKE 'EXPLAIN%customers%'"); n > 1 {
 		t.Errorf("planned %d times, want once", n)
 	}
-	if n := ask[int64](t, s.conn, "SELECT count(*) FROM pg_stat_statements WHERE query LIKE 'SELECT count(pad)%'"); n != 0 {
+	if n := pgtest.Ask[int64](t, s.conn, "SELECT count(*) FROM pg_stat_statements WHERE query LIKE 'SELECT count(pad)%'"); n != 0 {
 		t.Error("the dear one was run")
 	}
 	if text, _ := s.query(t, "SELECT ä.nope FROM shop.customers ä"); !strings.Contains(text, "at character 8") {

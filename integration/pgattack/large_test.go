@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/internal/sqlcatalog"
 	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
 )
@@ -22,17 +23,17 @@ END $$`
 // on a statement that was not seen before.
 func BenchmarkLargeCatalog(b *testing.B) {
 	name := postgres.Database(b, shop)
-	conn := admin(b, name)
+	conn := postgres.Admin(b, name)
 	for i := range 5 { // a transaction holds a lock for each object
-		exec(b, conn, "SET search_path = public")
+		pgtest.Exec(b, conn, "SET search_path = public")
 		sql := fmt.Sprintf(crowd, 1000, 100, 4000)
 		if i > 0 {
-			exec(b, conn, fmt.Sprintf("CREATE SCHEMA s%d", i))
+			pgtest.Exec(b, conn, fmt.Sprintf("CREATE SCHEMA s%d", i))
 			sql = strings.ReplaceAll(sql, "public.", fmt.Sprintf("s%d.", i))
 		}
-		exec(b, conn, sql)
+		pgtest.Exec(b, conn, sql)
 	}
-	exec(b, conn, "ANALYZE")
+	pgtest.Exec(b, conn, "ANALYZE")
 	o := &oracle{conn: conn}
 	b.Run("load", func(b *testing.B) {
 		for b.Loop() {
@@ -41,12 +42,12 @@ func BenchmarkLargeCatalog(b *testing.B) {
 	})
 	b.Run("server's part of load", func(b *testing.B) {
 		for b.Loop() {
-			ask[int64](b, conn, "SELECT count(*) FROM ("+sqlcatalog.SQL+") x")
+			pgtest.Ask[int64](b, conn, "SELECT count(*) FROM ("+sqlcatalog.SQL+") x")
 		}
 	})
 	b.Run("stamp", func(b *testing.B) {
 		for b.Loop() {
-			ask[string](b, conn, sqlcatalog.StampSQL)
+			pgtest.Ask[string](b, conn, sqlcatalog.StampSQL)
 		}
 	})
 	snapshot := o.load(b)

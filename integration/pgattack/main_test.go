@@ -100,32 +100,6 @@ func socket(s *pgserver.Server) string {
 	return u.Query().Get("host")
 }
 
-func admin(t testing.TB, database string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), postgres.Server(t).URL(database, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close(context.Background()) })
-	return conn
-}
-
-func exec(t testing.TB, conn *pgx.Conn, sql string) {
-	t.Helper()
-	if _, err := conn.Exec(t.Context(), sql); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-}
-
-// ask returns the one value that sql asks for.
-func ask[T any](t testing.TB, conn *pgx.Conn, sql string, args ...any) (v T) {
-	t.Helper()
-	if err := conn.QueryRow(t.Context(), sql, args...).Scan(&v); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-	return v
-}
-
 // A stage is a database with everything that attacks need, and a client that
 // attacks it.
 type stage struct {
@@ -152,7 +126,7 @@ func newStageWith(t testing.TB, name string, change func(*pgtool.Options)) *stag
 	t.Helper()
 	server := postgres.Server(t)
 	s := &stage{name: name, database: postgres.Database(t, shop), called: make(chan struct{}, 100)}
-	s.conn = admin(t, s.database)
+	s.conn = postgres.Admin(t, s.database)
 	o := pgtool.Options{Timeout: time.Second, MaxConns: 1}
 	role := ""
 	switch name {
@@ -174,7 +148,7 @@ func newStageWith(t testing.TB, name string, change func(*pgtool.Options)) *stag
 	t.Cleanup(db.Close)
 	s.options, s.cs = o, client(t, db)
 	s.fill = strings.NewReplacer("{{PORT}}", fmt.Sprint(s.conn.Config().Port), "{{SOCK}}", socket(server), "{{DB}}", s.database,
-		"{{SSRF}}", s.listen(t), "{{OUT}}", ask[string](t, s.conn, "SHOW data_directory"), "${PGDATA}", ask[string](t, s.conn, "SHOW data_directory"))
+		"{{SSRF}}", s.listen(t), "{{OUT}}", pgtest.Ask[string](t, s.conn, "SHOW data_directory"), "${PGDATA}", pgtest.Ask[string](t, s.conn, "SHOW data_directory"))
 	return s
 }
 

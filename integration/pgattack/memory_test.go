@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/internal/sqlcatalog"
 	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
 )
@@ -127,7 +128,7 @@ func lateral(piece string, n int) string {
 // TestMemory looks how much memory the session has taken at most.
 func TestMemory(t *testing.T) {
 	s := newStage(t, "reader")
-	exec(t, s.conn, "CREATE TABLE shop.squeezed AS SELECT repeat('x', 100000) AS v; GRANT SELECT ON shop.squeezed TO mcp_reader")
+	pgtest.Exec(t, s.conn, "CREATE TABLE shop.squeezed AS SELECT repeat('x', 100000) AS v; GRANT SELECT ON shop.squeezed TO mcp_reader")
 	s.reload(t)
 	for _, sql := range takers {
 		s.fresh(t)
@@ -171,7 +172,7 @@ var gatherers = []string{
 func TestEditedMeansTheSame(t *testing.T) {
 	s := newStage(t, "superuser")
 	o := newOracle(t, s)
-	exec(t, o.conn, "RESET debug_print_parse; RESET debug_print_rewritten; RESET client_min_messages; SELECT set_config('"+sqlcatalog.HeldSetting+"', '0', false)")
+	pgtest.Exec(t, o.conn, "RESET debug_print_parse; RESET debug_print_rewritten; RESET client_min_messages; SELECT set_config('"+sqlcatalog.HeldSetting+"', '0', false)")
 	edited := 0
 	for _, sql := range slices.Concat(gatherers, every(t)) {
 		st, err := sqlgate.Check(sql, sqlgate.Options{})

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/internal/sqlcatalog"
 	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
 	"github.com/mcpsec/mcpsec-go/internal/sqllex"
@@ -68,7 +69,7 @@ func newOracle(t testing.TB, s *stage) *oracle {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { o.conn.Close(context.Background()) })
-	exec(t, o.conn, "SET search_path = pg_catalog, pg_temp")
+	pgtest.Exec(t, o.conn, "SET search_path = pg_catalog, pg_temp")
 	o.snapshot = o.load(t)
 	for sql, m := range map[string]map[uint32]string{harmful: o.functions, hidden: o.relations} {
 		rows, err := o.conn.Query(t.Context(), sql)
@@ -81,10 +82,10 @@ func newOracle(t testing.TB, s *stage) *oracle {
 			t.Fatal(err)
 		}
 	}
-	for _, oid := range ask[[]uint32](t, o.conn, "SELECT array_agg(oid) FROM pg_type WHERE typname IN ('checked', 'd_lock')") {
+	for _, oid := range pgtest.Ask[[]uint32](t, o.conn, "SELECT array_agg(oid) FROM pg_type WHERE typname IN ('checked', 'd_lock')") {
 		o.domains[oid] = true
 	}
-	exec(t, o.conn, "SET search_path = pg_catalog, public, pg_temp; SET statement_timeout = '2s'; SET debug_pretty_print = off; SET debug_print_parse = on;"+
+	pgtest.Exec(t, o.conn, "SET search_path = pg_catalog, public, pg_temp; SET statement_timeout = '2s'; SET debug_pretty_print = off; SET debug_print_parse = on;"+
 		"SET debug_print_rewritten = on; SET client_min_messages = log")
 	return o
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
 )
 
@@ -153,7 +154,7 @@ func TestOwnAttacks(t *testing.T) {
 		s.reload(t)
 		for kind, all := range own {
 			for _, sql := range all {
-				if foreign := ask[bool](t, s.conn, "SELECT to_regclass('public.far') IS NOT NULL"); !foreign && (strings.HasSuffix(sql, " near") || strings.HasSuffix(sql, " far")) {
+				if foreign := pgtest.Ask[bool](t, s.conn, "SELECT to_regclass('public.far') IS NOT NULL"); !foreign && (strings.HasSuffix(sql, " near") || strings.HasSuffix(sql, " far")) {
 					continue
 				}
 				if strings.Contains(sql, "pg_backup_start") && postgres.Server(t).Version() < 15 {
@@ -205,8 +206,8 @@ func TestOwnHonest(t *testing.T) {
 // effects stay in the statement or are undone with the session.
 func TestFunctionList(t *testing.T) {
 	s := newStage(t, "superuser")
-	conn := admin(t, s.database)
-	exec(t, conn, "SET search_path = pg_catalog, pg_temp")
+	conn := postgres.Admin(t, s.database)
+	pgtest.Exec(t, conn, "SET search_path = pg_catalog, pg_temp")
 	snapshot := (&oracle{conn: conn}).load(t)
 	rows, err := conn.Query(t.Context(), `SELECT proname::text, bool_or(provolatile = 'v'), bool_or(EXISTS (
 			SELECT 1 FROM unnest(proargtypes) a(t) WHERE t IN ('internal'::regtype, 'cstring'::regtype, 'refcursor'::regtype))), bool_or(prosecdef)

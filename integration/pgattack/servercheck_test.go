@@ -3,6 +3,7 @@ package pgattack
 import (
 	"testing"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
 
@@ -46,7 +47,7 @@ func TestServerCheckHonest(t *testing.T) {
 // accepts.
 func TestServerCheckCatalogs(t *testing.T) {
 	plain, s := newStage(t, "reader"), newStageWith(t, "reader", checked)
-	names := ask[[]string](t, s.conn, "SELECT array_agg(oid::regclass::text ORDER BY oid) FROM pg_class WHERE relkind IN ('r', 'v') AND oid < 16384 AND relname !~ '^_'")
+	names := pgtest.Ask[[]string](t, s.conn, "SELECT array_agg(oid::regclass::text ORDER BY oid) FROM pg_class WHERE relkind IN ('r', 'v') AND oid < 16384 AND relname !~ '^_'")
 	looked := 0
 	for _, n := range names {
 		sql := "SELECT count(*) FROM " + n

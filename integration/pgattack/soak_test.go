@@ -19,6 +19,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -159,9 +160,9 @@ func (s *stage) sessions(t *testing.T, db *pgtool.DB) (all []string) {
 // nothingIn waits until the database has no rows of the kind.
 func (s *stage) nothingIn(t *testing.T, from string) {
 	t.Helper()
-	for until := time.Now().Add(30 * time.Second); ask[int64](t, s.conn, "SELECT count(*) "+from) > 0; {
+	for until := time.Now().Add(30 * time.Second); pgtest.Ask[int64](t, s.conn, "SELECT count(*) "+from) > 0; {
 		if time.Now().After(until) {
-			t.Fatalf("there are rows %s: %s", from, ask[string](t, s.conn, "SELECT string_agg(to_json(x)::text, E'\n') FROM (SELECT * "+from+") x"))
+			t.Fatalf("there are rows %s: %s", from, pgtest.Ask[string](t, s.conn, "SELECT string_agg(to_json(x)::text, E'\n') FROM (SELECT * "+from+") x"))
 		}
 	}
 }

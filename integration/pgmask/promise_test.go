@@ -13,31 +13,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/insecure"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
-
-func admin(t testing.TB, database string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), postgres.Server(t).URL(database, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close(context.Background()) })
-	return conn
-}
-
-func exec(t testing.TB, conn *pgx.Conn, sql string) {
-	t.Helper()
-	if _, err := conn.Exec(t.Context(), sql); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-}
 
 // answers demands an answer.
 func answers(t testing.TB, db *pgtool.DB, sql, want string) {
@@ -100,15 +83,15 @@ func TestPath(t *testing.T) {
 	t.Parallel()
 	server := postgres.Server(t)
 	database := postgres.Database(t, original)
-	conn := admin(t, database)
-	exec(t, conn, "CREATE SCHEMA vault; CREATE TABLE vault.people (id int, ssn text); CREATE TABLE annex.many (id int); GRANT SELECT ON annex.many TO "+reader)
+	conn := postgres.Admin(t, database)
+	pgtest.Exec(t, conn, "CREATE SCHEMA vault; CREATE TABLE vault.people (id int, ssn text); CREATE TABLE annex.many (id int); GRANT SELECT ON annex.many TO "+reader)
 	db, err := pgtool.Open(t.Context(), pgtool.Options{URL: redact.NewSecret(server.URL(database, reader)), Mask: masks(), MaskKey: key(), Schemas: []string{"vault", "annex", "lab"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
 	answers(t, db, "SELECT * FROM many", "")
-	exec(t, conn, "DROP TABLE annex.many; DROP TABLE annex.people")
+	pgtest.Exec(t, conn, "DROP TABLE annex.many; DROP TABLE annex.people")
 	for _, sql := range []string{"SELECT id, ssn FROM people", "SELECT * FROM many LIMIT 1", "SELECT ssn FROM many LIMIT 1"} {
 		if text, _ := ask(t.Context(), db, sql); leaked(0, text) != "" || strings.Contains(text, "qzjx1") {
 			t.Errorf("%s: shows %s", sql, text)
@@ -137,7 +120,7 @@ func TestChanges(t *testing.T) {
 	t.Parallel()
 	server := postgres.Server(t)
 	database := postgres.Database(t, original)
-	conn := admin(t, database)
+	conn := postgres.Admin(t, database)
 	db, err := pgtool.Open(t.Context(), pgtool.Options{
 		URL: redact.NewSecret(server.URL(database, reader)), Mask: map[string]pgtool.Mask{"*.email": pgtool.Hidden, "lab.base.secret": pgtool.Hidden, "lab.*.pin": pgtool.Hidden}, Schemas: []string{"lab", "annex"},
 	})
@@ -156,8 +139,8 @@ func TestChanges(t *testing.T) {
 		"CREATE TABLE annex.moved AS SELECT 'kqzvxjmoved'::text AS pin; ALTER TABLE annex.moved SET SCHEMA lab":            {"SELECT pin FROM lab.moved", "SELECT * FROM moved"},
 		"ALTER TABLE lab.base RENAME TO base2; CREATE TABLE lab.base AS SELECT 'kqzvxjtwice'::text AS secret, 1 AS hidden": {"SELECT * FROM base"},
 	} {
-		exec(t, conn, "DO $$BEGIN "+change+"; END$$")
-		exec(t, conn, "GRANT SELECT ON ALL TABLES IN SCHEMA lab, annex TO "+reader)
+		pgtest.Exec(t, conn, "DO $$BEGIN "+change+"; END$$")
+		pgtest.Exec(t, conn, "GRANT SELECT ON ALL TABLES IN SCHEMA lab, annex TO "+reader)
 		for _, sql := range statements {
 			if text, _ := ask(t.Context(), db, sql); leaked(0, text) != "" {
 				t.Errorf("%s: %s: shows %s", change, sql, text)
@@ -173,7 +156,7 @@ func TestChanges(t *testing.T) {
 		if time.Now().After(until) {
 			t.Fatalf("the new table is never known: %s", text)
 		}
-		exec(t, conn, "SELECT pg_sleep(0.2)")
+		pgtest.Exec(t, conn, "SELECT pg_sleep(0.2)")
 	}
 	answers(t, db, "SELECT \"Email\" FROM annex.plain WHERE id = 1", "[null]")
 }
@@ -183,14 +166,14 @@ func TestKey(t *testing.T) {
 	t.Parallel()
 	server := postgres.Server(t)
 	database := postgres.Database(t, original)
-	conn := admin(t, database)
-	exec(t, conn, "CREATE EXTENSION pg_stat_statements")
-	exec(t, conn, "CREATE ROLE mcp_logged LOGIN IN ROLE "+reader+" INHERIT PASSWORD '"+server.Password()+"'")
+	conn := postgres.Admin(t, database)
+	pgtest.Exec(t, conn, "CREATE EXTENSION pg_stat_statements")
+	pgtest.Exec(t, conn, "CREATE ROLE mcp_logged LOGIN IN ROLE "+reader+" INHERIT PASSWORD '"+server.Password()+"'")
 	for setting, value := range map[string]string{
 		"log_statement": "all", "log_min_duration_statement": "0", "log_min_messages": "debug5", "log_min_error_statement": "debug5", "log_error_verbosity": "verbose",
 		"log_parameter_max_length": "-1", "log_parameter_max_length_on_error": "-1", "debug_print_parse": "on", "debug_print_plan": "on", "pg_stat_statements.track_utility": "on",
 	} {
-		exec(t, conn, "ALTER ROLE mcp_logged SET "+setting+" = '"+value+"'")
+		pgtest.Exec(t, conn, "ALTER ROLE mcp_logged SET "+setting+" = '"+value+"'")
 	}
 	db, err := pgtool.Open(t.Context(), pgtool.Options{
 		URL: redact.NewSecret(server.URL(database, "mcp_logged")), Mask: masks(), MaskKey: key(), Schemas: []string{"lab"},

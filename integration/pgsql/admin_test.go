@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -35,7 +36,7 @@ func TestAdminRole(t *testing.T) {
 		"GRANT pg_signal_backend, pg_monitor TO {r}": "", "SELECT 1": "",
 	} {
 		name, conn := yardSetup(t, "")
-		exec(t, conn, strings.ReplaceAll(grant, "{r}", name))
+		pgtest.Exec(t, conn, strings.ReplaceAll(grant, "{r}", name))
 		a, err := pgtool.OpenAdmin(t.Context(), adminOptions(t, name))
 		if err == nil {
 			a.Close()
@@ -52,13 +53,13 @@ func TestAdminRole(t *testing.T) {
 func TestAdminMaintain(t *testing.T) {
 	t.Parallel()
 	name, conn := yardSetup(t, "CREATE TABLE s.plain (id int);")
-	exec(t, conn, "CREATE TABLE s.theirs (id int); CREATE INDEX theirs_i ON s.theirs (id)")
+	pgtest.Exec(t, conn, "CREATE TABLE s.theirs (id int); CREATE INDEX theirs_i ON s.theirs (id)")
 	o := adminOptions(t, name)
 	o.Timeout = time.Second
 	p := &person{}
 	cs, _ := writeClient(t, pgtool.AdminTools(openAdmin(t, o)), p)
 	before := shapeOf(t, conn)
-	file := ask[string](t, conn, "SELECT pg_relation_filenode('s.orders_pkey')::text")
+	file := pgtest.Ask[string](t, conn, "SELECT pg_relation_filenode('s.orders_pkey')::text")
 	for _, action := range []string{"vacuum", "analyze", "vacuum_analyze", "reindex"} {
 		wants(t, cs, "pg_maintain", args{"action": action, "object": "s.orders"}, `{"done":true}`)
 		wants(t, cs, "pg_maintain", args{"action": action, "object": "s.theirs"}, "does not own this object")
@@ -70,14 +71,14 @@ func TestAdminMaintain(t *testing.T) {
 	wants(t, cs, "pg_maintain", args{"action": "reindex", "object": "s.theirs_i"}, "does not own")
 	wants(t, cs, "pg_maintain", args{"action": "vacuum", "object": "s.orders_pkey"}, "an index can only be reindexed")
 	wants(t, cs, "pg_maintain", args{"action": "full", "object": "s.orders"}, "invalid arguments")
-	if ask[string](t, conn, "SELECT pg_relation_filenode('s.orders_pkey')::text") == file || !ask[bool](t, conn, "SELECT count(*) = 1 FROM pg_class WHERE relname LIKE 'orders_pkey%'") {
+	if pgtest.Ask[string](t, conn, "SELECT pg_relation_filenode('s.orders_pkey')::text") == file || !pgtest.Ask[bool](t, conn, "SELECT count(*) = 1 FROM pg_class WHERE relname LIKE 'orders_pkey%'") {
 		t.Error("was not reindexed")
 	}
 	until(t, conn, "SELECT vacuum_count >= 2 AND analyze_count >= 3 FROM pg_stat_user_tables WHERE relid = 's.orders'::regclass")
-	exec(t, conn, "BEGIN; LOCK TABLE s.orders IN SHARE ROW EXCLUSIVE MODE")
+	pgtest.Exec(t, conn, "BEGIN; LOCK TABLE s.orders IN SHARE ROW EXCLUSIVE MODE")
 	wants(t, cs, "pg_maintain", args{"action": "reindex", "object": "s.orders_pkey"}, "SQLSTATE 57014", "_ccnew")
 	wants(t, cs, "pg_maintain", args{"action": "vacuum", "object": "s.orders"}, "SQLSTATE 57014")
-	exec(t, conn, "ROLLBACK")
+	pgtest.Exec(t, conn, "ROLLBACK")
 	if p.count() != 0 || shapeOf(t, conn) != before {
 		t.Errorf("asked %d times, or rows are others", p.count())
 	}
@@ -86,7 +87,7 @@ func TestAdminMaintain(t *testing.T) {
 // shapeOf tells whether rows and names have changed.
 func shapeOf(t testing.TB, conn *pgx.Conn) string {
 	t.Helper()
-	return ask[string](t, conn, `SELECT md5(string_agg(x, '|' ORDER BY x)) FROM (SELECT relname::text FROM pg_class WHERE oid >= 16384 AND relkind <> 'i' AND relname NOT LIKE 'pg_toast%' UNION ALL SELECT o::text FROM s.orders o) y(x)`)
+	return pgtest.Ask[string](t, conn, `SELECT md5(string_agg(x, '|' ORDER BY x)) FROM (SELECT relname::text FROM pg_class WHERE oid >= 16384 AND relkind <> 'i' AND relname NOT LIKE 'pg_toast%' UNION ALL SELECT o::text FROM s.orders o) y(x)`)
 }
 
 // sleeper runs a statement that does not end in a session of a role, and tells its pid
@@ -97,8 +98,8 @@ func sleeper(t testing.TB, name, role, sql string) (pid int, ended chan error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pid = ask[int](t, conn, "SELECT pg_backend_pid()")
-	super := admin(t, name)
+	pid = pgtest.Ask[int](t, conn, "SELECT pg_backend_pid()")
+	super := postgres.Admin(t, name)
 	t.Cleanup(func() { // a session that sleeps would not hear a goodbye
 		_, _ = super.Exec(context.Background(), "SELECT pg_terminate_backend($1)", pid)
 	})
@@ -113,7 +114,7 @@ func sleeper(t testing.TB, name, role, sql string) (pid int, ended chan error) {
 				ended <- err
 			}
 		}()
-		until(t, admin(t, name), "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND state = 'active' AND wait_event = 'PgSleep')", pid)
+		until(t, postgres.Admin(t, name), "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND state = 'active' AND wait_event = 'PgSleep')", pid)
 	}
 	return pid, ended
 }
@@ -123,7 +124,7 @@ func TestAdminCancel(t *testing.T) {
 	name, conn := yardSetup(t, "")
 	other := name + "_other"
 	role(t, conn, other, "LOGIN")
-	exec(t, conn, "GRANT CONNECT ON DATABASE "+name+" TO "+other+"; ALTER ROLE "+name+" CONNECTION LIMIT 20")
+	pgtest.Exec(t, conn, "GRANT CONNECT ON DATABASE "+name+" TO "+other+"; ALTER ROLE "+name+" CONNECTION LIMIT 20")
 	p := &person{}
 	open := func() []*mcpsec.Tool { return pgtool.AdminTools(openAdmin(t, adminOptions(t, name))) }
 	cs, _ := writeClient(t, open(), p)
@@ -133,7 +134,7 @@ func TestAdminCancel(t *testing.T) {
 	idle, _ := sleeper(t, name, name, "")
 	super, _ := sleeper(t, name, "", sleep)
 	wants(t, cs, "pg_cancel_query", args{"pid": mine}, "EXECUTE on pg_cancel_backend is missing") // SetupSQL has taken it away
-	exec(t, conn, "GRANT EXECUTE ON FUNCTION pg_cancel_backend(int) TO "+name)
+	pgtest.Exec(t, conn, "GRANT EXECUTE ON FUNCTION pg_cancel_backend(int) TO "+name)
 	p.no = true
 	wants(t, cs, "pg_cancel_query", args{"pid": mine}, "said no")
 	p.no = false
@@ -153,10 +154,10 @@ func TestAdminCancel(t *testing.T) {
 	if !strings.Contains(p.last(), "cancels the statement that process "+itoa(mine)+` runs for role "`+name+`"`) || strings.Contains(p.last(), "pg_sleep") {
 		t.Errorf("asked %s", p.last())
 	}
-	exec(t, conn, "ALTER ROLE "+name+" INHERIT; GRANT pg_read_all_stats TO "+name)
+	pgtest.Exec(t, conn, "ALTER ROLE "+name+" INHERIT; GRANT pg_read_all_stats TO "+name)
 	more, _ := writeClient(t, open(), p)
 	wants(t, more, "pg_cancel_query", args{"pid": theirs}, "may not cancel statements of that session")
-	exec(t, conn, "GRANT pg_signal_backend TO "+name)
+	pgtest.Exec(t, conn, "GRANT pg_signal_backend TO "+name)
 	more, _ = writeClient(t, open(), p)
 	wants(t, more, "pg_cancel_query", args{"pid": super}, "may not cancel statements of that session")
 	wants(t, more, "pg_cancel_query", args{"pid": theirs}, `{"sent":true}`)
@@ -169,14 +170,14 @@ func TestAdminCancel(t *testing.T) {
 func TestAdminCancelsWhatWasShown(t *testing.T) {
 	t.Parallel()
 	name, conn := yardSetup(t, "")
-	exec(t, conn, "GRANT EXECUTE ON FUNCTION pg_cancel_backend(int) TO "+name)
+	pgtest.Exec(t, conn, "GRANT EXECUTE ON FUNCTION pg_cancel_backend(int) TO "+name)
 	pid, ended := sleeper(t, name, name, "SELECT pg_sleep(600)")
 	tools := pgtool.AdminTools(openAdmin(t, adminOptions(t, name)))
 	looks := 0
 	tools[1] = tools[1].WithGuards(func(context.Context, *mcpsec.Call) error {
 		if looks++; looks == 2 {
-			began := ask[string](t, conn, "SELECT query_start::text FROM pg_stat_activity WHERE pid = $1", pid)
-			exec(t, conn, "SELECT pg_cancel_backend("+itoa(pid)+")")
+			began := pgtest.Ask[string](t, conn, "SELECT query_start::text FROM pg_stat_activity WHERE pid = $1", pid)
+			pgtest.Exec(t, conn, "SELECT pg_cancel_backend("+itoa(pid)+")")
 			<-ended
 			until(t, conn, "SELECT state = 'active' AND wait_event = 'PgSleep' AND query_start::text <> $2 FROM pg_stat_activity WHERE pid = $1", pid, began)
 		}
@@ -184,7 +185,7 @@ func TestAdminCancelsWhatWasShown(t *testing.T) {
 	})
 	cs, _ := writeClient(t, tools, &person{})
 	wants(t, cs, "pg_cancel_query", args{"pid": pid}, "there is no such session that runs a statement now")
-	if !ask[bool](t, conn, "SELECT state = 'active' FROM pg_stat_activity WHERE pid = $1", pid) {
+	if !pgtest.Ask[bool](t, conn, "SELECT state = 'active' FROM pg_stat_activity WHERE pid = $1", pid) {
 		t.Error("another statement was cancelled")
 	}
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 )
 
 // An attack says how to see whether it has done harm.
@@ -52,7 +54,7 @@ func harmed(t testing.TB, cs *mcp.ClientSession, conn *pgx.Conn, a attack) bool 
 	matches := func(text string) bool { return regexp.MustCompile(a.Detect.Re).MatchString(text) }
 	switch d := a.Detect; d.Kind {
 	case "db":
-		return ask[bool](t, conn, d.SQL)
+		return pgtest.Ask[bool](t, conn, d.SQL)
 	case "output":
 		return !failed && matches(text) // what an error shows is fixed, and tested by itself
 	case "completes":
@@ -61,7 +63,7 @@ func harmed(t testing.TB, cs *mcp.ClientSession, conn *pgx.Conn, a attack) bool 
 		return matches(query(t, cs, d.SQL))
 	case "next_db":
 		query(t, cs, d.SQL)
-		return ask[bool](t, conn, d.Check)
+		return pgtest.Ask[bool](t, conn, d.Check)
 	}
 	t.Fatalf("attack %s: detect %q is not known", a.ID, a.Detect.Kind)
 	return false
@@ -73,7 +75,7 @@ func TestAttacks(t *testing.T) {
 	t.Parallel()
 	name := database(t)
 	cs, _ := client(t, open(t, name, nil))
-	conn := admin(t, name)
+	conn := postgres.Admin(t, name)
 	all := attacks(t)
 	if len(all) < 40 {
 		t.Fatalf("%d attacks, want at least 40", len(all))

@@ -1,53 +1,34 @@
 package pgsql
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
 
 var impl = &mcp.Implementation{Name: "test", Version: "1.0.0"}
 
-// A buffer may be written and read by several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // client serves the read tools of db on a pipe, and returns the client at its
 // other end and the server's log.
-func client(t testing.TB, db *pgtool.DB) (*mcp.ClientSession, *buffer) {
+func client(t testing.TB, db *pgtool.DB) (*mcp.ClientSession, *mcptest.Buffer) {
 	t.Helper()
 	return serve(t, func(s *mcpsec.Server) { s.Add(pgtool.ReadTools(db)...) })
 }
 
 // serve is client for what add adds to the server.
-func serve(t testing.TB, add func(*mcpsec.Server)) (*mcp.ClientSession, *buffer) {
+func serve(t testing.TB, add func(*mcpsec.Server)) (*mcp.ClientSession, *mcptest.Buffer) {
 	t.Helper()
-	log := &buffer{}
+	log := &mcptest.Buffer{}
 	srv, err := mcpsec.NewServer(impl, mcpsec.Options{
-		Audit: mcpsec.NewAuditLog(&buffer{}), Log: slog.NewTextHandler(log, nil), Limits: mcpsec.Limits{CallsPerSecond: 1e6},
+		Audit: mcpsec.NewAuditLog(&mcptest.Buffer{}), Log: slog.NewTextHandler(log, nil), Limits: mcpsec.Limits{CallsPerSecond: 1e6},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -65,7 +66,7 @@ func TestDDLAttacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	cut := newCutter(t, u.Host)
-	exec(t, conn, "ALTER ROLE "+name+" CREATEROLE")
+	pgtest.Exec(t, conn, "ALTER ROLE "+name+" CREATEROLE")
 	m := openMigrator(t, ddlOptions(t, name, func(o *pgtool.DDLOptions) {
 		withApp(o)
 		o.URL = through(t, name, cut.Addr().String())

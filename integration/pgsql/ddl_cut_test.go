@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/mcpsec/mcpsec-go/internal/pgserver"
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
@@ -55,7 +56,7 @@ func TestDDLCut(t *testing.T) {
 		}
 		cut.set("", false, false)
 		until(t, conn, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = current_database() AND state <> 'idle')")
-		if n := ask[int](t, conn, "SELECT count(*) FROM pg_attribute WHERE attrelid = 's.orders'::regclass AND attname = $1", column); n != test.columns {
+		if n := pgtest.Ask[int](t, conn, "SELECT count(*) FROM pg_attribute WHERE attrelid = 's.orders'::regclass AND attname = $1", column); n != test.columns {
 			t.Errorf("%+v: %d columns", test, n)
 		}
 	}
@@ -73,9 +74,9 @@ func TestDDLLimits(t *testing.T) {
 	before := shape(t, conn)
 	for _, tool := range []string{"pg_plan_ddl", "pg_apply_ddl"} {
 		wants(t, cs, tool, args{"sql": "COMMENT ON TABLE s.orders IS 'x'; " + forever}, "statement 2: the statement was cancelled", "SQLSTATE 57014", "nothing was changed")
-		exec(t, conn, "BEGIN; LOCK TABLE s.orders IN ACCESS SHARE MODE")
+		pgtest.Exec(t, conn, "BEGIN; LOCK TABLE s.orders IN ACCESS SHARE MODE")
 		wants(t, cs, tool, args{"sql": "COMMENT ON TABLE s.items IS 'x'; ALTER TABLE s.orders ADD x int"}, "statement 2: ", "SQLSTATE 5", "nothing was changed")
-		exec(t, conn, "ROLLBACK")
+		pgtest.Exec(t, conn, "ROLLBACK")
 	}
 	if p.count() != 0 || shape(t, conn) != before {
 		t.Errorf("asked %d times", p.count())
@@ -130,11 +131,11 @@ func TestDDLCommitWaits(t *testing.T) {
 		return conn
 	}
 	conn := connect()
-	exec(t, conn, yard)
-	exec(t, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: "postgres", Schemas: []string{"s"}, Migrates: true}))
-	exec(t, conn, "ALTER ROLE mcp_migrator PASSWORD '"+s.Password()+"'; ALTER DATABASE postgres SET synchronous_commit = local; ALTER ROLE mcp_migrator SET synchronous_commit = on")
-	exec(t, conn, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
-	exec(t, conn, "SELECT pg_reload_conf()")
+	pgtest.Exec(t, conn, yard)
+	pgtest.Exec(t, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: "postgres", Schemas: []string{"s"}, Migrates: true}))
+	pgtest.Exec(t, conn, "ALTER ROLE mcp_migrator PASSWORD '"+s.Password()+"'; ALTER DATABASE postgres SET synchronous_commit = local; ALTER ROLE mcp_migrator SET synchronous_commit = on")
+	pgtest.Exec(t, conn, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+	pgtest.Exec(t, conn, "SELECT pg_reload_conf()")
 	o := pgtool.DDLOptions{Kinds: []string{"column"}}
 	o.URL, o.Timeout, o.Schemas = redact.NewSecret(s.URL("postgres", "mcp_migrator")), long, []string{"s"}
 	cs, _ := writeClient(t, pgtool.DDLTools(openMigrator(t, o)), &person{})
@@ -143,7 +144,7 @@ func TestDDLCommitWaits(t *testing.T) {
 		want string
 	}{
 		"a": {func() {
-			exec(t, conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+			pgtest.Exec(t, conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
 		}, `"done":true`},
 		"b": {func() {
 			if err := s.Restart(t.Context()); err != nil {
@@ -162,7 +163,7 @@ func TestDDLCommitWaits(t *testing.T) {
 		}
 		conn.Close(context.Background())
 		conn = connect()
-		if n := ask[int](t, conn, "SELECT count(*) FROM pg_attribute WHERE attrelid = 's.orders'::regclass AND attname = $1", column); n != 1 {
+		if n := pgtest.Ask[int](t, conn, "SELECT count(*) FROM pg_attribute WHERE attrelid = 's.orders'::regclass AND attname = $1", column); n != 1 {
 			t.Errorf("%s: %d columns", column, n)
 		}
 	}
@@ -201,19 +202,19 @@ func TestDDLConcurrently(t *testing.T) {
 	cut.set("CREATE INDEX", false, false)
 	apply("CREATE INDEX CONCURRENTLY lost ON s.orders (customer)", "the connection was lost", "there is no such index now")
 	cut.set("", false, false)
-	exec(t, conn, "BEGIN ISOLATION LEVEL REPEATABLE READ")
-	exec(t, conn, "SELECT count(*) FROM s.orders")
+	pgtest.Exec(t, conn, "BEGIN ISOLATION LEVEL REPEATABLE READ")
+	pgtest.Exec(t, conn, "SELECT count(*) FROM s.orders")
 	apply("CREATE INDEX CONCURRENTLY slow ON s.orders (customer)", "SQLSTATE 57014", "index s.slow is there and INVALID")
 	got := make(chan string, 1)
 	go func() {
 		got <- tell(t, cs, "pg_apply_ddl", args{"sql": "CREATE INDEX CONCURRENTLY ended ON s.orders (customer)"})
 	}()
-	other := admin(t, name)
+	other := postgres.Admin(t, name)
 	until(t, other, running, "CREATE INDEX CONC%ended%")
 	until(t, other, "SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'ended')")
 	until(t, other, "SELECT coalesce(bool_or(pg_terminate_backend(pid)), false) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONC%' AND state = 'active' AND pid <> pg_backend_pid()")
 	if text := <-got; !strings.Contains(text, "index s.ended is there and INVALID") {
 		t.Errorf("ended: %s", text)
 	}
-	exec(t, conn, "ROLLBACK")
+	pgtest.Exec(t, conn, "ROLLBACK")
 }

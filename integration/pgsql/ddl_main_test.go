@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/internal/sqlddl"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -38,10 +39,10 @@ type ddlSetting func(*pgtool.DDLOptions)
 func yardSetup(t testing.TB, more string) (name string, conn *pgx.Conn) {
 	t.Helper()
 	name = postgres.Database(t, "")
-	conn = admin(t, name)
-	exec(t, conn, yard+more)
-	exec(t, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: name, Role: name, Schemas: []string{"s"}, Migrates: true}))
-	exec(t, conn, "ALTER ROLE "+name+" PASSWORD '"+postgres.Server(t).Password()+"'")
+	conn = postgres.Admin(t, name)
+	pgtest.Exec(t, conn, yard+more)
+	pgtest.Exec(t, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: name, Role: name, Schemas: []string{"s"}, Migrates: true}))
+	pgtest.Exec(t, conn, "ALTER ROLE "+name+" PASSWORD '"+postgres.Server(t).Password()+"'")
 	dropRole(t, conn, name)
 	return name, conn
 }
@@ -78,7 +79,7 @@ func migrator(t testing.TB, more string, change ddlSetting) (*mcp.ClientSession,
 // and the roles of the server that a test may make.
 func shape(t testing.TB, conn *pgx.Conn) string {
 	t.Helper()
-	return ask[string](t, conn, `SELECT md5(string_agg(x, '|' ORDER BY x)) FROM (
+	return pgtest.Ask[string](t, conn, `SELECT md5(string_agg(x, '|' ORDER BY x)) FROM (
 		SELECT 'c' || c.oid || c.relname || c.relnamespace || c.relowner || c.relkind::text || coalesce(c.relacl::text, '') || c.relrowsecurity || c.relforcerowsecurity || coalesce(c.reloptions::text, '') || c.relfilenode
 			FROM pg_class c WHERE c.oid >= 16384 AND c.relnamespace::regnamespace::text !~ '^pg_temp'
 		UNION ALL SELECT 'a' || attrelid || attnum || attname || atttypid || attnotnull FROM pg_attribute WHERE attrelid >= 16384 AND attrelid::regclass::text !~ '^pg_temp'

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/mcpsec/mcpsec-go/internal/pgserver"
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/internal/sqlddl"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/insecure"
@@ -56,7 +57,7 @@ func TestDDLKinds(t *testing.T) {
 	t.Parallel()
 	name, conn := yardSetup(t, "")
 	app := name + "_app"
-	exec(t, conn, "CREATE ROLE "+app+"; ALTER ROLE "+name+" CREATEROLE")
+	pgtest.Exec(t, conn, "CREATE ROLE "+app+"; ALTER ROLE "+name+" CREATEROLE")
 	dropRole(t, conn, app)
 	before := shape(t, conn)
 	for _, kind := range append(sqlddl.Kinds(), "") {
@@ -104,7 +105,7 @@ func TestDDLPlan(t *testing.T) {
 		"GRANT SELECT ON s.open_orders TO PUBLIC":                     {"one to every role", `"does":"alters","kind":"view","object":"s.open_orders"`},
 	} {
 		if strings.Contains(sql, "guarded") {
-			exec(t, conn, "CREATE VIEW s.guarded WITH (security_invoker = true) AS SELECT 1 AS a; ALTER VIEW s.guarded OWNER TO "+ask[string](t, conn, "SELECT current_database()"))
+			pgtest.Exec(t, conn, "CREATE VIEW s.guarded WITH (security_invoker = true) AS SELECT 1 AS a; ALTER VIEW s.guarded OWNER TO "+pgtest.Ask[string](t, conn, "SELECT current_database()"))
 			before = shape(t, conn)
 		}
 		wants(t, cs, "pg_plan_ddl", args{"sql": sql}, want...)
@@ -131,7 +132,7 @@ func TestDDLApply(t *testing.T) {
 			t.Errorf("got %s, want %s", p.last(), want)
 		}
 	}
-	if strings.Contains(p.last(), "no comment") || ask[int](t, conn, "SELECT count(*) FROM pg_description WHERE objoid = 's.items'::regclass") != 1 {
+	if strings.Contains(p.last(), "no comment") || pgtest.Ask[int](t, conn, "SELECT count(*) FROM pg_description WHERE objoid = 's.items'::regclass") != 1 {
 		t.Error("comments")
 	}
 	// One that fails takes the others with it.
@@ -140,7 +141,7 @@ func TestDDLApply(t *testing.T) {
 	if shape(t, conn) != before {
 		t.Error("half of it was done")
 	}
-	if n := ask[int](t, conn, "SELECT count(*) FROM pg_class WHERE relowner <> current_database()::regrole AND relnamespace = 's'::regnamespace"); n != 0 {
+	if n := pgtest.Ask[int](t, conn, "SELECT count(*) FROM pg_class WHERE relowner <> current_database()::regrole AND relnamespace = 's'::regnamespace"); n != 0 {
 		t.Errorf("%d of others", n)
 	}
 }
@@ -160,13 +161,13 @@ func TestDDLOtherPlan(t *testing.T) {
 		looks := 0
 		tools[1] = tools[1].WithGuards(func(context.Context, *mcpsec.Call) error {
 			if looks++; looks == 2 { // after the yes, and after the look that follows it
-				exec(t, conn, change)
+				pgtest.Exec(t, conn, change)
 			}
 			return nil
 		})
 		cs, _ := writeClient(t, tools, &person{})
 		wants(t, cs, "pg_apply_ddl", args{"sql": "DROP TABLE s.items CASCADE"}, "the database has changed since it was planned", want, "nothing was changed")
-		if ask[*string](t, conn, "SELECT to_regclass('s.items')::text") == nil {
+		if pgtest.Ask[*string](t, conn, "SELECT to_regclass('s.items')::text") == nil {
 			t.Errorf("%s: it was dropped", change)
 		}
 	}
@@ -191,9 +192,9 @@ func TestDDLPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	exec(t, conn, yard)
-	exec(t, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: "postgres", Schemas: []string{"s"}, Migrates: true}))
-	exec(t, conn, "ALTER ROLE mcp_migrator CREATEROLE PASSWORD '"+s.Password()+"'")
+	pgtest.Exec(t, conn, yard)
+	pgtest.Exec(t, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: "postgres", Schemas: []string{"s"}, Migrates: true}))
+	pgtest.Exec(t, conn, "ALTER ROLE mcp_migrator CREATEROLE PASSWORD '"+s.Password()+"'")
 	clear := "Tr0ub4dor" + "&3 'q\"uote"
 	o := pgtool.DDLOptions{Kinds: []string{"role"}, Roles: []string{"app"}, Passwords: map[string]mcpsec.Secret{"app": redact.NewSecret(clear)}}
 	o.URL, o.Schemas = redact.NewSecret(s.URL("postgres", "mcp_migrator")), []string{"s"}
@@ -204,11 +205,11 @@ func TestDDLPassword(t *testing.T) {
 	if !strings.Contains(answers, `"done":true`) || !strings.Contains(p.last(), "PASSWORD <the one named app>;") {
 		t.Errorf("got %s, asked %s", answers, p.last())
 	}
-	stored := ask[string](t, conn, "SELECT rolpassword FROM pg_authid WHERE rolname = 'app'")
+	stored := pgtest.Ask[string](t, conn, "SELECT rolpassword FROM pg_authid WHERE rolname = 'app'")
 	if !strings.HasPrefix(stored, "SCRAM-SHA-256$4096:") {
 		t.Errorf("stored %.20s", stored)
 	}
-	logged := ask[string](t, conn, "SELECT pg_read_file('log/all.log')")
+	logged := pgtest.Ask[string](t, conn, "SELECT pg_read_file('log/all.log')")
 	if !strings.Contains(logged, "CREATE ROLE app LOGIN PASSWORD 'SCRAM-SHA-256$4096:") {
 		t.Error("the server's log does not have the statement")
 	}
@@ -245,7 +246,7 @@ func TestDDLRole(t *testing.T) {
 		{"GRANT EXECUTE ON FUNCTION pg_read_file(text) TO {r}", "pg_read_file"}, {"GRANT SELECT ON pg_authid TO {r}", "pg_authid"},
 	} {
 		name, conn := yardSetup(t, "")
-		exec(t, conn, strings.ReplaceAll(test.grant, "{r}", name))
+		pgtest.Exec(t, conn, strings.ReplaceAll(test.grant, "{r}", name))
 		m, err := pgtool.OpenMigrator(t.Context(), ddlOptions(t, name, func(o *pgtool.DDLOptions) { o.Kinds = []string{"table"} }))
 		if err == nil {
 			m.Close()
@@ -316,11 +317,11 @@ func TestDDLTriggerFunctions(t *testing.T) {
 func TestDDLPlanIsItsOwn(t *testing.T) {
 	t.Parallel()
 	cs, _, conn := migrator(t, "", nil)
-	exec(t, conn, "BEGIN; LOCK TABLE s.orders IN ACCESS SHARE MODE; CREATE TABLE s.theirs (id int)")
+	pgtest.Exec(t, conn, "BEGIN; LOCK TABLE s.orders IN ACCESS SHARE MODE; CREATE TABLE s.theirs (id int)")
 	got := make(chan string, 1)
 	go func() { got <- tell(t, cs, "pg_plan_ddl", args{"sql": "ALTER TABLE s.orders ADD COLUMN mine int"}) }()
 	until(t, conn, "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))")
-	exec(t, conn, "COMMIT")
+	pgtest.Exec(t, conn, "COMMIT")
 	if text := <-got; !strings.Contains(text, "s.orders.mine") || strings.Contains(text, "theirs") {
 		t.Errorf("got %s", text)
 	}

@@ -3,6 +3,8 @@ package pgsql
 import (
 	"strings"
 	"testing"
+
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 )
 
 // TestErrorsShowNoData provokes errors whose text, detail, hint or context
@@ -10,7 +12,7 @@ import (
 func TestErrorsShowNoData(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	exec(t, admin(t, name), `CREATE TABLE public.canary (a int, note text); INSERT INTO public.canary VALUES (1, 'CANARY-7f3a');
+	pgtest.Exec(t, postgres.Admin(t, name), `CREATE TABLE public.canary (a int, note text); INSERT INTO public.canary VALUES (1, 'CANARY-7f3a');
 		CREATE FUNCTION public.tell() RETURNS int LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'CANARY-7f3a'
 			USING DETAIL = 'CANARY-7f3a', HINT = 'CANARY-7f3a', ERRCODE = 'P0001'; END$$;
 		GRANT SELECT ON public.canary TO PUBLIC`)

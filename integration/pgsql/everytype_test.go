@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
 
@@ -55,8 +56,8 @@ func TestEveryType(t *testing.T) {
 	t.Parallel()
 	name := database(t)
 	db := open(t, name, func(o *pgtool.Options) { o.MaxBytes, o.MaxRows = 4<<20, 10_000 })
-	conn := admin(t, name)
-	names := ask[[]string](t, conn, "SELECT array_agg(format_type(oid, NULL) ORDER BY oid) FROM pg_type WHERE typtype IN ('b', 'r', 'm') AND typcategory <> 'A' AND typnamespace = 'pg_catalog'::regnamespace")
+	conn := postgres.Admin(t, name)
+	names := pgtest.Ask[[]string](t, conn, "SELECT array_agg(format_type(oid, NULL) ORDER BY oid) FROM pg_type WHERE typtype IN ('b', 'r', 'm') AND typcategory <> 'A' AND typnamespace = 'pg_catalog'::regnamespace")
 	hasXML := conn.QueryRow(t.Context(), "SELECT '<a/>'::xml::text").Scan(new(string)) == nil
 	random := rand.New(rand.NewPCG(7, 8))
 	for _, typ := range names {
@@ -82,7 +83,7 @@ func TestEveryType(t *testing.T) {
 func TestEveryKindOfUsersType(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	exec(t, admin(t, name), `CREATE TYPE public.mood AS ENUM ('sad', 'so so', 'a"b'); CREATE DOMAIN public.small AS int8 CHECK (VALUE < 10);
+	pgtest.Exec(t, postgres.Admin(t, name), `CREATE TYPE public.mood AS ENUM ('sad', 'so so', 'a"b'); CREATE DOMAIN public.small AS int8 CHECK (VALUE < 10);
 		CREATE TYPE public.pair AS (a int8, b text, c timestamptz); CREATE TYPE public.floatrange AS RANGE (subtype = float8)`)
 	db := open(t, name, nil)
 	for typ, values := range map[string][]string{

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/internal/sqlgate"
 	"github.com/mcpsec/mcpsec-go/internal/sqllex"
 	"github.com/mcpsec/mcpsec-go/internal/sqlwrite"
@@ -58,11 +59,11 @@ func TestExecuteOracle(t *testing.T) {
 	for _, tab := range tables {
 		listed = append(listed, sqlwrite.Table{
 			Schema: tab.Schema, Name: tab.Name, Read: tab.Read, Insert: tab.Insert, Update: tab.Update, Delete: tab.Delete,
-			Columns: ask[[]string](t, conn, "SELECT array_agg(attname::text) FROM pg_attribute WHERE attrelid = ($1::text)::regclass AND attnum > 0", tab.Schema+"."+tab.Name),
+			Columns: pgtest.Ask[[]string](t, conn, "SELECT array_agg(attname::text) FROM pg_attribute WHERE attrelid = ($1::text)::regclass AND attnum > 0", tab.Schema+"."+tab.Name),
 		})
 	}
 	exists := map[string]bool{}
-	for _, r := range ask[[]string](t, conn, "SELECT array_agg(relname::text) FROM pg_class WHERE relnamespace = 'w'::regnamespace") {
+	for _, r := range pgtest.Ask[[]string](t, conn, "SELECT array_agg(relname::text) FROM pg_class WHERE relnamespace = 'w'::regnamespace") {
 		exists[r] = true
 	}
 	resolve := func(n string) (string, bool) { return "w", exists[n] }

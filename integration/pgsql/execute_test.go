@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/insecure"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
@@ -40,7 +41,7 @@ func executor(t testing.TB, powerful bool, p *person) (*mcp.ClientSession, *pgx.
 	o := pgtool.WriteOptions{Tables: tables, Execute: true}
 	o.URL = redact.NewSecret(postgres.Server(t).URL(name, name))
 	if powerful {
-		exec(t, conn, "GRANT ALL ON SCHEMA w, secret TO "+name+"; GRANT ALL ON ALL TABLES IN SCHEMA w, secret TO "+name+"; GRANT ALL ON ALL SEQUENCES IN SCHEMA w TO "+name)
+		pgtest.Exec(t, conn, "GRANT ALL ON SCHEMA w, secret TO "+name+"; GRANT ALL ON ALL TABLES IN SCHEMA w, secret TO "+name+"; GRANT ALL ON ALL SEQUENCES IN SCHEMA w TO "+name)
 		o.Waive = []mcpsec.Waiver{insecure.OverprivilegedRole("the test is about the gate alone")}
 	}
 	cs, _ := writeClient(t, pgtool.WriteTools(openWriter(t, o)), p)
@@ -49,7 +50,7 @@ func executor(t testing.TB, powerful bool, p *person) (*mcp.ClientSession, *pgx.
 
 func vaultHash(t *testing.T, conn *pgx.Conn) string {
 	t.Helper()
-	return hash(t, conn) + ask[string](t, conn, `SELECT md5(string_agg(x, '|' ORDER BY x)) FROM (
+	return hash(t, conn) + pgtest.Ask[string](t, conn, `SELECT md5(string_agg(x, '|' ORDER BY x)) FROM (
 		SELECT k::text FROM secret.keys k UNION ALL SELECT v::text FROM w.vault v UNION ALL SELECT o::text FROM w.open o) AS y(x)`)
 }
 
@@ -305,7 +306,7 @@ func TestExecuteChanged(t *testing.T) {
 	p := &person{}
 	cs, conn := executor(t, false, p)
 	more := func() {
-		exec(t, conn, "UPDATE w.orders SET status = 'more' WHERE id = (SELECT min(id) FROM w.orders WHERE status <> 'more')")
+		pgtest.Exec(t, conn, "UPDATE w.orders SET status = 'more' WHERE id = (SELECT min(id) FROM w.orders WHERE status <> 'more')")
 	}
 	p.before = func() {
 		if p.before = nil; len(p.asked) == 1 {
@@ -332,7 +333,7 @@ func TestExecuteLimits(t *testing.T) {
 	wants(t, cs, "pg_execute", args{"sql": "INSERT INTO w.open (id, n) SELECT g + 1000, g FROM generate_series(1, 101) g", "params": []any{}}, "more than 100 rows", "nothing was changed")
 	wants(t, cs, "pg_execute", args{"sql": "INSERT INTO w.open (id, n) SELECT g + 1000, g FROM generate_series(1, 101) g RETURNING id", "params": []any{}}, "more than 100 rows", "nothing was changed")
 	wants(t, cs, "pg_execute", args{"sql": "DELETE FROM w.orders WHERE true RETURNING id", "params": []any{}}, `"affected":30`)
-	exec(t, conn, "TRUNCATE w.orders, w.items")
+	pgtest.Exec(t, conn, "TRUNCATE w.orders, w.items")
 	wants(t, cs, "pg_execute", args{"sql": "UPDATE w.open SET n = 1 / (n - 1) WHERE id = 1", "params": []any{}}, "22012", "nothing was changed")
 	wants(t, cs, "pg_execute", args{"sql": "UPDATE w.open SET n = 1 WHERE id = $2", "params": []any{1}}, "nothing was changed")
 	wants(t, cs, "pg_execute", args{"sql": "UPDATE w.open SET nn = 1 WHERE id = 1", "params": []any{}}, "at character 19", "nothing was changed")
@@ -378,7 +379,7 @@ func TestExecuteCut(t *testing.T) {
 		}
 		cut.set("", false, false)
 		until(t, conn, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = current_database() AND state <> 'idle')")
-		if n := ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE id = $1", id); n != test.rows {
+		if n := pgtest.Ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE id = $1", id); n != test.rows {
 			t.Errorf("%+v: %d rows", test, n)
 		}
 	}
@@ -401,14 +402,14 @@ func TestExecuteSession(t *testing.T) {
 		{"INSERT INTO w.orders (status, total) VALUES ('x', w.mark())", false},
 	} {
 		until(t, conn, "SELECT EXISTS (SELECT "+session+")")
-		pid := ask[int](t, conn, "SELECT pid "+session)
+		pid := pgtest.Ask[int](t, conn, "SELECT pid "+session)
 		wants(t, cs, "pg_execute", args{"sql": test.sql, "params": []any{}}, "affected")
 		if test.stays {
 			until(t, conn, "SELECT EXISTS (SELECT "+session+" AND pid = $1)", pid)
 		} else {
 			until(t, conn, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)", pid)
 		}
-		if n := ask[int](t, conn, "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.datname = current_database() AND a.usename = current_database()"); n != 0 {
+		if n := pgtest.Ask[int](t, conn, "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.datname = current_database() AND a.usename = current_database()"); n != 0 {
 			t.Errorf("%s: %d locks are left", test.sql, n)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
 
@@ -19,7 +20,7 @@ type explained struct {
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	exec(t, admin(t, name), "INSERT INTO shop.big SELECT g, 'p' FROM generate_series(1, 20000) g; ANALYZE shop.big")
+	pgtest.Exec(t, postgres.Admin(t, name), "INSERT INTO shop.big SELECT g, 'p' FROM generate_series(1, 20000) g; ANALYZE shop.big")
 	cs := inspector(t, open(t, name, one))
 	e := result[explained](t, cs, "pg_explain", map[string]any{"sql": "SELECT * FROM shop.big WHERE id = $1", "params": []any{7}})
 	if !strings.Contains(e.Text, "shop.big") || e.Cost <= 0 || e.Hidden {
@@ -66,8 +67,8 @@ func TestExplainDoesNotRun(t *testing.T) {
 func TestExplainAnalyze(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	conn := admin(t, name)
-	exec(t, conn, `CREATE TABLE public.pairs AS SELECT g % 100 AS a, g % 100 AS b FROM generate_series(1, 60000) g; GRANT SELECT ON public.pairs TO PUBLIC; ANALYZE public.pairs;
+	conn := postgres.Admin(t, name)
+	pgtest.Exec(t, conn, `CREATE TABLE public.pairs AS SELECT g % 100 AS a, g % 100 AS b FROM generate_series(1, 60000) g; GRANT SELECT ON public.pairs TO PUBLIC; ANALYZE public.pairs;
 		CREATE TABLE public.w (a int); CREATE FUNCTION public.writes() RETURNS int LANGUAGE plpgsql AS $$BEGIN INSERT INTO public.w VALUES (1); RETURN 1; END$$`)
 	cs := inspector(t, open(t, name, func(o *pgtool.Options) { o.ExplainAnalyze = true }))
 	e := result[explained](t, cs, "pg_explain", map[string]any{"sql": "SELECT * FROM public.pairs WHERE a = 5 AND b BETWEEN 5 AND 5", "analyze": true})
@@ -89,7 +90,7 @@ func TestExplainAnalyze(t *testing.T) {
 	if text, failed := call(t, query, "pg_query", map[string]any{"sql": "EXPLAIN ANALYZE SELECT 1"}); !failed {
 		t.Errorf("the option is for pg_explain alone: %s", text)
 	}
-	if n := ask[int](t, conn, "SELECT count(*) FROM public.w"); n != 0 {
+	if n := pgtest.Ask[int](t, conn, "SELECT count(*) FROM public.w"); n != 0 {
 		t.Errorf("%d rows were written", n)
 	}
 }
@@ -98,16 +99,16 @@ func TestExplainAnalyze(t *testing.T) {
 func TestHypotheticalIndexes(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	conn := admin(t, name)
+	conn := postgres.Admin(t, name)
 	cs := inspector(t, open(t, name, one))
 	args := map[string]any{"sql": "SELECT * FROM shop.big WHERE id = 5", "indexes": []any{map[string]any{"schema": "shop", "table": "big", "columns": []any{"id", "pad"}}}}
-	if ask[int](t, conn, "SELECT count(*) FROM pg_available_extensions WHERE name = 'hypopg'") == 0 {
+	if pgtest.Ask[int](t, conn, "SELECT count(*) FROM pg_available_extensions WHERE name = 'hypopg'") == 0 {
 		if text, failed := call(t, cs, "pg_explain", args); !failed || !strings.Contains(text, "CREATE EXTENSION hypopg") {
 			t.Errorf("got %s", text)
 		}
 		return
 	}
-	exec(t, conn, `CREATE SCHEMA "odd ""one"; GRANT USAGE ON SCHEMA "odd ""one" TO PUBLIC; CREATE EXTENSION hypopg SCHEMA "odd ""one";
+	pgtest.Exec(t, conn, `CREATE SCHEMA "odd ""one"; GRANT USAGE ON SCHEMA "odd ""one" TO PUBLIC; CREATE EXTENSION hypopg SCHEMA "odd ""one";
 		CREATE TABLE public."odd (t" (a int); GRANT SELECT ON public."odd (t" TO PUBLIC`)
 	if e := result[explained](t, cs, "pg_explain", args); !strings.Contains(e.Text, "btree_shop_big_id") {
 		t.Errorf("with the index: got %s", e.Text)

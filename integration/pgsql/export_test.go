@@ -15,7 +15,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/internal/pgserver"
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -25,7 +27,7 @@ import (
 type outbox struct {
 	dir string
 	cs  *mcp.ClientSession
-	log *buffer
+	log *mcptest.Buffer
 }
 
 func newOutbox(t testing.TB, db *pgtool.DB, change func(*pgtool.FileOptions)) *outbox {
@@ -159,7 +161,7 @@ func TestExportLimits(t *testing.T) {
 	t.Parallel()
 	name := database(t)
 	db := gated(t, name, func(o *pgtool.Options) { o.Timeout, o.MaxConns = 2*time.Second, 1 })
-	conn := admin(t, name)
+	conn := postgres.Admin(t, name)
 	o := newOutbox(t, db, func(f *pgtool.FileOptions) { f.MaxRows, f.MaxBytes, f.MaxFiles = 2_000, 200_000, 2 })
 	const series = "SELECT g, repeat('x', 100) AS x FROM generate_series(1, $1::int) AS g"
 	for _, test := range []struct {
@@ -223,7 +225,7 @@ func TestExportWithoutFiles(t *testing.T) {
 func TestExportSession(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	conn := admin(t, name)
+	conn := postgres.Admin(t, name)
 	db := open(t, name, func(o *pgtool.Options) { o.MaxConns, o.Timeout = 1, long })
 	o := newOutbox(t, db, nil)
 	for _, sql := range []string{
@@ -268,9 +270,9 @@ func TestExportSession(t *testing.T) {
 func TestExportToAClientThatDoesNotRead(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	conn := admin(t, name)
+	conn := postgres.Admin(t, name)
 	db := gated(t, name, func(o *pgtool.Options) { o.Timeout = time.Second })
-	srv, err := mcpsec.NewServer(impl, mcpsec.Options{Audit: mcpsec.NewAuditLog(&buffer{}), Limits: mcpsec.Limits{CallsPerSecond: 1e6}})
+	srv, err := mcpsec.NewServer(impl, mcpsec.Options{Audit: mcpsec.NewAuditLog(&mcptest.Buffer{}), Limits: mcpsec.Limits{CallsPerSecond: 1e6}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -360,8 +362,8 @@ func TestExportCut(t *testing.T) {
 		return conn
 	}
 	conn := connect()
-	exec(t, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: "cuts"}))
-	exec(t, conn, "ALTER ROLE mcp_reader PASSWORD '"+s.Password()+"'")
+	pgtest.Exec(t, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: "cuts"}))
+	pgtest.Exec(t, conn, "ALTER ROLE mcp_reader PASSWORD '"+s.Password()+"'")
 	db, err := pgtool.Open(t.Context(), pgtool.Options{URL: redact.NewSecret(s.URL("cuts", "mcp_reader")), Timeout: long, Waive: []mcpsec.Waiver{anySQL}})
 	if err != nil {
 		t.Fatal(err)
@@ -370,7 +372,7 @@ func TestExportCut(t *testing.T) {
 	o := newOutbox(t, db, nil)
 	for what, do := range map[string]func(){
 		"terminate": func() {
-			exec(t, conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mcp_reader'")
+			pgtest.Exec(t, conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mcp_reader'")
 		},
 		"restart": func() {
 			if err := s.Restart(t.Context()); err != nil {
@@ -406,13 +408,13 @@ func TestExportCut(t *testing.T) {
 func TestExportReadOnly(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	conn := admin(t, name)
-	exec(t, conn, "CREATE TABLE shop.written (n int); CREATE FUNCTION shop.spoil() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'INSERT INTO shop.written VALUES (1) RETURNING 1'")
+	conn := postgres.Admin(t, name)
+	pgtest.Exec(t, conn, "CREATE TABLE shop.written (n int); CREATE FUNCTION shop.spoil() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'INSERT INTO shop.written VALUES (1) RETURNING 1'")
 	o := newOutbox(t, open(t, name, nil), nil)
 	if got, _, _ := o.export(t, "SELECT shop.spoil()", "csv"); !strings.Contains(got, "SQLSTATE 25006") {
 		t.Errorf("got %s", got)
 	}
-	if n := ask[int](t, conn, "SELECT count(*) FROM shop.written"); n != 0 {
+	if n := pgtest.Ask[int](t, conn, "SELECT count(*) FROM shop.written"); n != 0 {
 		t.Errorf("%d rows", n)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -69,10 +70,10 @@ func TestGateSchemas(t *testing.T) {
 func TestGateNotices(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	conn := admin(t, name)
+	conn := postgres.Admin(t, name)
 	db := gated(t, name, nil)
 	rows(t, db, "SELECT 1")
-	exec(t, conn, "CREATE FUNCTION public.later(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'; CREATE VIEW public.later_view AS SELECT public.later(1) AS x;"+
+	pgtest.Exec(t, conn, "CREATE FUNCTION public.later(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'; CREATE VIEW public.later_view AS SELECT public.later(1) AS x;"+
 		"GRANT SELECT ON public.later_view TO PUBLIC; CREATE OR REPLACE VIEW shop.paid_orders AS SELECT * FROM shop.orders WHERE shop.do_lock(1) = 1")
 	for _, sql := range []string{"SELECT public.later(1)", "SELECT * FROM public.later_view", "SELECT * FROM shop.paid_orders LIMIT 0"} {
 		refused := func() bool {
@@ -84,7 +85,7 @@ func TestGateNotices(t *testing.T) {
 			if i == 100 {
 				t.Fatalf("%s: is still allowed", sql)
 			}
-			exec(t, conn, "SELECT pg_sleep(0.2)")
+			pgtest.Exec(t, conn, "SELECT pg_sleep(0.2)")
 		}
 	}
 }

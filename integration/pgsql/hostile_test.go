@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -36,19 +37,19 @@ func fill(t *testing.T, db *pgtool.DB, n int) {
 func TestOversizeIsAlone(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	conn := admin(t, name)
-	exec(t, conn, "CREATE FUNCTION public.fail() RETURNS int LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION '%', repeat('x', 5000000); END$$")
+	conn := postgres.Admin(t, name)
+	pgtest.Exec(t, conn, "CREATE FUNCTION public.fail() RETURNS int LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION '%', repeat('x', 5000000); END$$")
 	for _, sql := range []string{"SELECT repeat('x', 5000000)", "SELECT fail()"} {
 		db := open(t, name, func(o *pgtool.Options) { o.MaxConns = 4 })
 		fill(t, db, 4)
-		mine := ask[[]int32](t, conn, "SELECT array_agg(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = $1", reader)
+		mine := pgtest.Ask[[]int32](t, conn, "SELECT array_agg(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = $1", reader)
 		if _, err := db.ReadOnly(t.Context(), sql); err == nil {
 			t.Errorf("%s: no error", sql)
 		}
 		const left = "SELECT count(*) = 3 FROM pg_stat_activity WHERE pid = ANY ($1)"
 		until(t, conn, left, mine)
-		exec(t, conn, "SELECT pg_sleep(0.2)") // time for more to go
-		if !ask[bool](t, conn, left, mine) {
+		pgtest.Exec(t, conn, "SELECT pg_sleep(0.2)") // time for more to go
+		if !pgtest.Ask[bool](t, conn, left, mine) {
 			t.Errorf("%s: it cost other connections", sql)
 		}
 		db.Close()
@@ -59,7 +60,7 @@ func TestOversizeIsAlone(t *testing.T) {
 func TestWideTable(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	exec(t, admin(t, name), `DO $$BEGIN
+	pgtest.Exec(t, postgres.Admin(t, name), `DO $$BEGIN
 		EXECUTE 'CREATE TABLE public.wide (' || (SELECT string_agg('c' || g || ' int', ', ') FROM generate_series(1, 300) g) || ')';
 		FOR i IN 1..300 LOOP EXECUTE format('COMMENT ON COLUMN public.wide.c%s IS %L', i, repeat('k', 300)); END LOOP;
 		GRANT SELECT ON public.wide TO PUBLIC; END$$`)
@@ -136,7 +137,7 @@ func TestSilentNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	fill(t, db, 4)
-	exec(t, admin(t, name), "SELECT pg_sleep(1.2)") // then they are pinged
+	pgtest.Exec(t, postgres.Admin(t, name), "SELECT pg_sleep(1.2)") // then they are pinged
 	mute()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
@@ -170,7 +171,7 @@ func ignore(t *testing.T, conn *pgx.Conn, db *pgtool.DB, sql string) {
 		done <- err
 	}()
 	until(t, conn, running, sql)
-	exec(t, conn, "SELECT pg_sleep(0.3)") // until it is deaf
+	pgtest.Exec(t, conn, "SELECT pg_sleep(0.3)") // until it is deaf
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
@@ -181,9 +182,9 @@ func ignore(t *testing.T, conn *pgx.Conn, db *pgtool.DB, sql string) {
 // Close. No other test runs beside it.
 func TestDeafStatement(t *testing.T) {
 	name := database(t)
-	conn := admin(t, name)
+	conn := postgres.Admin(t, name)
 	start := time.Now()
-	exec(t, conn, deaf(25))
+	pgtest.Exec(t, conn, deaf(25))
 	sql := deaf(int(25 * 12 * time.Second / time.Since(start)))
 	single := func(o *pgtool.Options) { o.MaxConns, o.Timeout = 1, long }
 	waits, closes := open(t, name, single), open(t, name, single)
@@ -191,7 +192,7 @@ func TestDeafStatement(t *testing.T) {
 	ignore(t, conn, closes, sql+" AS closes")
 	for mark, db := range map[string]*pgtool.DB{"waits": waits, "closes": closes} {
 		_, err := db.ReadOnly(t.Context(), "SELECT 1")
-		if !ask[bool](t, conn, running, sql+" AS "+mark) {
+		if !pgtest.Ask[bool](t, conn, running, sql+" AS "+mark) {
 			t.Fatal("the statement ended too soon, which proves nothing")
 		}
 		var e *mcpsec.Error
@@ -200,11 +201,11 @@ func TestDeafStatement(t *testing.T) {
 		}
 	}
 	closes.Close()
-	if !ask[bool](t, conn, running, sql+" AS closes") {
+	if !pgtest.Ask[bool](t, conn, running, sql+" AS closes") {
 		t.Error("Close waited for the statement")
 	}
-	for deadline := time.Now().Add(time.Minute); ask[bool](t, conn, running, sql+" AS %") && time.Now().Before(deadline); {
-		exec(t, conn, "SELECT pg_sleep(0.1)")
+	for deadline := time.Now().Add(time.Minute); pgtest.Ask[bool](t, conn, running, sql+" AS %") && time.Now().Before(deadline); {
+		pgtest.Exec(t, conn, "SELECT pg_sleep(0.1)")
 	}
 	if got := row(t, waits, "SELECT 1"); got != "[1]" {
 		t.Errorf("after the statement: %s", got)
@@ -218,9 +219,9 @@ func TestLaterRole(t *testing.T) {
 		t.Run(change, func(t *testing.T) {
 			t.Parallel()
 			name := database(t)
-			conn := admin(t, name)
+			conn := postgres.Admin(t, name)
 			role(t, conn, name, "LOGIN")
-			exec(t, conn, fmt.Sprintf("GRANT %s TO %s", reader, name))
+			pgtest.Exec(t, conn, fmt.Sprintf("GRANT %s TO %s", reader, name))
 			db, err := pgtool.Open(t.Context(), pgtool.Options{
 				URL: redact.NewSecret(postgres.Server(t).URL(name, name)), MaxConns: 1, Waive: []mcpsec.Waiver{anySQL},
 			})
@@ -228,7 +229,7 @@ func TestLaterRole(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer db.Close()
-			exec(t, conn, "ALTER ROLE "+name+" "+change)
+			pgtest.Exec(t, conn, "ALTER ROLE "+name+" "+change)
 			rows(t, db, "SELECT set_config('a.b', '', true)") // ends the connection
 			var e *mcpsec.Error
 			if _, err := db.ReadOnly(t.Context(), "SELECT 1"); !errors.As(err, &e) || e.Err == nil || !strings.Contains(e.Err.Error(), "the role can do more") {
@@ -241,9 +242,9 @@ func TestLaterRole(t *testing.T) {
 func TestSQLASCII(t *testing.T) {
 	t.Parallel()
 	name := database(t) + "_a"
-	conn := admin(t, "postgres")
-	exec(t, conn, "CREATE DATABASE "+name+" TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'")
-	defer exec(t, conn, "DROP DATABASE "+name+" WITH (FORCE)")
+	conn := postgres.Admin(t, "postgres")
+	pgtest.Exec(t, conn, "CREATE DATABASE "+name+" TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'")
+	defer pgtest.Exec(t, conn, "DROP DATABASE "+name+" WITH (FORCE)")
 	db, err := pgtool.Open(t.Context(), pgtool.Options{URL: redact.NewSecret(postgres.Server(t).URL(name, reader))})
 	if err == nil {
 		db.Close()

@@ -15,6 +15,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -65,11 +67,11 @@ func TestImport(t *testing.T) {
 		t.Errorf("asked %s", p.last())
 	}
 	const orders = `SELECT string_agg(json_build_array(id, status, total, tags, meta)::text, ' ' ORDER BY id) FROM w.orders WHERE id BETWEEN $1::int AND $1::int + 9`
-	if got, want := ask[string](t, conn, orders, 500), `[500, "a,\"b\"\r\n", null, ["x","y z"], {"k": 1}] [501, "", 1.50, null, null] [502, "\\.", 0.00, null, null]`; got != want {
+	if got, want := pgtest.Ask[string](t, conn, orders, 500), `[500, "a,\"b\"\r\n", null, ["x","y z"], {"k": 1}] [501, "", 1.50, null, null] [502, "\\.", 0.00, null, null]`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	wants(t, cs, "pg_import", data("w.orders", "json", `[{"id": "510", "status": "x", "tags": ["a", null], "meta": {"n": 1e400}}, {"meta": null, "tags": [], "status": "y", "id": 511}]`), `"affected":2`)
-	if got, want := ask[string](t, conn, orders, 510), `[510, "x", null, ["a",null], {"n": 1`+strings.Repeat("0", 400)+`}] [511, "y", null, [], null]`; got != want {
+	if got, want := pgtest.Ask[string](t, conn, orders, 510), `[510, "x", null, ["a",null], {"n": 1`+strings.Repeat("0", 400)+`}] [511, "y", null, [], null]`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	put(t, dir, "more.jsonl", "{\"id\": 520, \"status\": \"x\"}\n{\"status\": \"y\", \"id\": 521}\n")
@@ -84,7 +86,7 @@ func TestImport(t *testing.T) {
 	}
 	put(t, dir, "many.csv", b.String())
 	wants(t, cs, "pg_import", args{"table": "w.items", "format": "csv", "file": "many.csv"}, `"affected":10000`)
-	if n := ask[int](t, conn, "SELECT count(*) FROM w.items WHERE name = 'item ' || (substr(name, 6)) AND order_id = substr(name, 6)::int % 20 + 1 AND id > 60"); n != 10_000 {
+	if n := pgtest.Ask[int](t, conn, "SELECT count(*) FROM w.items WHERE name = 'item ' || (substr(name, 6)) AND order_id = substr(name, 6)::int % 20 + 1 AND id > 60"); n != 10_000 {
 		t.Errorf("%d rows", n)
 	}
 	p.no = true
@@ -250,7 +252,7 @@ func TestImportChanged(t *testing.T) {
 	if p.count() != 2 || p.asked[0] == p.asked[1] {
 		t.Errorf("asked %q", p.asked)
 	}
-	if n := ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE status = 'shown'"); n != 0 {
+	if n := pgtest.Ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE status = 'shown'"); n != 0 {
 		t.Error("what is gone was imported")
 	}
 }
@@ -302,7 +304,7 @@ func TestImportCut(t *testing.T) {
 		}
 		cut.set("", false, false)
 		until(t, conn, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = current_database() AND state <> 'idle')")
-		if n := ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE status = $1", status); n != test.rows {
+		if n := pgtest.Ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE status = $1", status); n != test.rows {
 			t.Errorf("%+v: %d rows", test, n)
 		}
 	}
@@ -320,9 +322,9 @@ func TestImportLimits(t *testing.T) {
 	wants(t, cs, "pg_import", rows("wait"), "row 2: ", "SQLSTATE 57014", "nothing was changed")
 	wants(t, cs, "pg_import", rows("slow"), "SQLSTATE 57014", "nothing was changed")
 	wants(t, cs, "pg_import", rows("fail"), "SQLSTATE 22012", "nothing was changed")
-	exec(t, conn, "BEGIN; INSERT INTO w.orders (id, status) VALUES (700, 'x')")
+	pgtest.Exec(t, conn, "BEGIN; INSERT INTO w.orders (id, status) VALUES (700, 'x')")
 	wants(t, cs, "pg_import", data("w.orders", "csv", "id,status\n700,x\n"), "SQLSTATE 5", "nothing was changed")
-	exec(t, conn, "ROLLBACK")
+	pgtest.Exec(t, conn, "ROLLBACK")
 	if hash(t, conn) != before {
 		t.Error("something was changed")
 	}
@@ -342,7 +344,7 @@ func TestImportTerminated(t *testing.T) {
 			t.Errorf("%s: got %s", status, text)
 		}
 	}
-	if n := ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE status IN ('ok', 'wait', 'slow')"); n != 0 {
+	if n := pgtest.Ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE status IN ('ok', 'wait', 'slow')"); n != 0 {
 		t.Errorf("%d rows", n)
 	}
 }
@@ -352,8 +354,8 @@ func TestImportTerminated(t *testing.T) {
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	name := postgres.Database(t, "")
-	conn := admin(t, name)
-	types := ask[[]string](t, conn, `SELECT array_agg(format_type(oid, NULL) ORDER BY oid) FROM pg_type t
+	conn := postgres.Admin(t, name)
+	types := pgtest.Ask[[]string](t, conn, `SELECT array_agg(format_type(oid, NULL) ORDER BY oid) FROM pg_type t
 		WHERE typnamespace = 'pg_catalog'::regnamespace AND typtype IN ('b', 'r', 'm') AND typname !~ '^(_?pg_|_?reg|_?aclitem|_?cid$|_?xid|_?gtsvector|_?refcursor|_?txid_snapshot|int2vector|oidvector|_int2vector|_oidvector|_?cstring)'`)
 	columns := make([]string, len(types))
 	list := make([]string, len(types))
@@ -361,17 +363,17 @@ func TestRoundTrip(t *testing.T) {
 		list[i] = "c" + itoa(i)
 		columns[i] = list[i] + " " + typ
 	}
-	exec(t, conn, "SET timezone = 'UTC'; SET intervalstyle = iso_8601; CREATE SCHEMA w; CREATE TYPE w.mood AS ENUM ('sad', 'a b'); CREATE DOMAIN w.short AS varchar(5); CREATE TYPE w.pair AS (a int, b text)")
+	pgtest.Exec(t, conn, "SET timezone = 'UTC'; SET intervalstyle = iso_8601; CREATE SCHEMA w; CREATE TYPE w.mood AS ENUM ('sad', 'a b'); CREATE DOMAIN w.short AS varchar(5); CREATE TYPE w.pair AS (a int, b text)")
 	columns = append(columns, "d0 w.mood", "d1 w.short", "d2 w.pair", "d3 w.mood[]", "d4 numeric(20,5)", "d5 varchar(20)[]", "d6 char(4)")
 	list = append(list, "d0", "d1", "d2", "d3", "d4", "d5", "d6")
 	for _, table := range []string{"a", "b"} {
-		exec(t, conn, "CREATE TABLE w."+table+" (id int PRIMARY KEY, "+strings.Join(columns, ", ")+")")
+		pgtest.Exec(t, conn, "CREATE TABLE w."+table+" (id int PRIMARY KEY, "+strings.Join(columns, ", ")+")")
 	}
 	everyValue(t, conn)
-	t.Logf("%d columns, %d rows", len(list), ask[int](t, conn, "SELECT count(*) FROM w.a"))
+	t.Logf("%d columns, %d rows", len(list), pgtest.Ask[int](t, conn, "SELECT count(*) FROM w.a"))
 	tables := []pgtool.Table{{Schema: "w", Name: "b", Insert: append([]string{"id"}, list...)}}
-	exec(t, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: name, Role: name, Tables: tables}))
-	exec(t, conn, "ALTER ROLE "+name+" PASSWORD '"+postgres.Server(t).Password()+"'; GRANT USAGE ON SCHEMA w TO "+reader+"; GRANT SELECT ON w.a TO "+reader)
+	pgtest.Exec(t, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: name, Role: name, Tables: tables}))
+	pgtest.Exec(t, conn, "ALTER ROLE "+name+" PASSWORD '"+postgres.Server(t).Password()+"'; GRANT USAGE ON SCHEMA w TO "+reader+"; GRANT SELECT ON w.a TO "+reader)
 	dropRole(t, conn, name)
 	o := pgtool.WriteOptions{Tables: tables}
 	o.URL = redact.NewSecret(postgres.Server(t).URL(name, name))
@@ -387,16 +389,16 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		put(t, dir, "x", string(text))
-		exec(t, conn, "TRUNCATE w.b")
+		pgtest.Exec(t, conn, "TRUNCATE w.b")
 		wants(t, cs, "pg_import", args{"table": "w.b", "format": format, "file": "x"}, `"affected":`)
 		for _, c := range append([]string{"id"}, list...) {
 			differ := "FROM w.a FULL JOIN w.b USING (id) WHERE a." + c + "::text IS DISTINCT FROM b." + c + "::text"
 			if format != "csv" { // which alone tells NULL from a json null, has bounds of arrays, and dimensions of arrays of json
 				differ += " AND a." + c + "::text <> 'null' AND a." + c + "::text !~ '^\\[\\d:\\d\\]=' AND NOT (a." + c + "::text ~ '^{{' AND pg_typeof(a." + c + ")::text ~ '^json')"
 			}
-			if n := ask[int](t, conn, "SELECT count(*) "+differ); n != 0 {
+			if n := pgtest.Ask[int](t, conn, "SELECT count(*) "+differ); n != 0 {
 				t.Errorf("%s: %d values of column %s (%s) differ: %s", format, n, c, typeOf(t, conn, c),
-					ask[string](t, conn, "SELECT concat(left(a."+c+"::text, 60), ' => ', left(b."+c+"::text, 60)) "+differ+" LIMIT 1"))
+					pgtest.Ask[string](t, conn, "SELECT concat(left(a."+c+"::text, 60), ' => ', left(b."+c+"::text, 60)) "+differ+" LIMIT 1"))
 			}
 		}
 	}
@@ -419,7 +421,7 @@ func everyValue(t *testing.T, conn *pgx.Conn) {
 	if _, err := conn.Exec(t.Context(), "CREATE TABLE w.texts AS SELECT * FROM unnest($1::text[]) WITH ORDINALITY AS x(text, id)", texts); err != nil {
 		t.Fatal(err)
 	}
-	exec(t, conn, `DO $$DECLARE x record; c record; same bool; BEGIN
+	pgtest.Exec(t, conn, `DO $$DECLARE x record; c record; same bool; BEGIN
 		FOR x IN SELECT * FROM w.texts LOOP
 			FOR c IN SELECT attname, format_type(atttypid, atttypmod) AS type FROM pg_attribute WHERE attrelid = 'w.a'::regclass AND attnum > 1 LOOP
 				BEGIN
@@ -435,7 +437,7 @@ func everyValue(t *testing.T, conn *pgx.Conn) {
 
 func typeOf(t *testing.T, conn *pgx.Conn, column string) string {
 	t.Helper()
-	return ask[string](t, conn, "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'w.a'::regclass AND attname = $1", column)
+	return pgtest.Ask[string](t, conn, "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'w.a'::regclass AND attname = $1", column)
 }
 
 // TestImportTenants has a policy for rows that may be inserted, which COPY would
@@ -445,7 +447,7 @@ func TestImportTenants(t *testing.T) {
 	cs, conn, _ := importer(t, "ALTER TABLE w.orders ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON w.orders WITH CHECK (status <> 'foreign')", &person{}, nil)
 	wants(t, cs, "pg_import", data("w.orders", "csv", "status\nmine\nforeign\n"), "row 2: permission denied, or a row that row security does not allow", "nothing was changed")
 	wants(t, cs, "pg_import", data("w.orders", "csv", "status\nmine\nmine\n"), `"affected":2`)
-	if n := ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE status IN ('mine', 'foreign')"); n != 2 {
+	if n := pgtest.Ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE status IN ('mine', 'foreign')"); n != 2 {
 		t.Errorf("%d rows", n)
 	}
 }
@@ -456,7 +458,7 @@ func TestCopyProgress(t *testing.T) {
 	w, _ := writer(t, "", nil)
 	var mu sync.Mutex
 	var told []float64
-	srv, err := mcpsec.NewServer(impl, mcpsec.Options{Audit: mcpsec.NewAuditLog(&buffer{}), Limits: mcpsec.Limits{CallsPerSecond: 1e6}, Mode: mcpsec.Destroy, Log: slog.DiscardHandler})
+	srv, err := mcpsec.NewServer(impl, mcpsec.Options{Audit: mcpsec.NewAuditLog(&mcptest.Buffer{}), Limits: mcpsec.Limits{CallsPerSecond: 1e6}, Mode: mcpsec.Destroy, Log: slog.DiscardHandler})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpsec/mcpsec-go/internal/pgserver"
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/insecure"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
@@ -110,11 +111,11 @@ var flaws = []struct{ tool, check, object, sql string }{
 // run runs statements one by one, and has what the server counts of each be seen.
 func run(t *testing.T, conn *pgx.Conn, text string) {
 	t.Helper()
-	flush := ask[int](t, conn, "SELECT current_setting('server_version_num')::int") >= 150_000
+	flush := pgtest.Ask[int](t, conn, "SELECT current_setting('server_version_num')::int") >= 150_000
 	for _, statement := range splitStatements(t, text) {
-		exec(t, conn, statement)
+		pgtest.Exec(t, conn, statement)
 		if flush {
-			exec(t, conn, "SELECT pg_stat_force_next_flush()")
+			pgtest.Exec(t, conn, "SELECT pg_stat_force_next_flush()")
 		}
 	}
 }
@@ -129,8 +130,8 @@ func TestFlaws(t *testing.T) {
 				t.Skip("before version 15 nobody can wait for what the server counts")
 			}
 			name := postgres.Database(t, healthy)
-			conn := admin(t, name)
-			if strings.Contains(f.sql, "EXTENSION") && ask[int](t, conn, "SELECT count(*) FROM pg_available_extensions WHERE name IN ('dblink', 'postgres_fdw')") < 2 {
+			conn := postgres.Admin(t, name)
+			if strings.Contains(f.sql, "EXTENSION") && pgtest.Ask[int](t, conn, "SELECT count(*) FROM pg_available_extensions WHERE name IN ('dblink', 'postgres_fdw')") < 2 {
 				missing(t, "the server has not both of dblink and postgres_fdw: install its contrib package")
 			}
 			cs := inspector(t, openSuper(t, name, nil))
@@ -185,9 +186,9 @@ func TestRoleFlaws(t *testing.T) {
 		t.Run(test.check+" "+test.attributes, func(t *testing.T) {
 			t.Parallel()
 			name := postgres.Database(t, healthy)
-			conn := admin(t, name)
+			conn := postgres.Admin(t, name)
 			role(t, conn, name, test.attributes)
-			exec(t, conn, strings.ReplaceAll(test.sql, "{r}", name))
+			pgtest.Exec(t, conn, strings.ReplaceAll(test.sql, "{r}", name))
 			text, _ := call(t, inspector(t, openSuper(t, name, nil)), "pg_audit", nil)
 			if strings.Contains(text, "canary") || strings.Contains(text, "SCRAM-") {
 				t.Errorf("got %s", text)
@@ -212,7 +213,7 @@ func TestRoleFlaws(t *testing.T) {
 func TestAuditKnowsItself(t *testing.T) {
 	t.Parallel()
 	name := postgres.Database(t, healthy)
-	exec(t, admin(t, name), "GRANT SELECT ON app.people TO PUBLIC; ALTER TABLE app.notes DISABLE ROW LEVEL SECURITY") // a warning, then worse
+	pgtest.Exec(t, postgres.Admin(t, name), "GRANT SELECT ON app.people TO PUBLIC; ALTER TABLE app.notes DISABLE ROW LEVEL SECURITY") // a warning, then worse
 	cs := inspector(t, openSuper(t, name, nil))
 	r := result[report](t, cs, "pg_audit", nil)
 	if len(r.Findings) == 0 || r.Findings[0].Severity != "critical" || !slices.ContainsFunc(r.Findings, func(f finding) bool {
@@ -249,7 +250,7 @@ func TestEveryCheckRuns(t *testing.T) {
 func TestSettingsReview(t *testing.T) {
 	t.Parallel()
 	name := postgres.Database(t, healthy)
-	off := ask[string](t, admin(t, name), "SELECT setting FROM pg_settings WHERE name = 'fsync'") == "off"
+	off := pgtest.Ask[string](t, postgres.Admin(t, name), "SELECT setting FROM pg_settings WHERE name = 'fsync'") == "off"
 	for _, db := range []*pgtool.DB{open(t, name, nil), openSuper(t, name, nil)} {
 		text, failed := call(t, inspector(t, db), "pg_settings_review", nil)
 		if failed || strings.Contains(text, "setting_fsync") != off || !strings.Contains(text, "statement_timeout") || strings.Contains(text, "setting_debug_print_parse") {
@@ -262,9 +263,9 @@ func TestSettingsReview(t *testing.T) {
 func TestOutOfTime(t *testing.T) {
 	t.Parallel()
 	name := postgres.Database(t, healthy)
-	conn := admin(t, name)
+	conn := postgres.Admin(t, name)
 	cs := inspector(t, openSuper(t, name, func(o *pgtool.Options) { o.Timeout = time.Second }))
-	exec(t, conn, "BEGIN; LOCK TABLE pg_catalog.pg_sequence IN ACCESS EXCLUSIVE MODE")
+	pgtest.Exec(t, conn, "BEGIN; LOCK TABLE pg_catalog.pg_sequence IN ACCESS EXCLUSIVE MODE")
 	r := result[report](t, cs, "pg_health", nil)
 	if len(r.Checked) == 0 || !strings.Contains(strings.Join(r.Unseen, ";"), "sequence_near_end: ") || !strings.Contains(strings.Join(r.Unseen, ";"), "replication: ") {
 		t.Errorf("checked %v, not %v", r.Checked, r.Unseen)

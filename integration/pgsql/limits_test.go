@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
@@ -18,7 +19,7 @@ import (
 func until(t testing.TB, conn *pgx.Conn, sql string, args ...any) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; {
-		if ask[bool](t, conn, sql, args...) {
+		if pgtest.Ask[bool](t, conn, sql, args...) {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -97,7 +98,7 @@ func TestByteCap(t *testing.T) {
 	if _, err := db.ReadOnly(t.Context(), "SELECT repeat('x', 50000000)"); !errors.As(err, &e) || !strings.Contains(e.Message, "too large") {
 		t.Errorf("a huge value: %v", err)
 	}
-	until(t, admin(t, name), gone, "SELECT repeat%")
+	until(t, postgres.Admin(t, name), gone, "SELECT repeat%")
 }
 
 func TestStatementTimeout(t *testing.T) {
@@ -118,9 +119,9 @@ func TestStatementTimeout(t *testing.T) {
 func TestLockTimeout(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	conn := admin(t, name)
+	conn := postgres.Admin(t, name)
 	db := open(t, name, func(o *pgtool.Options) { o.Timeout = 100 * time.Millisecond })
-	exec(t, conn, "BEGIN; LOCK TABLE shop.orders IN ACCESS EXCLUSIVE MODE")
+	pgtest.Exec(t, conn, "BEGIN; LOCK TABLE shop.orders IN ACCESS EXCLUSIVE MODE")
 	_, err := db.ReadOnly(t.Context(), "SELECT count(*) FROM shop.orders")
 	if err == nil || !strings.Contains(err.Error(), "SQLSTATE 55P03") && !strings.Contains(err.Error(), "SQLSTATE 57014") {
 		t.Errorf("got %v, want SQLSTATE 55P03", err)
@@ -133,7 +134,7 @@ const long = 5 * time.Minute
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	conn := admin(t, name)
+	conn := postgres.Admin(t, name)
 	db := open(t, name, func(o *pgtool.Options) { o.MaxConns, o.Timeout = 1, long })
 	for i, sql := range []string{"SELECT pg_sleep(3600)", "SELECT count(*) FROM generate_series(1, 1000000000000)"} {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -158,7 +159,7 @@ func TestCancel(t *testing.T) {
 func TestClientCancels(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	conn := admin(t, name)
+	conn := postgres.Admin(t, name)
 	cs, _ := client(t, open(t, name, func(o *pgtool.Options) { o.Timeout = long }))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -175,7 +176,7 @@ func TestClientCancels(t *testing.T) {
 func TestCloseCancels(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	conn := admin(t, name)
+	conn := postgres.Admin(t, name)
 	db := open(t, name, func(o *pgtool.Options) { o.Timeout = long })
 	done := make(chan error, 1)
 	go func() {
@@ -197,7 +198,7 @@ func TestCloseCancels(t *testing.T) {
 func TestMaxConns(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	conn := admin(t, name)
+	conn := postgres.Admin(t, name)
 	db := open(t, name, func(o *pgtool.Options) { o.MaxConns = 2 })
 	done := make(chan error)
 	const calls = 6
@@ -211,7 +212,7 @@ func TestMaxConns(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if n := ask[int](t, conn, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = $1", reader); n > 2 {
+		if n := pgtest.Ask[int](t, conn, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = $1", reader); n > 2 {
 			t.Errorf("%d connections, want at most 2", n)
 		}
 	}
@@ -221,10 +222,10 @@ func TestMaxConns(t *testing.T) {
 func TestReconnect(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	conn := admin(t, name)
+	conn := postgres.Admin(t, name)
 	db := open(t, name, one)
 	rows(t, db, "SELECT 1")
-	exec(t, conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+	pgtest.Exec(t, conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
 	until(t, conn, "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database()")
 	_, err := db.ReadOnly(t.Context(), "SELECT 1") // may meet the dead connection
 	if err != nil && !strings.Contains(err.Error(), "try again") {

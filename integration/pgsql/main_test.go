@@ -86,33 +86,6 @@ func database(t testing.TB) string {
 	return postgres.Database(t, shop)
 }
 
-// admin connects as the superuser.
-func admin(t testing.TB, database string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), postgres.Server(t).URL(database, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close(context.Background()) })
-	return conn
-}
-
-func exec(t testing.TB, conn *pgx.Conn, sql string) {
-	t.Helper()
-	if _, err := conn.Exec(t.Context(), sql); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-}
-
-// ask returns the one value that sql asks for.
-func ask[T any](t testing.TB, conn *pgx.Conn, sql string, args ...any) (v T) {
-	t.Helper()
-	if err := conn.QueryRow(t.Context(), sql, args...).Scan(&v); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-	return v
-}
-
 var anySQL = insecure.AnySQL("the test is about the layers behind the gate")
 
 // open opens a database as the reader, without the gate on names: most tests are

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
@@ -138,7 +139,7 @@ func TestNamedWrite(t *testing.T) {
 	if !strings.Contains(p.last(), `• runs ship_asking with to = "y' --", below = "2"; rows affected: 1; in all: w.orders 1 updated`) {
 		t.Errorf("asked: %s", p.last())
 	}
-	if got := ask[string](t, conn, "SELECT string_agg(status, ',' ORDER BY id) FROM w.orders WHERE id < 3"); got != "y' --,x" {
+	if got := pgtest.Ask[string](t, conn, "SELECT string_agg(status, ',' ORDER BY id) FROM w.orders WHERE id < 3"); got != "y' --,x" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -153,7 +154,7 @@ func TestPooler(t *testing.T) {
 			t.Run(mode+name, func(t *testing.T) {
 				t.Parallel()
 				x := newTenancy(t, nil)
-				exec(t, x.conn, `CREATE FUNCTION t.settings() RETURNS text LANGUAGE sql AS $$SELECT string_agg(current_setting(n), ' ') FROM unnest('{transaction_read_only,
+				pgtest.Exec(t, x.conn, `CREATE FUNCTION t.settings() RETURNS text LANGUAGE sql AS $$SELECT string_agg(current_setting(n), ' ') FROM unnest('{transaction_read_only,
 					statement_timeout,lock_timeout,idle_in_transaction_session_timeout,work_mem,row_security,search_path,DateStyle,IntervalStyle,TimeZone,
 					bytea_output,standard_conforming_strings,client_encoding,extra_float_digits,role}'::text[]) n$$;
 					ALTER ROLE `+x.name+` SET bytea_output = 'escape'; ALTER ROLE `+x.name+` SET DateStyle = 'SQL, DMY'; ALTER ROLE `+x.name+` SET search_path = 'evil'`)
@@ -213,12 +214,12 @@ func TestPoolerTenants(t *testing.T) {
 				})
 			}
 			all.Wait()
-			if got := ask[string](t, x.conn, "SELECT string_agg(DISTINCT tenant || ' ' || body, ', ' ORDER BY tenant || ' ' || body) FROM t.notes"); got != "tenant-ada by ada, tenant-bob by bob" {
+			if got := pgtest.Ask[string](t, x.conn, "SELECT string_agg(DISTINCT tenant || ' ' || body, ', ' ORDER BY tenant || ' ' || body) FROM t.notes"); got != "tenant-ada by ada, tenant-bob by bob" {
 				t.Error(got)
 			}
 			db.Close() // in session mode it has all there are
 			c := foreign(t, p, x)
-			if got := ask[string](t, c, "SELECT coalesce(current_setting('app.tenant', true), '') || current_user"); got != x.name {
+			if got := pgtest.Ask[string](t, c, "SELECT coalesce(current_setting('app.tenant', true), '') || current_user"); got != x.name {
 				t.Errorf("left in the session: %s", got)
 			}
 		})
@@ -246,7 +247,7 @@ func foreign(t testing.TB, p *pooler, x *tenancy) *pgx.Conn {
 func TestPoolerSharesTraces(t *testing.T) {
 	t.Parallel()
 	x := newTenancy(t, nil)
-	exec(t, x.conn, `CREATE FUNCTION t.leave() RETURNS text LANGUAGE plpgsql AS $$BEGIN PERFORM set_config('app.left', 'trace', false),
+	pgtest.Exec(t, x.conn, `CREATE FUNCTION t.leave() RETURNS text LANGUAGE plpgsql AS $$BEGIN PERFORM set_config('app.left', 'trace', false),
 		set_config('work_mem', '77MB', false), pg_advisory_lock(4242); RETURN 'left'; END$$;
 		CREATE SCHEMA evil; CREATE FUNCTION evil.set_config(text, text, boolean) RETURNS text LANGUAGE sql AS $$SELECT 'evil'$$;
 		CREATE FUNCTION evil.current_setting(text) RETURNS text LANGUAGE sql AS $$SELECT 'evil'$$; CREATE TABLE evil.notes (tenant text);
@@ -260,7 +261,7 @@ func TestPoolerSharesTraces(t *testing.T) {
 		"SET search_path = evil, pg_catalog", "SET ROLE " + x.bob, "SET default_transaction_read_only = off", "SET statement_timeout = 0",
 		"SET standard_conforming_strings = off", "SET bytea_output = 'escape'", "SET row_security = off", "SET app.extra = 'dirt'", "SET transform_null_equals = on", "SET DateStyle = 'SQL, DMY'",
 	} {
-		exec(t, c, dirt)
+		pgtest.Exec(t, c, dirt)
 		if got := row(t, db, `SELECT t.extra(), (x = NULL) IS NULL, current_user, '2024-02-03'::date, '\x41'::bytea, '\', '''' FROM (SELECT NULL::int) AS y(x)`); got != `["",true,"`+x.name+`","2024-02-03","QQ==","\\","'"]` {
 			t.Errorf("after %s: %s", dirt, got)
 		}
@@ -279,7 +280,7 @@ func TestPoolerSharesTraces(t *testing.T) {
 func TestPoolerSharesWrites(t *testing.T) {
 	t.Parallel()
 	x := newTenancy(t, nil)
-	exec(t, x.conn, `CREATE FUNCTION t.leave() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM set_config('work_mem', '77MB', false); RETURN NEW; END$$;
+	pgtest.Exec(t, x.conn, `CREATE FUNCTION t.leave() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM set_config('work_mem', '77MB', false); RETURN NEW; END$$;
 		CREATE TRIGGER leave BEFORE UPDATE ON t.notes FOR EACH STATEMENT EXECUTE FUNCTION t.leave()`)
 	x.writer(t)
 	p := newPooler(t, "transaction", []string{x.name, x.name + "w"}, "default_pool_size = 1")
@@ -296,7 +297,7 @@ func TestPoolerSharesWrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close(context.Background())
-	if got := ask[string](t, c, "SELECT current_setting('work_mem')"); got == "77MB" {
+	if got := pgtest.Ask[string](t, c, "SELECT current_setting('work_mem')"); got == "77MB" {
 		t.Error("the next client has it")
 	}
 }
@@ -307,12 +308,12 @@ func TestPoolerSharesWrites(t *testing.T) {
 func TestPoolersAreNoticed(t *testing.T) {
 	t.Parallel()
 	x := newTenancy(t, nil)
-	exec(t, x.conn, `CREATE FUNCTION t.settings() RETURNS text LANGUAGE sql AS $$SELECT current_setting('IntervalStyle') || current_setting('bytea_output')$$`)
-	exec(t, x.conn, "ALTER ROLE "+x.name+" SET IntervalStyle = 'iso_8601'; ALTER ROLE "+x.name+" SET bytea_output = 'escape'")
+	pgtest.Exec(t, x.conn, `CREATE FUNCTION t.settings() RETURNS text LANGUAGE sql AS $$SELECT current_setting('IntervalStyle') || current_setting('bytea_output')$$`)
+	pgtest.Exec(t, x.conn, "ALTER ROLE "+x.name+" SET IntervalStyle = 'iso_8601'; ALTER ROLE "+x.name+" SET bytea_output = 'escape'")
 	hidden := newPooler(t, "transaction", []string{x.name}, ignoring).address
 	for what, address := range map[string]string{"another process": hidden, "other settings": forgetful(t)} {
 		if what == "other settings" {
-			exec(t, x.conn, "ALTER ROLE "+x.name+" SET IntervalStyle = 'postgres'")
+			pgtest.Exec(t, x.conn, "ALTER ROLE "+x.name+" SET IntervalStyle = 'postgres'")
 		}
 		db := x.open(t, func(o *pgtool.Options) {
 			o.URL, o.Tenant, o.Allow = through(t, x.name, address), nil, []string{"t.settings"}

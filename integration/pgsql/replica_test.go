@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/mcpsec/mcpsec-go/internal/pgserver"
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -49,15 +50,15 @@ func superuser(t testing.TB, s *pgserver.Server) *pgx.Conn {
 
 func readerOn(t testing.TB, conn *pgx.Conn, s *pgserver.Server) {
 	t.Helper()
-	exec(t, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: "postgres", Role: "reads"}))
-	exec(t, conn, "ALTER ROLE reads PASSWORD '"+s.Password()+"'")
+	pgtest.Exec(t, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: "postgres", Role: "reads"}))
+	pgtest.Exec(t, conn, "ALTER ROLE reads PASSWORD '"+s.Password()+"'")
 }
 
 func newPair(t testing.TB) *pair {
 	t.Helper()
 	p := &pair{primary: startServer(t)}
 	p.conn = superuser(t, p.primary)
-	exec(t, p.conn, "CREATE TABLE public.t (x int); INSERT INTO t VALUES (1)")
+	pgtest.Exec(t, p.conn, "CREATE TABLE public.t (x int); INSERT INTO t VALUES (1)")
 	readerOn(t, p.conn, p.primary)
 	var err error
 	if p.standby, err = p.primary.Standby(t.Context()); err != nil {
@@ -124,13 +125,13 @@ func TestReplica(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", attrs, got, want)
 		}
 	}
-	exec(t, p.follower, "SELECT pg_wal_replay_pause()")
-	exec(t, p.conn, "INSERT INTO t VALUES (2)")
+	pgtest.Exec(t, p.follower, "SELECT pg_wal_replay_pause()")
+	pgtest.Exec(t, p.conn, "INSERT INTO t VALUES (2)")
 	comesTo(t, db, onPrimary)
 	if got := row(t, db, "SELECT count(*) FROM t"); got != `["2"]` {
 		t.Errorf("after a lag: %s", got)
 	}
-	exec(t, p.follower, "SELECT pg_wal_replay_resume()")
+	pgtest.Exec(t, p.follower, "SELECT pg_wal_replay_resume()")
 	comesTo(t, db, onReplica)
 	var calls sync.WaitGroup
 	var stopped atomic.Bool
@@ -195,8 +196,8 @@ func TestReplicaPromoted(t *testing.T) {
 	p := newPair(t)
 	db := p.open(t, nil)
 	comesTo(t, db, onReplica)
-	exec(t, p.follower, "SELECT pg_promote()")
-	exec(t, p.follower, "DROP TABLE t")
+	pgtest.Exec(t, p.follower, "SELECT pg_promote()")
+	pgtest.Exec(t, p.follower, "DROP TABLE t")
 	until(t, p.follower, "SELECT NOT pg_is_in_recovery()")
 	for deadline := time.Now().Add(20 * time.Second); ; {
 		if a, err := db.ReadOnly(t.Context(), "SELECT count(*) FROM t"); err == nil && a.Len() == 1 {
@@ -402,11 +403,11 @@ func TestPassword(t *testing.T) {
 	db := x.open(t, func(o *pgtool.Options) { o.URL, o.Password, o.Tenant = redact.NewSecret(u.String()), password, nil })
 	cs, log := client(t, db)
 	renew := func() {
-		exec(t, x.conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '"+x.name+"'")
+		pgtest.Exec(t, x.conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '"+x.name+"'")
 		_, _ = db.ReadOnly(t.Context(), "SELECT 1") // may find the old connection
 	}
 	token = canary
-	exec(t, x.conn, "ALTER ROLE "+x.name+" PASSWORD '"+token+"'")
+	pgtest.Exec(t, x.conn, "ALTER ROLE "+x.name+" PASSWORD '"+token+"'")
 	before := calls
 	renew()
 	if got := query(t, cs, "SELECT 1"); !strings.Contains(got, "[[1]]") || calls == before {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/insecure"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
@@ -17,7 +18,7 @@ import (
 // role creates a role that may log in, and drops it at the end.
 func role(t testing.TB, conn *pgx.Conn, name, attributes string) {
 	t.Helper()
-	exec(t, conn, "CREATE ROLE "+name+" "+attributes+" PASSWORD '"+postgres.Server(t).Password()+"'")
+	pgtest.Exec(t, conn, "CREATE ROLE "+name+" "+attributes+" PASSWORD '"+postgres.Server(t).Password()+"'")
 	dropRole(t, conn, name)
 }
 
@@ -80,21 +81,21 @@ func TestRoleFaults(t *testing.T) {
 		t.Run(test.want+test.attributes, func(t *testing.T) {
 			t.Parallel()
 			name := postgres.Database(t, "")
-			conn := admin(t, name)
+			conn := postgres.Admin(t, name)
 			fill := strings.NewReplacer("{r}", name, "{d}", name)
-			exec(t, conn, "REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE TABLE public.t (a int, b int); CREATE SEQUENCE public.s;"+
+			pgtest.Exec(t, conn, "REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE TABLE public.t (a int, b int); CREATE SEQUENCE public.s;"+
 				"CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1'")
 			role(t, conn, name, "LOGIN")
 			if strings.Contains(test.grant, "{r}_2") {
 				dropRole(t, conn, name+"_2")
 			}
-			if strings.Contains(test.grant, "PARAMETER") && ask[int](t, conn, "SELECT current_setting('server_version_num')::int") < 150_000 {
+			if strings.Contains(test.grant, "PARAMETER") && pgtest.Ask[int](t, conn, "SELECT current_setting('server_version_num')::int") < 150_000 {
 				t.Skip("the server has no privileges on parameters")
 			}
 			if err := openAs(t, name, name); err != nil {
 				t.Fatalf("before: %v", err)
 			}
-			exec(t, conn, "ALTER ROLE "+name+" "+test.attributes+";"+fill.Replace(test.grant))
+			pgtest.Exec(t, conn, "ALTER ROLE "+name+" "+test.attributes+";"+fill.Replace(test.grant))
 			err := openAs(t, name, name)
 			if err == nil || !strings.Contains(err.Error(), fill.Replace(test.want)) {
 				t.Fatalf("got %v, want %q", err, fill.Replace(test.want))
@@ -120,11 +121,11 @@ func TestRoleIsWhoLogsIn(t *testing.T) {
 		t.Run(setting, func(t *testing.T) {
 			t.Parallel()
 			name := postgres.Database(t, "")
-			conn := admin(t, name)
-			exec(t, conn, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+			conn := postgres.Admin(t, name)
+			pgtest.Exec(t, conn, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
 			role(t, conn, name, "LOGIN SUPERUSER")
 			role(t, conn, name+"_2", "LOGIN")
-			exec(t, conn, "ALTER ROLE "+name+" SET "+setting+" = '"+name+"_2'")
+			pgtest.Exec(t, conn, "ALTER ROLE "+name+" SET "+setting+" = '"+name+"_2'")
 			if err := openAs(t, name, name); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("got %v, want %q", err, want)
 			}
@@ -135,9 +136,9 @@ func TestRoleIsWhoLogsIn(t *testing.T) {
 func TestRoleErrorNamesEveryFault(t *testing.T) {
 	t.Parallel()
 	name := postgres.Database(t, "")
-	conn := admin(t, name)
+	conn := postgres.Admin(t, name)
 	role(t, conn, name, "LOGIN CREATEDB CREATEROLE")
-	exec(t, conn, "CREATE TABLE public.t (a int); GRANT INSERT ON public.t TO "+name+"; CREATE SCHEMA s AUTHORIZATION "+name)
+	pgtest.Exec(t, conn, "CREATE TABLE public.t (a int); GRANT INSERT ON public.t TO "+name+"; CREATE SCHEMA s AUTHORIZATION "+name)
 	err := openAs(t, name, name)
 	for _, want := range []string{"CREATEDB", "CREATEROLE", "owns schema s", "can write to public.t"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -150,10 +151,10 @@ func TestRoleErrorNamesEveryFault(t *testing.T) {
 func TestSetupSQL(t *testing.T) {
 	t.Parallel()
 	name := postgres.Database(t, "")
-	conn := admin(t, name)
-	exec(t, conn, `CREATE SCHEMA "odd ""one"; CREATE TABLE "odd ""one".t (a int); INSERT INTO "odd ""one".t VALUES (7)`)
-	exec(t, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: name, Role: name, Schemas: []string{`odd "one`}}))
-	exec(t, conn, "ALTER ROLE "+name+" PASSWORD '"+postgres.Server(t).Password()+"'")
+	conn := postgres.Admin(t, name)
+	pgtest.Exec(t, conn, `CREATE SCHEMA "odd ""one"; CREATE TABLE "odd ""one".t (a int); INSERT INTO "odd ""one".t VALUES (7)`)
+	pgtest.Exec(t, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: name, Role: name, Schemas: []string{`odd "one`}}))
+	pgtest.Exec(t, conn, "ALTER ROLE "+name+" PASSWORD '"+postgres.Server(t).Password()+"'")
 	dropRole(t, conn, name)
 	db, err := pgtool.Open(t.Context(), pgtool.Options{
 		URL: redact.NewSecret(postgres.Server(t).URL(name, name)), Schemas: []string{`odd "one`}, Waive: []mcpsec.Waiver{anySQL},
@@ -186,14 +187,14 @@ func TestSetupSQLWithPsql(t *testing.T) {
 		missing(t, "psql is not installed")
 	}
 	name := postgres.Database(t, "")
-	conn := admin(t, name)
+	conn := postgres.Admin(t, name)
 	cmd := osexec.CommandContext(t.Context(), psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", postgres.Server(t).URL(name, ""))
 	cmd.Stdin = strings.NewReader(pgtool.SetupSQL(pgtool.SetupOptions{Database: name, Role: name}))
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Fatalf("%v: %s", err, out)
 	}
 	dropRole(t, conn, name)
-	exec(t, conn, "ALTER ROLE "+name+" PASSWORD '"+postgres.Server(t).Password()+"'")
+	pgtest.Exec(t, conn, "ALTER ROLE "+name+" PASSWORD '"+postgres.Server(t).Password()+"'")
 	if err := openAs(t, name, name); err != nil {
 		t.Error(err)
 	}

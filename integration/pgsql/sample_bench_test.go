@@ -11,6 +11,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpsec/mcpsec-go/examples/sampledb"
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -24,12 +25,12 @@ const eightColumns = "SELECT id, album_id, position, title, seconds, price, expl
 // server has no tool for.
 func BenchmarkSample(b *testing.B) {
 	name := postgres.Database(b, "")
-	conn := admin(b, name)
+	conn := postgres.Admin(b, name)
 	if err := sampledb.Load(b.Context(), conn); err != nil {
 		b.Fatal(err)
 	}
 	const role = "sample_reader"
-	exec(b, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: name, Role: role, Schemas: sampledb.Schemas})+"ALTER ROLE "+role+" PASSWORD '"+postgres.Server(b).Password()+"'")
+	pgtest.Exec(b, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: name, Role: role, Schemas: sampledb.Schemas})+"ALTER ROLE "+role+" PASSWORD '"+postgres.Server(b).Password()+"'")
 	dropRole(b, conn, role)
 	url := postgres.Server(b).URL(name, role)
 	query := func(sql string) *mcp.CallToolParams {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -29,7 +30,7 @@ func refused(t testing.TB, db *pgtool.DB, sql string) string {
 func TestServerCheckSees(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	conn := admin(t, name)
+	conn := postgres.Admin(t, name)
 	for sql, want := range map[string]string{
 		"SELECT public.fresh(1)":                                       "try again in a few seconds",
 		"SELECT count(*) FROM shop.paid_orders":                        "function do_lock is not allowed",
@@ -39,7 +40,7 @@ func TestServerCheckSees(t *testing.T) {
 		"SELECT x FROM json_to_record('{}') AS r(x public.fresh_type)": "try again in a few seconds",
 	} {
 		checked, plain := gated(t, name, serverChecked), gated(t, name, nil)
-		exec(t, conn, `CREATE FUNCTION public.fresh(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END';
+		pgtest.Exec(t, conn, `CREATE FUNCTION public.fresh(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END';
 			CREATE FUNCTION public.fresh(text, text) RETURNS bool LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
 			CREATE OPERATOR public.@@@@ (LEFTARG = text, RIGHTARG = text, FUNCTION = public.fresh);
 			CREATE TYPE public.fresh_type AS ENUM ('1');
@@ -51,7 +52,7 @@ func TestServerCheckSees(t *testing.T) {
 		if _, err := plain.ReadOnly(t.Context(), sql); err != nil && !strings.Contains(err.Error(), "SQLSTATE") {
 			t.Errorf("%s: %v: the gate alone refuses it, so that the test shows nothing", sql, err)
 		}
-		exec(t, conn, `DROP VIEW public.fresh_view; DROP OPERATOR public.@@@@ (text, text); DROP FUNCTION public.fresh(int), public.fresh(text, text);
+		pgtest.Exec(t, conn, `DROP VIEW public.fresh_view; DROP OPERATOR public.@@@@ (text, text); DROP FUNCTION public.fresh(int), public.fresh(text, text);
 			DROP TYPE public.fresh_type; CREATE OR REPLACE VIEW shop.paid_orders AS SELECT * FROM shop.orders WHERE status = 'paid'`)
 	}
 }
@@ -106,7 +107,7 @@ func TestServerCheckTooLarge(t *testing.T) {
 	for i := range 400 {
 		columns = append(columns, fmt.Sprintf("c%d int", i))
 	}
-	exec(t, admin(t, name), "CREATE TABLE public.wide ("+strings.Join(columns, ", ")+"); GRANT SELECT ON public.wide TO PUBLIC")
+	pgtest.Exec(t, postgres.Admin(t, name), "CREATE TABLE public.wide ("+strings.Join(columns, ", ")+"); GRANT SELECT ON public.wide TO PUBLIC")
 	db := gated(t, name, serverChecked)
 	rows(t, db, "TABLE wide")
 	sql := "TABLE wide" + strings.Repeat(" UNION ALL TABLE wide", 55)

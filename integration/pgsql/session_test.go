@@ -3,6 +3,7 @@ package pgsql
 import (
 	"testing"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
 
@@ -18,8 +19,8 @@ CREATE SEQUENCE public.seq; GRANT SELECT ON public.seq TO PUBLIC`
 func TestSessionAsNew(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	conn := admin(t, name)
-	exec(t, conn, plant)
+	conn := postgres.Admin(t, name)
+	pgtest.Exec(t, conn, plant)
 	db := open(t, name, one)
 	pid := row(t, db, "SELECT pg_backend_pid()")
 	for _, test := range []struct {
@@ -89,7 +90,7 @@ func TestSessionEnds(t *testing.T) {
 func TestAdvisoryLockIsFree(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	conn := admin(t, name)
+	conn := postgres.Admin(t, name)
 	db := open(t, name, one)
 	rows(t, db, "SELECT pg_advisory_lock(77)")
 	const held = "SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory' AND objid = 77 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -100,7 +101,7 @@ func TestAdvisoryLockIsFree(t *testing.T) {
 func TestTransaction(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	exec(t, admin(t, name), "ALTER DATABASE "+name+" SET row_security = off; ALTER DATABASE "+name+" SET work_mem = '99MB'")
+	pgtest.Exec(t, postgres.Admin(t, name), "ALTER DATABASE "+name+" SET row_security = off; ALTER DATABASE "+name+" SET work_mem = '99MB'")
 	db := open(t, name, func(o *pgtool.Options) { o.Schemas = []string{"shop"} })
 	got := row(t, db, `SELECT current_setting('transaction_read_only'), current_setting('statement_timeout'), current_setting('lock_timeout'),
 		current_setting('idle_in_transaction_session_timeout'), current_setting('work_mem'), current_setting('row_security'),
@@ -119,7 +120,7 @@ func TestTransaction(t *testing.T) {
 func TestSurprise(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	exec(t, admin(t, name), "CREATE FUNCTION public.die() RETURNS int LANGUAGE plpgsql AS "+
+	pgtest.Exec(t, postgres.Admin(t, name), "CREATE FUNCTION public.die() RETURNS int LANGUAGE plpgsql AS "+
 		"$$BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN 1; END$$")
 	db := open(t, name, one)
 	pid := row(t, db, "SELECT pg_backend_pid()")

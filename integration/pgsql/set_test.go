@@ -8,6 +8,8 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -17,7 +19,7 @@ import (
 func serveScoped(t testing.TB, scopes []string, tools ...*mcpsec.Tool) *mcp.ClientSession {
 	t.Helper()
 	srv, err := mcpsec.NewServer(impl, mcpsec.Options{
-		Audit: mcpsec.NewAuditLog(&buffer{}), Log: slog.DiscardHandler, Limits: mcpsec.Limits{CallsPerSecond: 1e6},
+		Audit: mcpsec.NewAuditLog(&mcptest.Buffer{}), Log: slog.DiscardHandler, Limits: mcpsec.Limits{CallsPerSecond: 1e6},
 		Mode: mcpsec.Destroy, Principal: mcpsec.Principal{ID: "ada", Scopes: scopes},
 	})
 	if err != nil {
@@ -33,7 +35,7 @@ func TestSet(t *testing.T) {
 	set := pgtool.Set{}
 	for _, name := range []string{"sales", "staff"} {
 		x := newTenancy(t, nil)
-		exec(t, x.conn, "CREATE TABLE t.only_"+name+" (id int); GRANT SELECT ON t.only_"+name+" TO "+x.name)
+		pgtest.Exec(t, x.conn, "CREATE TABLE t.only_"+name+" (id int); GRANT SELECT ON t.only_"+name+" TO "+x.name)
 		set[name] = x.open(t, func(o *pgtool.Options) {
 			o.Tenant, o.Scopes = nil, []string{"db." + name}
 			if name == "staff" {
@@ -90,7 +92,7 @@ func TestSet(t *testing.T) {
 func TestScopesOfDatabase(t *testing.T) {
 	t.Parallel()
 	x := newTenancy(t, nil)
-	exec(t, x.conn, "GRANT SELECT ON t.private TO "+x.name)
+	pgtest.Exec(t, x.conn, "GRANT SELECT ON t.private TO "+x.name)
 	w := openWriter(t, pgtool.WriteOptions{Options: pgtool.Options{
 		URL: redact.NewSecret(postgres.Server(t).URL(x.writer(t), x.name+"w")), Scopes: []string{"w"},
 	}, Tables: notesTable})

@@ -15,6 +15,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -52,14 +54,14 @@ type tenancy struct {
 func newTenancy(t testing.TB, tables []pgtool.Table) *tenancy {
 	t.Helper()
 	name := postgres.Database(t, "")
-	x := &tenancy{name: name, ada: "r" + name[len(name)-12:] + "_ada", bob: "r" + name[len(name)-12:] + "_bob", conn: admin(t, name)}
-	exec(t, x.conn, strings.NewReplacer("{ada}", "'"+x.ada+"'", "{bob}", "'"+x.bob+"'").Replace(tenants))
-	exec(t, x.conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: name, Role: name, Schemas: []string{"t"}, Tables: tables}))
-	exec(t, x.conn, "ALTER ROLE "+name+" PASSWORD '"+postgres.Server(t).Password()+"'")
+	x := &tenancy{name: name, ada: "r" + name[len(name)-12:] + "_ada", bob: "r" + name[len(name)-12:] + "_bob", conn: postgres.Admin(t, name)}
+	pgtest.Exec(t, x.conn, strings.NewReplacer("{ada}", "'"+x.ada+"'", "{bob}", "'"+x.bob+"'").Replace(tenants))
+	pgtest.Exec(t, x.conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: name, Role: name, Schemas: []string{"t"}, Tables: tables}))
+	pgtest.Exec(t, x.conn, "ALTER ROLE "+name+" PASSWORD '"+postgres.Server(t).Password()+"'")
 	dropRole(t, x.conn, name)
 	for _, role := range []string{x.ada, x.bob} {
 		q := pgx.Identifier{role}.Sanitize()
-		exec(t, x.conn, "CREATE ROLE "+q+"; GRANT "+q+" TO "+name+"; GRANT USAGE ON SCHEMA t TO "+q+"; GRANT SELECT ON t.private TO "+q)
+		pgtest.Exec(t, x.conn, "CREATE ROLE "+q+"; GRANT "+q+" TO "+name+"; GRANT USAGE ON SCHEMA t TO "+q+"; GRANT SELECT ON t.private TO "+q)
 		dropRole(t, x.conn, role)
 	}
 	return x
@@ -91,11 +93,11 @@ func (x *tenancy) byRole(_ context.Context, p mcpsec.Principal) (pgtool.Tenant, 
 }
 
 // serveAs is a client of a server whose caller is the one named.
-func serveAs(t testing.TB, who string, p *person, tools ...*mcpsec.Tool) (*mcp.ClientSession, *buffer) {
+func serveAs(t testing.TB, who string, p *person, tools ...*mcpsec.Tool) (*mcp.ClientSession, *mcptest.Buffer) {
 	t.Helper()
-	log := &buffer{}
+	log := &mcptest.Buffer{}
 	srv, err := mcpsec.NewServer(impl, mcpsec.Options{
-		Audit: mcpsec.NewAuditLog(&buffer{}), Log: slog.NewTextHandler(log, nil), Limits: mcpsec.Limits{CallsPerSecond: 1e6},
+		Audit: mcpsec.NewAuditLog(&mcptest.Buffer{}), Log: slog.NewTextHandler(log, nil), Limits: mcpsec.Limits{CallsPerSecond: 1e6},
 		Mode: mcpsec.Destroy, Principal: mcpsec.Principal{ID: who},
 	})
 	if err != nil {
@@ -145,8 +147,8 @@ func TestTenantBySetting(t *testing.T) {
 func TestTenantByRole(t *testing.T) {
 	t.Parallel()
 	x := newTenancy(t, nil)
-	exec(t, x.conn, "CREATE TABLE t.of_bob (id int); GRANT SELECT ON t.of_bob TO "+pgx.Identifier{x.bob}.Sanitize())
-	exec(t, x.conn, "REVOKE ALL ON ALL TABLES IN SCHEMA t FROM "+x.name)
+	pgtest.Exec(t, x.conn, "CREATE TABLE t.of_bob (id int); GRANT SELECT ON t.of_bob TO "+pgx.Identifier{x.bob}.Sanitize())
+	pgtest.Exec(t, x.conn, "REVOKE ALL ON ALL TABLES IN SCHEMA t FROM "+x.name)
 	db := x.open(t, func(o *pgtool.Options) { o.Tenant = x.byRole })
 	for who, role := range map[string]string{"ada": x.ada, "bob": x.bob} {
 		cs, _ := serveAs(t, who, nil, append(pgtool.ReadTools(db), pgtool.InspectTools(db)...)...)
@@ -169,7 +171,7 @@ func TestTenantByRole(t *testing.T) {
 func TestTenantLeavesNoTrace(t *testing.T) {
 	t.Parallel()
 	x := newTenancy(t, nil)
-	exec(t, x.conn, "GRANT SELECT ON t.private TO "+x.name)
+	pgtest.Exec(t, x.conn, "GRANT SELECT ON t.private TO "+x.name)
 	db := x.open(t, func(o *pgtool.Options) {
 		o.Timeout = 300 * time.Millisecond
 		o.Tenant = func(ctx context.Context, p mcpsec.Principal) (pgtool.Tenant, error) {
@@ -181,7 +183,7 @@ func TestTenantLeavesNoTrace(t *testing.T) {
 			return both, nil
 		}
 	})
-	exec(t, x.conn, "GRANT SELECT ON t.notes TO "+pgx.Identifier{x.ada}.Sanitize())
+	pgtest.Exec(t, x.conn, "GRANT SELECT ON t.notes TO "+pgx.Identifier{x.ada}.Sanitize())
 	var all sync.WaitGroup
 	for _, who := range []string{"ada", "bob", "ada", "bob"} {
 		cs, _ := serveAs(t, who, nil, pgtool.ReadTools(db)...)
@@ -294,7 +296,7 @@ func TestTenantRefused(t *testing.T) {
 	tenant = setting("app.tenant", "tenant-ada")
 	query(t, cs, "SELECT 1")
 	until(t, x.conn, "SELECT count(*) = 2 FROM pg_stat_activity WHERE state = 'idle' AND query = 'DISCARD ALL' AND usename LIKE '"+x.name+"%'")
-	before := ask[string](t, x.conn, last, x.name+"%")
+	before := pgtest.Ask[string](t, x.conn, last, x.name+"%")
 	for name, bad := range map[string]func(){
 		"an error":        func() { fails = errors.New("the registry is down") },
 		"nothing":         func() { tenant = pgtool.Tenant{} },
@@ -323,7 +325,7 @@ func TestTenantRefused(t *testing.T) {
 			}
 		}
 	}
-	if after := ask[string](t, x.conn, last, x.name+"%"); after != before {
+	if after := pgtest.Ask[string](t, x.conn, last, x.name+"%"); after != before {
 		t.Errorf("something was sent:\n%s\n%s", before, after)
 	}
 	if !strings.Contains(log.String(), "the registry is down") {
@@ -342,8 +344,8 @@ var notesTable = []pgtool.Table{{
 // writer makes a role that writes to the notes, named like the database and a w.
 func (x *tenancy) writer(t testing.TB) (database string) {
 	t.Helper()
-	exec(t, x.conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: x.name, Role: x.name + "w", Tables: notesTable}))
-	exec(t, x.conn, "ALTER ROLE "+x.name+"w PASSWORD '"+postgres.Server(t).Password()+"'")
+	pgtest.Exec(t, x.conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: x.name, Role: x.name + "w", Tables: notesTable}))
+	pgtest.Exec(t, x.conn, "ALTER ROLE "+x.name+"w PASSWORD '"+postgres.Server(t).Password()+"'")
 	dropRole(t, x.conn, x.name+"w")
 	return x.name
 }
@@ -354,9 +356,9 @@ func TestTenantServerCheck(t *testing.T) {
 	t.Parallel()
 	x := newTenancy(t, nil)
 	ada, bob := pgx.Identifier{x.ada}.Sanitize(), pgx.Identifier{x.bob}.Sanitize()
-	exec(t, x.conn, "CREATE SCHEMA u; CREATE TABLE u.thing (id int); GRANT USAGE ON SCHEMA u TO "+ada+", "+bob+"; GRANT SELECT ON u.thing TO "+ada+", "+bob+"; REVOKE USAGE ON SCHEMA t FROM "+ada)
+	pgtest.Exec(t, x.conn, "CREATE SCHEMA u; CREATE TABLE u.thing (id int); GRANT USAGE ON SCHEMA u TO "+ada+", "+bob+"; GRANT SELECT ON u.thing TO "+ada+", "+bob+"; REVOKE USAGE ON SCHEMA t FROM "+ada)
 	db := x.open(t, func(o *pgtool.Options) { o.Tenant, o.Schemas, o.ServerCheck = x.byRole, []string{"t", "u"}, true })
-	exec(t, x.conn, "CREATE TABLE t.thing (id int); GRANT SELECT ON t.thing TO "+bob)
+	pgtest.Exec(t, x.conn, "CREATE TABLE t.thing (id int); GRANT SELECT ON t.thing TO "+bob)
 	for who, want := range map[string]string{"ada": `[["0"]]`, "bob": "try again in a few seconds"} {
 		cs, _ := serveAs(t, "ada", nil, pgtool.ReadTools(db)...)
 		query(t, cs, "SELECT count(*) FROM thing")

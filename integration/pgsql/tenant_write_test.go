@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -43,7 +44,7 @@ func TestTenantWrites(t *testing.T) {
 	if q := p.last(); !strings.Contains(q, "11") || !strings.Contains(q, "(tenant ") || strings.Contains(q, "tenant-ada") {
 		t.Errorf("asked: %s", q)
 	}
-	if got := ask[string](t, x.conn, "SELECT count(*) || ' ' || string_agg(DISTINCT body, ',') FROM t.notes"); got != "10 body of bob" {
+	if got := pgtest.Ask[string](t, x.conn, "SELECT count(*) || ' ' || string_agg(DISTINCT body, ',') FROM t.notes"); got != "10 body of bob" {
 		t.Errorf("left: %s", got)
 	}
 }
@@ -54,14 +55,14 @@ func TestTenantWritesByRole(t *testing.T) {
 	x := newTenancy(t, nil)
 	login, ada := x.name+"w", pgx.Identifier{x.ada}.Sanitize()
 	x.writer(t)
-	exec(t, x.conn, "REVOKE ALL ON t.notes FROM "+login+"; REVOKE ALL ON SCHEMA t FROM "+login)
+	pgtest.Exec(t, x.conn, "REVOKE ALL ON t.notes FROM "+login+"; REVOKE ALL ON SCHEMA t FROM "+login)
 	o := pgtool.WriteOptions{Options: pgtool.Options{URL: redact.NewSecret(postgres.Server(t).URL(x.name, login)), Tenant: func(_ context.Context, p mcpsec.Principal) (pgtool.Tenant, error) {
 		return pgtool.Tenant{Role: x.ada, Settings: map[string]string{"app.tenant": "tenant-" + p.ID}}, nil
 	}}, Tables: notesTable}
 	if _, err := pgtool.OpenWriter(t.Context(), o); err == nil || !strings.Contains(err.Error(), "lacks what is listed") {
 		t.Fatalf("nobody has the rights: %v", err)
 	}
-	exec(t, x.conn, "GRANT "+ada+" TO "+login+"; GRANT SELECT, INSERT, DELETE, UPDATE (body) ON t.notes TO "+ada)
+	pgtest.Exec(t, x.conn, "GRANT "+ada+" TO "+login+"; GRANT SELECT, INSERT, DELETE, UPDATE (body) ON t.notes TO "+ada)
 	w := openWriter(t, o)
 	cs, _ := serveAs(t, "ada", &person{}, pgtool.WriteTools(w)...)
 	wants(t, cs, "pg_update", args{"table": "t.notes", "set": args{"body": "x"}, "where": where("id", "gt", 0), "returning": []any{}}, `"affected":10`)
@@ -87,21 +88,21 @@ func TestTenantOfConfirmation(t *testing.T) {
 			of.Store("bob")
 		}
 	}}
-	exec(t, x.conn, "UPDATE t.notes SET body = 'x'")
+	pgtest.Exec(t, x.conn, "UPDATE t.notes SET body = 'x'")
 	for _, version := range []string{"", "2025-06-18"} {
 		of.Store("ada")
 		turns, p.asked = 0, nil
 		cs, _ := writeClientOf(t, pgtool.WriteTools(w), p, version)
 		got := tell(t, cs, "pg_delete", args{"table": "t.notes", "where": where("id", "gt", 10), "returning": []any{}})
-		left := ask[string](t, x.conn, "SELECT string_agg(tenant || n, ',' ORDER BY tenant) FROM (SELECT tenant, count(*) AS n FROM t.notes GROUP BY 1) AS s")
+		left := pgtest.Ask[string](t, x.conn, "SELECT string_agg(tenant || n, ',' ORDER BY tenant) FROM (SELECT tenant, count(*) AS n FROM t.notes GROUP BY 1) AS s")
 		if len(p.asked) < 2 && left != "tenant-ada10,tenant-bob10" {
 			t.Errorf("version %q: a yes for ada was spent by bob: %s; left %s; asked %q", version, got, left, p.asked)
 		}
 		if len(p.asked) > 1 && p.asked[0] == p.asked[1] {
 			t.Errorf("version %q: the same question for two tenants: %q", version, p.asked)
 		}
-		exec(t, x.conn, "TRUNCATE t.notes")
-		exec(t, x.conn, "INSERT INTO t.notes SELECT g, 'tenant-' || (ARRAY['ada', 'bob'])[1 + g % 2], 'x' FROM generate_series(1, 20) g")
+		pgtest.Exec(t, x.conn, "TRUNCATE t.notes")
+		pgtest.Exec(t, x.conn, "INSERT INTO t.notes SELECT g, 'tenant-' || (ARRAY['ada', 'bob'])[1 + g % 2], 'x' FROM generate_series(1, 20) g")
 	}
 }
 
@@ -109,7 +110,7 @@ func TestTenantOfConfirmation(t *testing.T) {
 func TestTenantIsNotShown(t *testing.T) {
 	t.Parallel()
 	x := newTenancy(t, nil)
-	exec(t, x.conn, "GRANT SELECT ON t.broken TO "+x.name)
+	pgtest.Exec(t, x.conn, "GRANT SELECT ON t.broken TO "+x.name)
 	const canary = "CANARY-7d2f"
 	role := ""
 	db := x.open(t, func(o *pgtool.Options) {
@@ -136,7 +137,7 @@ func TestTenantIsNotShown(t *testing.T) {
 		_, _ = cs.CallTool(ctx, params("SELECT count(*) FROM generate_series(1, 30000) a, generate_series(1, 30000) b"))
 	}()
 	until(t, x.conn, running, "%30000%")
-	if n := ask[int](t, x.conn, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%CANARY-7%' AND pid <> pg_backend_pid()"); n != 0 {
+	if n := pgtest.Ask[int](t, x.conn, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%CANARY-7%' AND pid <> pg_backend_pid()"); n != 0 {
 		t.Error("the list of sessions shows a value")
 	}
 	cancel()
@@ -167,28 +168,28 @@ func TestTenantRoles(t *testing.T) {
 		{"ALTER ROLE " + ada + " SUPERUSER", "ALTER ROLE " + ada + " NOSUPERUSER", "can become " + x.ada + ", which is a superuser"},
 		{"ALTER ROLE " + ada + " CREATEROLE", "ALTER ROLE " + ada + " NOCREATEROLE", "which has CREATEROLE"},
 	} {
-		exec(t, x.conn, test.do)
+		pgtest.Exec(t, x.conn, test.do)
 		opens(test.want)
 		for tool, a := range map[string]args{"pg_query": {"sql": "SELECT body FROM t.private", "params": []any{}}, "pg_health": {}} {
 			if got := tell(t, cs, tool, a); !strings.Contains(got, "does not accept whose data") {
 				t.Errorf("%s, then %s: %s", test.do, tool, got)
 			}
 		}
-		exec(t, x.conn, test.undo)
+		pgtest.Exec(t, x.conn, test.undo)
 	}
 	if got := query(t, cs, "SELECT body FROM t.private"); !strings.Contains(got, "private of ada") {
 		t.Error(got)
 	}
 	bySettings := x.open(t, nil)
 	cs, _ = serveAs(t, "ada", nil, pgtool.ReadTools(bySettings)...)
-	exec(t, x.conn, "ALTER ROLE "+x.name+" BYPASSRLS")
+	pgtest.Exec(t, x.conn, "ALTER ROLE "+x.name+" BYPASSRLS")
 	if got := query(t, cs, "SELECT body FROM t.notes"); !strings.Contains(got, "does not accept whose data") {
 		t.Errorf("policies do not hold: %s", got)
 	}
-	exec(t, x.conn, "ALTER ROLE "+x.name+" NOBYPASSRLS")
-	exec(t, x.conn, "ALTER ROLE "+x.name+" INHERIT")
+	pgtest.Exec(t, x.conn, "ALTER ROLE "+x.name+" NOBYPASSRLS")
+	pgtest.Exec(t, x.conn, "ALTER ROLE "+x.name+" INHERIT")
 	if version := postgres.Server(t).Version(); version >= 16 { // where it is of the grant
-		exec(t, x.conn, "GRANT "+ada+" TO "+x.name+" WITH INHERIT TRUE")
+		pgtest.Exec(t, x.conn, "GRANT "+ada+" TO "+x.name+" WITH INHERIT TRUE")
 	}
 	opens("inherits from roles that it can also become")
 	o.Tenant = nil
@@ -209,7 +210,7 @@ func TestTenantAndAnySQL(t *testing.T) {
 func TestTenantChangesLast(t *testing.T) {
 	t.Parallel()
 	x := newTenancy(t, nil)
-	exec(t, x.conn, "UPDATE t.notes SET body = 'x'")
+	pgtest.Exec(t, x.conn, "UPDATE t.notes SET body = 'x'")
 	var calls atomic.Int32
 	w := x.openWriter(t, func(context.Context, mcpsec.Principal) (pgtool.Tenant, error) {
 		who := "ada"
@@ -220,11 +221,11 @@ func TestTenantChangesLast(t *testing.T) {
 	})
 	cs, _ := serveAs(t, "ada", &person{}, pgtool.WriteTools(w)...)
 	wants(t, cs, "pg_delete", args{"table": "t.notes", "where": where("id", "gt", 10), "returning": []any{}}, "rows have changed since they were counted")
-	exec(t, x.conn, `CREATE FUNCTION t.stray() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM set_config('app.tenant', 'tenant-bob', true); RETURN NEW; END$$;
+	pgtest.Exec(t, x.conn, `CREATE FUNCTION t.stray() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM set_config('app.tenant', 'tenant-bob', true); RETURN NEW; END$$;
 		CREATE TRIGGER stray BEFORE INSERT ON t.notes FOR EACH STATEMENT EXECUTE FUNCTION t.stray()`)
 	wants(t, cs, "pg_insert", args{"table": "t.notes", "rows": []args{{"id": 500, "tenant": "tenant-bob", "body": "y"}}, "returning": []any{}},
 		"has changed whose data it may use", "nothing was changed")
-	if n := ask[int](t, x.conn, "SELECT count(*) FROM t.notes"); n != 20 {
+	if n := pgtest.Ask[int](t, x.conn, "SELECT count(*) FROM t.notes"); n != 20 {
 		t.Errorf("%d rows are left", n)
 	}
 }

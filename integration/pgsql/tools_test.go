@@ -8,6 +8,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
 
@@ -39,7 +40,7 @@ type objects struct {
 func TestListSchemas(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	exec(t, admin(t, name), "CREATE SCHEMA hidden; CREATE TABLE hidden.t (a int)")
+	pgtest.Exec(t, postgres.Admin(t, name), "CREATE SCHEMA hidden; CREATE TABLE hidden.t (a int)")
 	type schemas struct {
 		Schemas []struct {
 			Name   string
@@ -110,13 +111,13 @@ func TestListObjects(t *testing.T) {
 func TestListObjectsPages(t *testing.T) {
 	t.Parallel()
 	name := postgres.Database(t, "")
-	conn := admin(t, name)
+	conn := postgres.Admin(t, name)
 	var args []string
 	for i := range 90 {
 		args = append(args, fmt.Sprintf("an_argument_with_a_rather_long_name_of_number_%d int", i))
 	}
 	all := strings.Join(args, ", ")
-	exec(t, conn, `REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE SCHEMA a; CREATE SCHEMA "a.b"; GRANT USAGE ON SCHEMA a, "a.b" TO PUBLIC;
+	pgtest.Exec(t, conn, `REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE SCHEMA a; CREATE SCHEMA "a.b"; GRANT USAGE ON SCHEMA a, "a.b" TO PUBLIC;
 		CREATE TABLE a."b.c" (x int); CREATE TABLE a."b`+"\x01"+`" (x int); GRANT SELECT ON a."b`+"\x01"+`" TO PUBLIC; CREATE TABLE "a.b".c (x int); GRANT SELECT ON a."b.c", "a.b".c TO PUBLIC;
 		CREATE FUNCTION a.long(`+all+`) RETURNS int LANGUAGE sql AS 'SELECT 1';
 		CREATE FUNCTION a.long(`+all+`, last text) RETURNS int LANGUAGE sql AS 'SELECT 1'`)
@@ -170,7 +171,7 @@ func (d *description) UnmarshalJSON(b []byte) error {
 func TestDescribe(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	exec(t, admin(t, name), `CREATE TYPE shop.mood AS ENUM ('sad', 'happy'); CREATE DOMAIN shop.small AS int;
+	pgtest.Exec(t, postgres.Admin(t, name), `CREATE TYPE shop.mood AS ENUM ('sad', 'happy'); CREATE DOMAIN shop.small AS int;
 		ALTER TABLE shop.staff ADD CONSTRAINT ssn_form CHECK (ssn LIKE 'SSN-%'), ADD CONSTRAINT id_form CHECK (id > 0);
 		CREATE INDEX staff_ssn ON shop.staff (ssn); CREATE INDEX staff_name ON shop.staff (name)`)
 	cs, _ := client(t, open(t, name, nil))
@@ -216,7 +217,7 @@ func TestDescribe(t *testing.T) {
 func TestDescribeStaysInSchemas(t *testing.T) {
 	t.Parallel()
 	name := postgres.Database(t, "")
-	exec(t, admin(t, name), `REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE SCHEMA seen; CREATE SCHEMA other; CREATE SCHEMA closed;
+	pgtest.Exec(t, postgres.Admin(t, name), `REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE SCHEMA seen; CREATE SCHEMA other; CREATE SCHEMA closed;
 		CREATE TABLE other.t (id int PRIMARY KEY); CREATE TABLE closed.t (id int PRIMARY KEY);
 		CREATE TABLE seen.t (id int PRIMARY KEY REFERENCES other.t REFERENCES closed.t, up int REFERENCES seen.t);
 		ALTER TABLE other.t ADD FOREIGN KEY (id) REFERENCES seen.t;
@@ -238,7 +239,7 @@ func TestDescribeStaysInSchemas(t *testing.T) {
 func TestAbsenceIsNotTold(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	exec(t, admin(t, name), "CREATE SCHEMA hidden; CREATE TABLE hidden.t (a int); GRANT SELECT ON hidden.t TO PUBLIC")
+	pgtest.Exec(t, postgres.Admin(t, name), "CREATE SCHEMA hidden; CREATE TABLE hidden.t (a int); GRANT SELECT ON hidden.t TO PUBLIC")
 	cs, _ := client(t, open(t, name, nil))
 	only, _ := client(t, open(t, name, func(o *pgtool.Options) { o.Schemas = []string{"evil"} }))
 	want, failed := call(t, cs, "pg_describe", map[string]any{"schema": "nosuch", "name": "nosuch"})

@@ -5,12 +5,14 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 )
 
 func TestValues(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	exec(t, admin(t, name), `CREATE TYPE public.mood AS ENUM ('sad', 'so so'); CREATE DOMAIN public.small AS int CHECK (VALUE < 10);
+	pgtest.Exec(t, postgres.Admin(t, name), `CREATE TYPE public.mood AS ENUM ('sad', 'so so'); CREATE DOMAIN public.small AS int CHECK (VALUE < 10);
 		CREATE DOMAIN public.smalls AS int[]; CREATE DOMAIN public.smaller AS small CHECK (VALUE < 5); CREATE DOMAIN public.smallest AS smaller; CREATE TYPE public.pair AS (a int, b text); CREATE TYPE public.floatrange AS RANGE (subtype = float8)`)
 	db := open(t, name, nil)
 	for _, test := range []struct{ sql, want string }{
@@ -61,7 +63,7 @@ func TestValues(t *testing.T) {
 func TestColumnTypes(t *testing.T) {
 	t.Parallel()
 	name := database(t)
-	exec(t, admin(t, name), "CREATE TYPE public.mood AS ENUM ('sad'); CREATE DOMAIN public.small AS int; CREATE TYPE shop.mood AS ENUM ('x')")
+	pgtest.Exec(t, postgres.Admin(t, name), "CREATE TYPE public.mood AS ENUM ('sad'); CREATE DOMAIN public.small AS int; CREATE TYPE shop.mood AS ENUM ('x')")
 	db := open(t, name, nil)
 	a, err := db.ReadOnly(t.Context(), `SELECT 1 AS a, 2::int8 AS a, 'x' AS "B c", ARRAY['sad']::mood[], 5::small, 'x'::shop.mood, now(), $1::numeric`, 1.5)
 	if err != nil {

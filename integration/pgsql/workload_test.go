@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/internal/pgserver"
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/insecure"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
@@ -20,10 +22,10 @@ import (
 func TestActivityAndLocks(t *testing.T) {
 	t.Parallel()
 	name := postgres.Database(t, healthy)
-	holder, waiter, watch := admin(t, name), admin(t, name), admin(t, name)
-	exec(t, holder, "SET application_name = 'holder'")
-	exec(t, holder, "BEGIN; LOCK TABLE app.people; LOCK TABLE vault.hidden_gem; SELECT 'canary-text'")
-	exec(t, waiter, "SET lock_timeout = '60s'")
+	holder, waiter, watch := postgres.Admin(t, name), postgres.Admin(t, name), postgres.Admin(t, name)
+	pgtest.Exec(t, holder, "SET application_name = 'holder'")
+	pgtest.Exec(t, holder, "BEGIN; LOCK TABLE app.people; LOCK TABLE vault.hidden_gem; SELECT 'canary-text'")
+	pgtest.Exec(t, waiter, "SET lock_timeout = '60s'")
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -67,7 +69,7 @@ func TestActivityAndLocks(t *testing.T) {
 	if !strings.Contains(seen.Hint, "pg_read_all_stats") {
 		t.Errorf("a plain role: got %+v", seen)
 	}
-	exec(t, holder, "COMMIT")
+	pgtest.Exec(t, holder, "COMMIT")
 	<-done
 	if l := result[locks](t, cs, "pg_locks", nil); len(l.Waiting) != 0 || len(l.Roots) != 0 {
 		t.Errorf("afterwards: got %+v", l)
@@ -136,7 +138,7 @@ func TestTopQueries(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close(context.Background())
-	exec(t, other, "SELECT 1 AS from_elsewhere")
+	pgtest.Exec(t, other, "SELECT 1 AS from_elsewhere")
 	super := func(schemas ...string) *pgtool.DB {
 		db, err := pgtool.Open(t.Context(), pgtool.Options{URL: redact.NewSecret(server.URL("postgres", "")), Schemas: schemas, Waive: []mcpsec.Waiver{insecure.OverprivilegedRole("test")}})
 		if err != nil {
@@ -184,7 +186,7 @@ func reset(t *testing.T, super, plain *pgtool.Admin, conn *pgx.Conn) {
 	question := ""
 	tool := func(a *pgtool.Admin, yes bool) (string, bool) {
 		srv, err := mcpsec.NewServer(impl, mcpsec.Options{
-			Audit: mcpsec.NewAuditLog(&buffer{}), Log: slog.DiscardHandler, Mode: mcpsec.Destroy,
+			Audit: mcpsec.NewAuditLog(&mcptest.Buffer{}), Log: slog.DiscardHandler, Mode: mcpsec.Destroy,
 			Approver: func(_ context.Context, q mcpsec.Question) (string, bool, error) {
 				question = q.Text
 				return "test", yes, nil
@@ -197,13 +199,13 @@ func reset(t *testing.T, super, plain *pgtool.Admin, conn *pgx.Conn) {
 		return call(t, connect(t, srv), "pg_reset_statistics", map[string]any{})
 	}
 	const known = "SELECT count(*) FROM pg_stat_statements WHERE query LIKE '%AS mine%'"
-	if text, failed := tool(super, false); !failed || ask[int](t, conn, known) == 0 {
+	if text, failed := tool(super, false); !failed || pgtest.Ask[int](t, conn, known) == 0 {
 		t.Errorf("a no: %s", text)
 	}
-	if text, failed := tool(plain, true); !failed || ask[int](t, conn, known) == 0 {
+	if text, failed := tool(plain, true); !failed || pgtest.Ask[int](t, conn, known) == 0 {
 		t.Errorf("a plain role: %s", text)
 	}
-	if text, failed := tool(super, true); failed || ask[int](t, conn, known) != 0 || !strings.Contains(question, "forgets the statistics of fewer than 100 statements") {
+	if text, failed := tool(super, true); failed || pgtest.Ask[int](t, conn, known) != 0 || !strings.Contains(question, "forgets the statistics of fewer than 100 statements") {
 		t.Errorf("a yes: %s, %s", text, question)
 	}
 }

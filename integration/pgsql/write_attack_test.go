@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/insecure"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
@@ -93,7 +94,7 @@ func TestWriteInjection(t *testing.T) {
 	w, conn := writer(t, "", unasked)
 	cs, _ := writeClient(t, pgtool.WriteTools(w), &person{})
 	others := "SELECT md5(coalesce(string_agg(x, '|' ORDER BY x), '')) FROM (SELECT i::text FROM w.items i UNION ALL SELECT o::text FROM w.other o UNION ALL SELECT s::text FROM w.settings s) AS y(x)"
-	before, orders := ask[string](t, conn, others), ask[int](t, conn, "SELECT count(*) FROM w.orders")
+	before, orders := pgtest.Ask[string](t, conn, others), pgtest.Ask[int](t, conn, "SELECT count(*) FROM w.orders")
 	for i, p := range payloads {
 		for _, a := range []args{
 			{"table": p, "where": where("id", "eq", 1)},
@@ -116,14 +117,14 @@ func TestWriteInjection(t *testing.T) {
 		tell(t, cs, "pg_update", args{"table": "w.orders", "set": args{p: 1}, "where": where("id", "eq", 1)})
 		id := 5000 + i
 		wants(t, cs, "pg_insert", args{"table": "w.orders", "rows": []args{{"id": id, "status": p, "tags": []string{p}, "meta": args{p: p}}}}, `"affected":1`)
-		if got := ask[string](t, conn, "SELECT status FROM w.orders WHERE id = $1 AND tags = ARRAY[$2] AND meta = jsonb_build_object($2::text, $2::text)", id, p); got != p {
+		if got := pgtest.Ask[string](t, conn, "SELECT status FROM w.orders WHERE id = $1 AND tags = ARRAY[$2] AND meta = jsonb_build_object($2::text, $2::text)", id, p); got != p {
 			t.Errorf("%q became %q", p, got)
 		}
 		wants(t, cs, "pg_delete", args{"table": "w.orders", "where": []args{
 			{"column": "status", "op": "eq", "value": p}, {"column": "tags", "op": "has", "value": p}, {"column": "meta", "op": "contains", "value": args{p: p}},
 		}}, `"affected":1`)
 	}
-	if ask[string](t, conn, others) != before || ask[int](t, conn, "SELECT count(*) FROM w.orders") != orders {
+	if pgtest.Ask[string](t, conn, others) != before || pgtest.Ask[int](t, conn, "SELECT count(*) FROM w.orders") != orders {
 		t.Error("something else was changed")
 	}
 }
@@ -170,7 +171,7 @@ func TestWriteTenants(t *testing.T) {
 	if !strings.Contains(p.last(), "deletes 1 row of w.notes") {
 		t.Errorf("asked: %s", p.last())
 	}
-	if got := ask[string](t, conn, "SELECT string_agg(n::text, ' ') FROM w.notes n"); got != "(2,rival,b)" {
+	if got := pgtest.Ask[string](t, conn, "SELECT string_agg(n::text, ' ') FROM w.notes n"); got != "(2,rival,b)" {
 		t.Errorf("got %s", got)
 	}
 }
@@ -255,7 +256,7 @@ func TestWriteConcurrently(t *testing.T) {
 			t.Fatalf("version %d: %d have won", version, won)
 		}
 	}
-	if got := ask[int](t, conn, "SELECT version FROM w.orders WHERE id = 1"); got != 11 {
+	if got := pgtest.Ask[int](t, conn, "SELECT version FROM w.orders WHERE id = 1"); got != 11 {
 		t.Errorf("version %d", got)
 	}
 }
@@ -301,7 +302,7 @@ func TestWriteRole(t *testing.T) {
 				t.Cleanup(func() { _, _ = conn.Exec(t.Context(), "DROP ROLE "+name+"_2") })
 			}
 			fill := strings.NewReplacer("{r}", name)
-			exec(t, conn, fill.Replace(test.grant))
+			pgtest.Exec(t, conn, fill.Replace(test.grant))
 			o := pgtool.WriteOptions{Tables: ledgerTables()}
 			o.URL = redact.NewSecret(postgres.Server(t).URL(name, name))
 			w, err := pgtool.OpenWriter(t.Context(), o)
@@ -360,7 +361,7 @@ func TestWriteHuge(t *testing.T) {
 		many = append(many, args{"id": 9000 + i, "status": strings.Repeat("é", 1000)})
 	}
 	wants(t, cs, "pg_insert", args{"table": "w.orders", "rows": many, "returning": []string{"id", "status"}}, `"affected":100`, `"truncated":true`)
-	if n := ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE id >= 9000"); n != 100 {
+	if n := pgtest.Ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE id >= 9000"); n != 100 {
 		t.Errorf("%d rows", n)
 	}
 }

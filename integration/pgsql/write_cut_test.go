@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/mcpsec/mcpsec-go/internal/pgserver"
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
@@ -244,8 +245,8 @@ func TestWriteCut(t *testing.T) {
 		}
 		text := insert()
 		for n := 0; cut.cuts.Load() == 0 && n < 5; n++ { // a session that was there already has its settings
-			exec(t, conn, "DELETE FROM w.orders WHERE id = "+itoa(id))
-			exec(t, conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_database()")
+			pgtest.Exec(t, conn, "DELETE FROM w.orders WHERE id = "+itoa(id))
+			pgtest.Exec(t, conn, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = current_database()")
 			text = insert()
 		}
 		wantsTruth(t, text, test.want, unchanged, done, test.closed, test.rows > 0)
@@ -254,7 +255,7 @@ func TestWriteCut(t *testing.T) {
 		}
 		cut.set("", false, false)
 		until(t, conn, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename = current_database() AND state <> 'idle')")
-		if n := ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE id = $1", id); n != test.rows {
+		if n := pgtest.Ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE id = $1", id); n != test.rows {
 			t.Errorf("%+v: %d rows", test, n)
 		}
 	}
@@ -292,7 +293,7 @@ func TestWriteTerminated(t *testing.T) {
 		if text := <-got; !strings.Contains(text, "nothing was changed") {
 			t.Errorf("%s: got %s", status, text)
 		}
-		if n := ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE status = $1", status); n != 0 {
+		if n := pgtest.Ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE status = $1", status); n != 0 {
 			t.Errorf("%s: %d rows", status, n)
 		}
 	}
@@ -309,9 +310,9 @@ func TestWriteLimits(t *testing.T) {
 	wants(t, cs, "pg_insert", insert("slow"), "SQLSTATE 57014", "nothing was changed")
 	wants(t, cs, "pg_insert", insert("fail"), "SQLSTATE 22012", "nothing was changed")
 	wants(t, cs, "pg_insert", insert("serial"), "concurrent change; try again (SQLSTATE 40001)", "nothing was changed")
-	exec(t, conn, "BEGIN; UPDATE w.orders SET total = 0 WHERE id = 1")
+	pgtest.Exec(t, conn, "BEGIN; UPDATE w.orders SET total = 0 WHERE id = 1")
 	wants(t, cs, "pg_update", args{"table": "w.orders", "set": args{"status": "x"}, "where": where("id", "eq", 1)}, "SQLSTATE 5", "nothing was changed")
-	exec(t, conn, "ROLLBACK")
+	pgtest.Exec(t, conn, "ROLLBACK")
 	if hash(t, conn) != before {
 		t.Error("something was changed")
 	}
@@ -325,7 +326,7 @@ func TestWriteDisk(t *testing.T) {
 	name, conn := ledgerSetup(t, `CREATE FUNCTION w.sort() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
 		PERFORM count(*) FROM (SELECT g FROM generate_series(1, 3000000) g ORDER BY g DESC) x; RETURN NEW; END$$;
 		CREATE TRIGGER sort AFTER INSERT ON w.orders FOR EACH ROW EXECUTE FUNCTION w.sort()`, tables)
-	exec(t, conn, "ALTER ROLE "+name+" SET temp_file_limit = '1MB'")
+	pgtest.Exec(t, conn, "ALTER ROLE "+name+" SET temp_file_limit = '1MB'")
 	o := pgtool.WriteOptions{Tables: tables}
 	o.URL, o.Timeout = redact.NewSecret(postgres.Server(t).URL(name, name)), long
 	cs, _ := writeClient(t, pgtool.WriteTools(openWriter(t, o)), &person{})
@@ -354,7 +355,7 @@ func TestWriteCancelled(t *testing.T) {
 		cancel()
 		<-done
 		until(t, conn, gone, inState(status))
-		if n := ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE status = $1", status); n != 0 {
+		if n := pgtest.Ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE status = $1", status); n != 0 {
 			t.Errorf("%s: %d rows", status, n)
 		}
 	}
@@ -392,12 +393,12 @@ func TestWriteCommitWaits(t *testing.T) {
 		}
 	}
 	conn := connect()
-	exec(t, conn, ledger)
-	exec(t, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: "waits", Tables: ledgerTables()}))
-	exec(t, conn, "ALTER ROLE mcp_writer PASSWORD '"+s.Password()+"'")
-	exec(t, conn, "ALTER DATABASE waits SET synchronous_commit = local; ALTER ROLE mcp_writer SET synchronous_commit = on")
-	exec(t, conn, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
-	exec(t, conn, "SELECT pg_reload_conf()")
+	pgtest.Exec(t, conn, ledger)
+	pgtest.Exec(t, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: "waits", Tables: ledgerTables()}))
+	pgtest.Exec(t, conn, "ALTER ROLE mcp_writer PASSWORD '"+s.Password()+"'")
+	pgtest.Exec(t, conn, "ALTER DATABASE waits SET synchronous_commit = local; ALTER ROLE mcp_writer SET synchronous_commit = on")
+	pgtest.Exec(t, conn, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+	pgtest.Exec(t, conn, "SELECT pg_reload_conf()")
 	o := pgtool.WriteOptions{Tables: ledgerTables()}
 	o.URL, o.Timeout = redact.NewSecret(s.URL("waits", "mcp_writer")), long
 	w := openWriter(t, o)
@@ -408,14 +409,14 @@ func TestWriteCommitWaits(t *testing.T) {
 		do   func()
 		want string
 	}{
-		{"terminate", func() { exec(t, conn, "SELECT pg_terminate_backend(pid) FROM ("+waits+") x") }, `"affected":1`},
+		{"terminate", func() { pgtest.Exec(t, conn, "SELECT pg_terminate_backend(pid) FROM ("+waits+") x") }, `"affected":1`},
 		{"restart", func() {
 			if err := s.Restart(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}, "whether it took effect is not known"},
 		{"crash", func() {
-			pid := ask[int](t, conn, waits)
+			pid := pgtest.Ask[int](t, conn, waits)
 			_, _ = conn.Exec(t.Context(), "COPY (SELECT 1) TO PROGRAM 'kill -9 "+itoa(pid)+"'") // which ends this session, too
 		}, "whether it took effect is not known"},
 	} {
@@ -431,12 +432,12 @@ func TestWriteCommitWaits(t *testing.T) {
 		}
 		conn.Close(context.Background())
 		conn = connect()
-		if n := ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE status = $1", status); n != 1 {
+		if n := pgtest.Ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE status = $1", status); n != 1 {
 			t.Errorf("%s: %d rows", test.what, n)
 		}
 	}
-	exec(t, conn, "ALTER SYSTEM RESET synchronous_standby_names")
-	exec(t, conn, "SELECT pg_reload_conf()")
+	pgtest.Exec(t, conn, "ALTER SYSTEM RESET synchronous_standby_names")
+	pgtest.Exec(t, conn, "SELECT pg_reload_conf()")
 	wants(t, cs, "pg_insert", args{"table": "w.orders", "rows": []args{{"status": "fine"}}}, `"affected":1`)
 	conn.Close(context.Background())
 }

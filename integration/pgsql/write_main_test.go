@@ -14,6 +14,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
@@ -48,10 +50,10 @@ func ledgerTables() []pgtool.Table {
 func ledgerSetup(t testing.TB, more string, tables []pgtool.Table) (name string, conn *pgx.Conn) {
 	t.Helper()
 	name = postgres.Database(t, "")
-	conn = admin(t, name)
-	exec(t, conn, ledger+more)
-	exec(t, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: name, Role: name, Tables: tables}))
-	exec(t, conn, "ALTER ROLE "+name+" PASSWORD '"+postgres.Server(t).Password()+"'")
+	conn = postgres.Admin(t, name)
+	pgtest.Exec(t, conn, ledger+more)
+	pgtest.Exec(t, conn, pgtool.SetupSQL(pgtool.SetupOptions{Database: name, Role: name, Tables: tables}))
+	pgtest.Exec(t, conn, "ALTER ROLE "+name+" PASSWORD '"+postgres.Server(t).Password()+"'")
 	dropRole(t, conn, name)
 	return name, conn
 }
@@ -120,17 +122,17 @@ func (p *person) count() int {
 }
 
 // writeClient serves tools to a client with a person at it.
-func writeClient(t testing.TB, tools []*mcpsec.Tool, p *person) (*mcp.ClientSession, *buffer) {
+func writeClient(t testing.TB, tools []*mcpsec.Tool, p *person) (*mcp.ClientSession, *mcptest.Buffer) {
 	t.Helper()
 	return writeClientOf(t, tools, p, "")
 }
 
 // writeClientOf is writeClient for a version of the protocol.
-func writeClientOf(t testing.TB, tools []*mcpsec.Tool, p *person, version string) (*mcp.ClientSession, *buffer) {
+func writeClientOf(t testing.TB, tools []*mcpsec.Tool, p *person, version string) (*mcp.ClientSession, *mcptest.Buffer) {
 	t.Helper()
-	log := &buffer{}
+	log := &mcptest.Buffer{}
 	srv, err := mcpsec.NewServer(impl, mcpsec.Options{
-		Audit: mcpsec.NewAuditLog(&buffer{}), Log: slog.NewTextHandler(log, nil), Limits: mcpsec.Limits{CallsPerSecond: 1e6}, Mode: mcpsec.Destroy,
+		Audit: mcpsec.NewAuditLog(&mcptest.Buffer{}), Log: slog.NewTextHandler(log, nil), Limits: mcpsec.Limits{CallsPerSecond: 1e6}, Mode: mcpsec.Destroy,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -186,7 +188,7 @@ func asJSON(v any) string {
 // hash tells whether anything in the ledger has changed.
 func hash(t testing.TB, conn *pgx.Conn) string {
 	t.Helper()
-	return ask[string](t, conn, `SELECT md5(string_agg(x, '|' ORDER BY x)) FROM (
+	return pgtest.Ask[string](t, conn, `SELECT md5(string_agg(x, '|' ORDER BY x)) FROM (
 		SELECT 'o' || o::text FROM w.orders o UNION ALL SELECT 'i' || i::text FROM w.items i UNION ALL
 		SELECT 's' || s::text FROM w.settings s UNION ALL SELECT 't' || t::text FROM w.other t) AS y(x)`)
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
@@ -22,7 +23,7 @@ func TestWriteInsert(t *testing.T) {
 	}, "returning": []string{"id", "status", "total", "tags", "meta", "at"}},
 		`"affected":2`, `"tables":[{"table":"w.orders","inserted":2,"updated":0,"deleted":0}]`,
 		`["100","open","12345678.10",["a","b,c"],{"n":1},null],["101","paid",null,null,null,"2023-12-31T22:00:00Z"]`)
-	if got := ask[string](t, conn, "SELECT string_agg(hidden, ',') FROM w.orders WHERE id >= 100"); got != "CANARY-9f1c,CANARY-9f1c" {
+	if got := pgtest.Ask[string](t, conn, "SELECT string_agg(hidden, ',') FROM w.orders WHERE id >= 100"); got != "CANARY-9f1c,CANARY-9f1c" {
 		t.Errorf("defaults: got %s", got)
 	}
 	wants(t, cs, "pg_insert", args{"table": "w.items", "rows": []args{{"order_id": 1, "name": "x"}}, "returning": []string{"id"}}, `"rows":[[61]]`)
@@ -42,7 +43,7 @@ func TestWriteUpdate(t *testing.T) {
 	cs, _ := writeClient(t, pgtool.WriteTools(w), &person{no: true})
 	wants(t, cs, "pg_update", args{"table": "w.orders", "set": args{"status": "shipped", "total": nil}, "where": where("id", "between", []any{1, "3"}), "returning": []string{"id", "status", "total"}},
 		`"affected":3`, `["1","shipped",null]`, `"updated":3`)
-	if n := ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE total IS NULL"); n != 3 {
+	if n := pgtest.Ask[int](t, conn, "SELECT count(*) FROM w.orders WHERE total IS NULL"); n != 3 {
 		t.Errorf("got %d rows", n)
 	}
 	wants(t, cs, "pg_update", args{"table": "w.orders", "set": args{"status": "x"}, "where": where("id", "eq", 999)}, `"affected":0`, `"tables":[]`)
@@ -58,7 +59,7 @@ func TestWriteExpect(t *testing.T) {
 	wants(t, cs, "pg_update", update, `"affected":1`)
 	update["set"] = args{"status": "yours", "version": 2}
 	wants(t, cs, "pg_update", update, "it would change 0 rows of w.orders and not 1", "nothing was changed")
-	if got := ask[string](t, conn, "SELECT status FROM w.orders WHERE id = 7"); got != "mine" {
+	if got := pgtest.Ask[string](t, conn, "SELECT status FROM w.orders WHERE id = 7"); got != "mine" {
 		t.Errorf("got %s", got)
 	}
 	before := hash(t, conn)
@@ -78,7 +79,7 @@ func TestWriteUpsert(t *testing.T) {
 	if !strings.Contains(p.last(), `inserts or overwrites 2 rows of w.settings by key: key = "a", value = "9"; key = "c", value = "3"; in all: w.settings 1 inserted, 1 updated`) {
 		t.Errorf("asked: %s", p.last())
 	}
-	if got := ask[string](t, conn, "SELECT string_agg(s::text, ' ' ORDER BY key) FROM w.settings s"); got != "(a,9,old) (b,2,old) (c,3,new)" {
+	if got := pgtest.Ask[string](t, conn, "SELECT string_agg(s::text, ' ' ORDER BY key) FROM w.settings s"); got != "(a,9,old) (b,2,old) (c,3,new)" {
 		t.Errorf("got %s", got)
 	}
 	for _, test := range []struct {
@@ -114,7 +115,7 @@ func TestWriteDeleteIsConfirmed(t *testing.T) {
 	}
 	p.no = false
 	wants(t, cs, "pg_delete", request, `"affected":3`, `{"table":"w.items","inserted":0,"updated":0,"deleted":6}`)
-	if n := ask[int](t, conn, "SELECT count(*) FROM w.orders"); n != 27 {
+	if n := pgtest.Ask[int](t, conn, "SELECT count(*) FROM w.orders"); n != 27 {
 		t.Errorf("%d orders are left", n)
 	}
 	// Nobody can hide what a value is.
@@ -142,7 +143,7 @@ func testCountIsCheckedAgain(t *testing.T, version string) {
 	cs, _ := writeClientOf(t, pgtool.WriteTools(w), p, version)
 	p.before = func() {
 		if len(p.asked) == 1 {
-			exec(t, conn, "INSERT INTO w.orders (id, status) VALUES (1000, 'open')")
+			pgtest.Exec(t, conn, "INSERT INTO w.orders (id, status) VALUES (1000, 'open')")
 		}
 	}
 	wants(t, cs, "pg_delete", args{"table": "w.orders", "where": where("status", "eq", "open")}, `"affected":11`)

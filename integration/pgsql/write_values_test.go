@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
@@ -63,7 +64,7 @@ func TestWriteRoundTrip(t *testing.T) {
 	o := pgtool.WriteOptions{Tables: tables, MaxAffected: 1000}
 	o.URL = redact.NewSecret(postgres.Server(t).URL(name, name))
 	cs, _ := writeClient(t, pgtool.WriteTools(openWriter(t, o)), &person{})
-	exec(t, conn, "GRANT USAGE ON SCHEMA w TO "+reader+"; GRANT SELECT ON ALL TABLES IN SCHEMA w TO "+reader)
+	pgtest.Exec(t, conn, "GRANT USAGE ON SCHEMA w TO "+reader+"; GRANT SELECT ON ALL TABLES IN SCHEMA w TO "+reader)
 	db := open(t, name, nil)
 	for i, b := range builtins {
 		var batch []args
@@ -76,7 +77,7 @@ func TestWriteRoundTrip(t *testing.T) {
 			t.Errorf("%s: %s", b.name, got)
 			continue
 		}
-		bad := ask[*string](t, conn, fmt.Sprintf("SELECT min(f.v::text || ' became ' || coalesce(t.v::text, 'NULL')) FROM w.from%d f JOIN w.to%d t USING (id) WHERE f.v::text IS DISTINCT FROM t.v::text", i, i))
+		bad := pgtest.Ask[*string](t, conn, fmt.Sprintf("SELECT min(f.v::text || ' became ' || coalesce(t.v::text, 'NULL')) FROM w.from%d f JOIN w.to%d t USING (id) WHERE f.v::text IS DISTINCT FROM t.v::text", i, i))
 		if bad != nil {
 			t.Errorf("%s: %s", b.name, *bad)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/pgtool"
 )
 
@@ -213,8 +214,8 @@ func (r chooser) where() (w pgtool.Where) {
 func TestWriteWhereOracle(t *testing.T) {
 	t.Parallel()
 	name := postgres.Database(t, "")
-	conn := admin(t, name)
-	exec(t, conn, `CREATE TABLE things (id int, n int8, s text COLLATE "C", tags text[], meta jsonb)`)
+	conn := postgres.Admin(t, name)
+	pgtest.Exec(t, conn, `CREATE TABLE things (id int, n int8, s text COLLATE "C", tags text[], meta jsonb)`)
 	r := chooser{rand.New(rand.NewPCG(1, 2))}
 	var things []thing
 	for id := range 120 {
@@ -242,7 +243,7 @@ func TestWriteWhereOracle(t *testing.T) {
 				want = append(want, x.id)
 			}
 		}
-		got := ask[[]int](t, conn, "SELECT coalesce(array_agg(id ORDER BY id), '{}') FROM things WHERE "+sql, args...)
+		got := pgtest.Ask[[]int](t, conn, "SELECT coalesce(array_agg(id ORDER BY id), '{}') FROM things WHERE "+sql, args...)
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Fatalf("%s\n%s\n got %v\nwant %v", asJSON(w), sql, got, want)
 		}

@@ -20,12 +20,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -111,7 +111,7 @@ func start(t *testing.T, kind string, replicas [2]string) proxy {
 	s := &site{dir: t.TempDir(), replicas: replicas, port: freePort(t)}
 	s.certificate(t)
 	cmd := kinds[kind](t, s)
-	var out lines
+	var out mcptest.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.WaitDelay = 5 * time.Second // for children that keep the pipe
 	if err := cmd.Start(); err != nil {
@@ -185,24 +185,6 @@ func (s *site) certificate(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-}
-
-// lines is what a process or a log has written.
-type lines struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 type none struct{}
@@ -289,7 +271,7 @@ func TestProxies(t *testing.T) {
 	for kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			var audit lines
+			var audit mcptest.Buffer
 			seen := make(chan struct{}, 1)
 			p := start(t, kind, [2]string{replica(t, &audit, seen), replica(t, &audit, seen)})
 
@@ -340,7 +322,7 @@ func TestProxiesDoNotRepeat(t *testing.T) {
 	for kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			var requests lines
+			var requests mcptest.Buffer
 			p := start(t, kind, [2]string{dying(t, &requests), dying(t, &requests)})
 			if res := p.post(t, "/mcp", "good", callSlow, nil); res.StatusCode < 500 {
 				t.Errorf("status %d", res.StatusCode)

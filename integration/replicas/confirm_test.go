@@ -24,7 +24,7 @@ const askMeta = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"
 func erase(t *testing.T, r *replica, principal, key, members string) string {
 	t.Helper()
 	body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"erase","arguments":{"key":"` + key + `"},` + members + askMeta + `}}`
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+r.address+"/mcp", strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+r.Address+"/mcp", strings.NewReader(body))
 	if err != nil {
 		t.Error(err)
 		return ""
@@ -89,19 +89,19 @@ func TestConfirmationAcrossReplicas(t *testing.T) {
 	}
 
 	yes = question(t, erase(t, all[0], "bob", "orphan", ""))
-	all[0].kill(t)
+	all[0].Kill()
 	if answer := erase(t, all[1], "bob", "orphan", yes); !strings.Contains(answer, `"status":"erased"`) {
 		t.Errorf("the question of a replica that died: %s", answer)
 	}
-	all[0].start(t)
+	all[0].Start(t)
 	if answer := erase(t, all[0], "bob", "orphan", yes); !strings.Contains(answer, "was used already") {
 		t.Errorf("used by another: %s", answer)
 	}
 
 	yes = question(t, erase(t, all[2], "bob", "rotated", ""))
-	all[1].kill(t)
-	all[1].seal = otherKey
-	all[1].start(t)
+	all[1].Kill()
+	all[1].Env = append(all[1].Env, "REPLICA_SEAL="+otherKey) // the last one counts
+	all[1].Start(t)
 	if answer := erase(t, all[1], "bob", "rotated", yes); !strings.Contains(answer, "of a server with other keys") {
 		t.Errorf("a replica with another key: %s", answer)
 	}

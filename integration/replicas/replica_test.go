@@ -1,23 +1,19 @@
 package replicas
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/pgstate"
@@ -52,12 +48,10 @@ type payOut struct {
 }
 
 // replicaMain serves a tool that pays once for each key, and one that erases what a
-// person has confirmed, until standard input ends: the process that has started it is
-// gone then.
+// person has confirmed.
 func replicaMain(dir, database string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go func() { _, _ = io.Copy(io.Discard, os.Stdin); os.Exit(0) }()
 	pool, err := pgxpool.New(ctx, database)
 	if err != nil {
 		return err
@@ -89,11 +83,10 @@ func replicaMain(dir, database string) error {
 			_, err := fmt.Fprintf(effects, "%s %s\n", in.Key, mcpsec.CallID(ctx))
 			return payOut{"erased"}, err
 		}))
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := mcptest.Listen()
 	if err != nil {
 		return err
 	}
-	fmt.Printf("listening %s\n", ln.Addr())
 	return srv.Serve(ctx, ln, mcpsec.HTTPOptions{Verifier: func(_ context.Context, token string) (mcpsec.Principal, error) {
 		return mcpsec.Principal{ID: token}, nil
 	}})
@@ -112,50 +105,16 @@ func pay(ctx context.Context, once state.Once, effects io.Writer, key string) (p
 	return payOut{"paid"}, once.Complete(ctx, claim, nil, time.Hour)
 }
 
-// A replica is a process that is killed and started again, and keeps its files.
+// A replica is killed and started again, and keeps its files.
 type replica struct {
-	dir, database string
-	seal          string // the key of questions
-	cmd           *exec.Cmd
-	stdin         io.Closer
-	address       string
+	mcptest.Replica
+	dir string
 }
 
-func (r *replica) start(t *testing.T) {
+func newReplica(t *testing.T, database string) *replica {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.cmd = exec.Command(self)
-	r.cmd.Env = append(os.Environ(), "REPLICA_DIR="+r.dir, "REPLICA_DATABASE="+r.database, "REPLICA_SEAL="+r.seal)
-	var stderr strings.Builder
-	r.cmd.Stderr = &stderr
-	if r.stdin, err = r.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := r.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := r.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	address, ok := strings.CutPrefix(strings.TrimSpace(line), "listening ")
-	if err != nil || !ok {
-		r.kill(t)
-		t.Fatalf("a replica does not start: %v: %s", err, stderr.String())
-	}
-	r.address = address
-}
-
-// kill ends it at once, in the middle of whatever it does.
-func (r *replica) kill(t *testing.T) {
-	t.Helper()
-	if err := r.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		t.Error(err)
-	}
-	_ = r.cmd.Wait() // it was killed
-	r.stdin.Close()
+	r := &replica{dir: t.TempDir()}
+	r.Env = []string{"REPLICA_DIR=" + r.dir, "REPLICA_DATABASE=" + database, "REPLICA_SEAL=" + sealKey}
+	r.Start(t)
+	return r
 }

@@ -105,10 +105,7 @@ func newReplicas(t *testing.T) []*replica {
 	}
 	var all []*replica
 	for range replicas {
-		r := &replica{dir: t.TempDir(), database: database, seal: sealKey}
-		r.start(t)
-		t.Cleanup(func() { r.kill(t) })
-		all = append(all, r)
+		all = append(all, newReplica(t, database))
 	}
 	return all
 }
@@ -121,7 +118,7 @@ func TestReplicasUnderFire(t *testing.T) {
 	all := newReplicas(t)
 	var b balancer
 	for i, r := range all {
-		b.set(i, r.address)
+		b.set(i, r.Address)
 	}
 	front := httptest.NewServer(b.proxy())
 	defer front.Close()
@@ -158,9 +155,9 @@ func TestReplicasUnderFire(t *testing.T) {
 			}
 		}
 		r := all[i%replicas]
-		r.kill(t)
-		r.start(t)
-		b.set(i%replicas, r.address)
+		r.Kill()
+		r.Start(t)
+		b.set(i%replicas, r.Address)
 	}
 	stop()
 	wg.Wait()
@@ -184,7 +181,7 @@ func checkFiles(t *testing.T, all []*replica) {
 	t.Helper()
 	paid := map[string]int{}
 	for _, r := range all {
-		r.kill(t)
+		r.Kill()
 		records := allowed(t, filepath.Join(r.dir, "audit.jsonl"))
 		effects, err := os.ReadFile(filepath.Join(r.dir, "effects"))
 		if err != nil {

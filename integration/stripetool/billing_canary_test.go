@@ -61,7 +61,8 @@ func TestBillingCanaries(t *testing.T) {
 		return a
 	}
 	pan := strings.Repeat("4242", 4)
-	for _, tl := range s.tools() {
+	tools, _ := s.Tools()
+	for _, tl := range tools {
 		if billingCalls[tl.Name] == "" {
 			continue
 		}

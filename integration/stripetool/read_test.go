@@ -124,7 +124,8 @@ func TestCanaries(t *testing.T) {
 	secrets := []string{secretMail, secretWord, keyBody, "_secret_", "client_secret"}
 	pan := strings.Repeat("4242", 4)
 	answered, cases := 0, 0
-	for _, tl := range s.tools() {
+	tools, _ := s.Tools()
+	for _, tl := range tools {
 		texts := append([]string{pan, "cvc: 123"}, hostile...)
 		if usual[tl.Name] == "" {
 			texts = append(texts, stripetool.ResourceNames()...)
@@ -165,7 +166,8 @@ func TestCanaries(t *testing.T) {
 		return true
 	}
 	b.mu.Unlock()
-	for _, tl := range s.tools() {
+	tools, _ = s.Tools()
+	for _, tl := range tools {
 		for range 24 {
 			all, err := json.Marshal(ordinary(tl, ""))
 			if err != nil {

@@ -1,17 +1,13 @@
 package stripetool
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/insecure"
@@ -39,12 +36,10 @@ type replicaSettings struct {
 	Caps             []stripetool.Cap // those of options, without
 }
 
-// replicaMain serves all tools over HTTP until standard input ends: the process that
-// has started it is gone then. The person it asks says yes.
+// replicaMain serves all tools over HTTP. The person it asks says yes.
 func replicaMain(text string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go func() { _, _ = io.Copy(io.Discard, os.Stdin); os.Exit(0) }()
 	var s replicaSettings
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		return err
@@ -80,25 +75,17 @@ func replicaMain(text string) error {
 		return err
 	}
 	srv.Add(stripetool.WriteTools(sc)...)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := mcptest.Listen()
 	if err != nil {
 		return err
 	}
-	fmt.Printf("listening %s\n", ln.Addr())
 	return srv.Serve(ctx, ln, mcpsec.HTTPOptions{Verifier: func(_ context.Context, token string) (mcpsec.Principal, error) {
 		return mcpsec.Principal{ID: token}, nil
 	}})
 }
 
 // A replica is a process of its own, and can be killed and started again.
-type replica struct {
-	settings replicaSettings
-	cmd      *exec.Cmd
-	stdin    io.Closer
-	address  string
-	log      safeBuffer
-	killed   sync.Once
-}
+type replica struct{ mcptest.Replica }
 
 func startReplica(t *testing.T, s replicaSettings) *replica {
 	t.Helper()
@@ -106,45 +93,10 @@ func startReplica(t *testing.T, s replicaSettings) *replica {
 	if err != nil {
 		t.Fatal(err)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &replica{settings: s, cmd: exec.Command(self)}
-	r.cmd.Env = append(os.Environ(), replicaVariable+"="+string(text))
-	r.cmd.Stderr = &r.log
-	if r.stdin, err = r.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := r.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := r.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		r.kill()
-		if t.Failed() {
-			t.Logf("a replica has said\n%s", r.log.String())
-		}
-	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	address, ok := strings.CutPrefix(strings.TrimSpace(line), "listening ")
-	if err != nil || !ok {
-		t.Fatalf("a replica does not start: %v: %s", err, r.log.String())
-	}
-	r.address = address
+	r := &replica{}
+	r.Env = []string{replicaVariable + "=" + string(text)}
+	r.Start(t)
 	return r
-}
-
-// kill ends it at once, in the middle of whatever it does.
-func (r *replica) kill() {
-	r.killed.Do(func() {
-		_ = r.cmd.Process.Kill()
-		_ = r.cmd.Wait() // it was killed
-		_ = r.stdin.Close()
-	})
 }
 
 // errNoAnswer is said for a replica that has died.
@@ -153,7 +105,7 @@ var errNoAnswer = errors.New("no answer: call again")
 // call calls a tool as one principal, whichever replica it is.
 func (r *replica) call(tool, arguments string) (answer, error) {
 	body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + tool + `","arguments":` + arguments + `}}`
-	req, err := http.NewRequest(http.MethodPost, "http://"+r.address+"/mcp", strings.NewReader(body))
+	req, err := http.NewRequest(http.MethodPost, "http://"+r.Address+"/mcp", strings.NewReader(body))
 	if err != nil {
 		return answer{}, err
 	}

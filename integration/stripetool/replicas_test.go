@@ -99,7 +99,7 @@ func TestTwentyAtOnceOnReplicas(t *testing.T) {
 func TestReplicaIsKilled(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, replicaSettings{Caps: []stripetool.Cap{{PerCall: cents(4_400), PerDay: cents(4_400)}}})
-	f.bank.effect = sync.OnceFunc(func() { f.replicas[0].kill() })
+	f.bank.effect = sync.OnceFunc(f.replicas[0].Kill)
 	if a, err := f.replicas[0].call(tool, refund("ch_one", "EUR 44.00")); err == nil {
 		t.Fatalf("a replica that was killed answers %v", a)
 	}
@@ -109,7 +109,7 @@ func TestReplicaIsKilled(t *testing.T) {
 	if tag, err := f.admin().Exec(t.Context(), "UPDATE mcpsec.claims SET ends = 0"); err != nil || tag.RowsAffected() != 1 {
 		t.Fatalf("%v: %v: the claim of a replica that was killed", tag, err)
 	}
-	f.replicas[0] = startReplica(t, f.replicas[0].settings)
+	f.replicas[0].Start(t)
 	answers, _ := f.atOnce(6, func(int) string { return refund("ch_one", "EUR 44.00") })
 	for i, a := range answers {
 		if a.refused || a != answers[0] || !strings.Contains(a.text, `"id":"re_1"`) {

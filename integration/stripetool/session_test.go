@@ -1,13 +1,8 @@
 package stripetool
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
-	"io"
 	"log/slog"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +11,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/stripetool"
@@ -42,33 +38,14 @@ func options(url string) stripetool.Options {
 
 // A session is a client of an MCP server that has all sets.
 type session struct {
-	t    *testing.T
-	mu   sync.Mutex
-	conn net.Conn
-	in   *bufio.Reader
+	*mcptest.Session
+	t *testing.T
 
 	asks    sync.Mutex
 	asked   []string                     // what a person was asked
 	approve func(q mcpsec.Question) bool // what they say; nil is yes
-	log     safeBuffer                   // what the server has logged and recorded
-	said    safeBuffer                   // what has left the server
-}
-
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *safeBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *safeBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
+	log     mcptest.Buffer               // what the server has logged and recorded
+	said    mcptest.Buffer               // what has left the server
 }
 
 func serve(t *testing.T, o stripetool.Options, more ...func(*stripetool.Client) []*mcpsec.Tool) *session {
@@ -96,29 +73,8 @@ func serve(t *testing.T, o stripetool.Options, more ...func(*stripetool.Client) 
 	for _, set := range slices.Concat(sets, more) {
 		srv.Add(set(c)...)
 	}
-	ours, theirs := net.Pipe()
-	s.conn, s.in = ours, bufio.NewReaderSize(io.TeeReader(ours, &s.said), 1<<20)
-	t.Cleanup(func() { _ = ours.Close() })
-	go func() { _ = srv.ServeStream(context.WithoutCancel(t.Context()), theirs, theirs) }()
-	s.request("initialize", `{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}`)
-	if _, err := io.WriteString(ours, `{"jsonrpc":"2.0","method":"notifications/initialized"}`+"\n"); err != nil {
-		t.Fatal(err)
-	}
+	s.Session = mcptest.Dial(t, srv, &s.said)
 	return s
-}
-
-func (s *session) request(method, params string) []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, err := io.WriteString(s.conn, `{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":`+params+"}\n"); err != nil {
-		s.t.Error(err)
-		return nil
-	}
-	line, err := s.in.ReadBytes('\n')
-	if err != nil {
-		s.t.Error(err)
-	}
-	return line
 }
 
 type answer struct {
@@ -128,26 +84,8 @@ type answer struct {
 
 // call calls a tool with arguments that are JSON.
 func (s *session) call(tool, arguments string) answer {
-	line := s.request("tools/call", `{"name":"`+tool+`","arguments":`+arguments+`}`)
-	var m struct {
-		Error  *struct{ Message string }
-		Result struct {
-			IsError bool
-			Content []struct{ Text string }
-		}
-	}
-	if err := json.Unmarshal(line, &m); err != nil {
-		s.t.Errorf("%v: %s", err, line)
-		return answer{"", true}
-	}
-	if m.Error != nil {
-		return answer{m.Error.Message, true}
-	}
-	var b strings.Builder
-	for _, c := range m.Result.Content {
-		b.WriteString(c.Text)
-	}
-	return answer{b.String(), m.Result.IsError}
+	text, refused := s.Call(tool, arguments)
+	return answer{text, refused}
 }
 
 // ok calls a tool that must answer, with a text that has each of the parts in it.
@@ -171,15 +109,6 @@ func (s *session) deny(why, tool, arguments string) {
 	if a := s.call(tool, arguments); !a.refused || !strings.Contains(a.text, why) {
 		s.t.Errorf("%s %s: got %q, want a refusal with %q", tool, arguments, a.text, why)
 	}
-}
-
-func (s *session) tools() []*mcp.Tool {
-	s.t.Helper()
-	var m struct{ Result mcp.ListToolsResult }
-	if err := json.Unmarshal(s.request("tools/list", `{}`), &m); err != nil {
-		s.t.Fatal(err)
-	}
-	return m.Result.Tools
 }
 
 func (s *session) questions() []string {

@@ -1,20 +1,15 @@
 package webhook
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/mcpsec/mcpsec-go/internal/mcptest"
 	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/pgstate"
@@ -46,10 +42,9 @@ func TestMain(m *testing.M) {
 
 var errDown = errors.New("what the handler needs is down")
 
-// receive writes a line for each effect, until standard input ends.
+// receive writes a line for each effect.
 func receive(database, file string) error {
 	ctx := context.Background()
-	go func() { _, _ = io.Copy(io.Discard, os.Stdin); os.Exit(0) }()
 	pool, err := pgxpool.New(ctx, database)
 	if err != nil {
 		return err
@@ -85,62 +80,20 @@ func receive(database, file string) error {
 	if err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := mcptest.Listen()
 	if err != nil {
 		return err
 	}
-	fmt.Printf("listening %s\n", ln.Addr())
 	return http.Serve(ln, w)
 }
 
 // A process is a receiver that is killed and started again.
-type process struct {
-	env   []string
-	cmd   *exec.Cmd
-	stdin io.Closer
-	url   string
-}
-
-func (p *process) start(t *testing.T) {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.cmd = exec.Command(self)
-	p.cmd.Env = append(os.Environ(), p.env...)
-	var stderr strings.Builder
-	p.cmd.Stderr = &stderr
-	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	address, ok := strings.CutPrefix(strings.TrimSpace(line), "listening ")
-	if err != nil || !ok {
-		p.kill()
-		t.Fatalf("a receiver does not start: %v: %s", err, stderr.String())
-	}
-	p.url = "http://" + address
-}
-
-// kill ends it in the middle of whatever it does.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill() // it may be gone
-	_ = p.cmd.Wait()
-	p.stdin.Close()
-}
+type process struct{ mcptest.Replica }
 
 func (p *process) deliver(t *testing.T, payload string) int {
 	t.Helper()
 	s := signed(payload, time.Now())
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url, bytes.NewReader(s.Payload))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+p.Address, bytes.NewReader(s.Payload))
 	if err != nil {
 		t.Error(err)
 		return 0
@@ -174,15 +127,15 @@ func TestStripeEventsAcrossRestarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "effects")
-	processes := []*process{{env: []string{"RECEIVER_DATABASE=" + database, "RECEIVER_FILE=" + file}}, {env: []string{"RECEIVER_DATABASE=" + database, "RECEIVER_FILE=" + file}}}
+	processes := []*process{{}, {}}
 	for _, p := range processes {
-		p.start(t)
-		t.Cleanup(p.kill)
+		p.Env = []string{"RECEIVER_DATABASE=" + database, "RECEIVER_FILE=" + file}
+		p.Start(t)
 	}
 	restart := func() {
 		for _, p := range processes {
-			p.kill()
-			p.start(t)
+			p.Kill()
+			p.Start(t)
 		}
 	}
 	want := func(i int, payload string, status int) {

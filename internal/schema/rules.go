@@ -127,10 +127,17 @@ func deref(t reflect.Type) reflect.Type {
 
 // The one way to write a number that the schema and the validator, which takes
 // 010 for 8, read alike.
-var (
-	plainSize   = lazy.Regexp(`^(0|[1-9][0-9]{0,8})$`)
-	plainNumber = lazy.Regexp(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?$`)
-)
+func plainNumber(s string) bool {
+	whole, fraction, point := strings.Cut(strings.TrimPrefix(s, "-"), ".")
+	return digits(whole) && (whole == "0" || whole[0] != '0') && (!point || digits(fraction))
+}
+
+// plainSize is the same for a size, which is a whole number below a billion.
+func plainSize(s string) bool {
+	return len(s) <= 9 && digits(s) && (s == "0" || s[0] != '0')
+}
+
+func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 // maxExact is where a float, which is what a schema's bound is here, begins to
 // miss whole numbers: the one after it reads the same.
@@ -143,13 +150,13 @@ func checkBound(t reflect.Type, a alt) error {
 		if k == reflect.String && (a.name == "eq" || a.name == "ne") {
 			return nil
 		}
-		if !plainSize().MatchString(a.param) || a.name == "lt" && a.param == "0" {
+		if !plainSize(a.param) || a.name == "lt" && a.param == "0" {
 			return fmt.Errorf("it needs a whole number, not %q", a.param)
 		}
 		return nil
 	}
 	n, err := strconv.ParseFloat(a.param, 64)
-	if err != nil || !plainNumber().MatchString(a.param) {
+	if err != nil || !plainNumber(a.param) {
 		return fmt.Errorf("it needs a number, not %q", a.param)
 	}
 	switch {
@@ -239,9 +246,9 @@ func canBe(t reflect.Type, text string) bool {
 		n, err := strconv.ParseUint(text, 10, t.Bits())
 		return err == nil && strconv.FormatUint(n, 10) == text
 	case k == reflect.Float32 || k == reflect.Float64:
-		return plainNumber().MatchString(text)
+		return plainNumber(text)
 	case k == reflect.Slice || k == reflect.Map || k == reflect.Array: // compared by length
-		return plainSize().MatchString(text)
+		return plainSize(text)
 	}
 	return false
 }

@@ -50,6 +50,9 @@ type Options struct {
 	// Manifest is the path of the tool definitions that were reviewed: see
 	// docs/check.md. Defaults to none: definitions are not compared.
 	Manifest string
+	// Update writes Manifest, in one step, instead of comparing with it: the value of
+	// a test's flag -update, as a rule. Defaults to false.
+	Update bool
 	// Fail is the severity from which on a finding fails the test: "low", "medium",
 	// "high" or "critical". Defaults to "medium".
 	Fail string
@@ -77,7 +80,7 @@ func Run(t *testing.T, target Target, o Options) {
 			t.Fatalf("mcpsectest: Options.Call %s: %v", name, err)
 		}
 	}
-	report, err := battery.Run(t.Context(), target.target, battery.Options{Canaries: o.Canaries, Call: call, Accept: o.Accept, Manifest: o.Manifest, Timeout: o.Timeout})
+	report, err := battery.Run(t.Context(), target.target, battery.Options{Canaries: o.Canaries, Call: call, Accept: o.Accept, Manifest: o.Manifest, Update: o.Update, Timeout: o.Timeout})
 	if err != nil {
 		t.Fatalf("mcpsectest: %v", err)
 	}

@@ -6,11 +6,13 @@ import (
 	"io"
 
 	"log/slog"
-	"net/http/httptest"
+	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -64,13 +66,20 @@ func TestRunInProcess(t *testing.T) {
 
 func TestRunHTTP(t *testing.T) {
 	t.Parallel()
-	handler, err := orders(t, io.Discard).HTTP(mcpsec.HTTPOptions{})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(handler)
-	t.Cleanup(srv.Close)
-	mcpsectest.Run(t, mcpsectest.URL(srv.URL+"/mcp", nil), mcpsectest.Options{Call: map[string]any{"*": nil}, Fail: "low"})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- orders(t, io.Discard).Serve(ctx, ln, mcpsec.HTTPOptions{Timeout: 2 * time.Second}) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	mcpsectest.Run(t, mcpsectest.URL("http://"+ln.Addr().String()+"/mcp", nil), mcpsectest.Options{Call: map[string]any{"*": nil}, Fail: "low"})
 }
 
 // A test of a flawed server, which fails: it runs in a process of its own.
@@ -79,7 +88,22 @@ func TestFlawed(t *testing.T) {
 	if fail == "" {
 		t.Skip("only TestRunFails runs it")
 	}
-	mcpsectest.Run(t, mcpsectest.Command(os.Args[0], "mailer=clean"), mcpsectest.Options{Fail: fail})
+	mcpsectest.Run(t, mcpsectest.Command(os.Args[0], "mailer=clean"), mcpsectest.Options{Fail: fail, Manifest: os.Getenv("MCPSECTEST_MANIFEST")})
+}
+
+// Definitions are those that were reviewed, or the test fails.
+func TestRunComparesWithManifest(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "manifest.json")
+	for _, update := range []bool{true, false} {
+		mcpsectest.Run(t, mcpsectest.Server(orders(t, io.Discard)), mcpsectest.Options{Manifest: path, Update: update})
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFlawed$", "-test.v") // of another server
+	cmd.Env = append(os.Environ(), "MCPSECTEST_FAIL=low", "MCPSECTEST_MANIFEST="+path)
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "--- FAIL: TestFlawed/drift/manifest") || !strings.Contains(string(out), "gone is the tool order_lookup") {
+		t.Errorf("%v: %s", err, out)
+	}
 }
 
 func TestRunFails(t *testing.T) {

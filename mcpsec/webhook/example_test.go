@@ -3,18 +3,15 @@ package webhook_test
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/mcpsec/mcpsectest"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 	"github.com/mcpsec/mcpsec-go/mcpsec/state"
 	"github.com/mcpsec/mcpsec-go/mcpsec/webhook"
@@ -25,12 +22,9 @@ var endpointSecret = redact.NewSecret("whsec_" + strings.Repeat("example", 4))
 
 // sendStripe delivers a body as Stripe does.
 func sendStripe(h http.Handler, body string, signed time.Time) int {
-	t := strconv.FormatInt(signed.Unix(), 10)
-	mac := hmac.New(sha256.New, []byte(endpointSecret.Reveal()))
-	mac.Write([]byte(t + "." + body))
-	req := httptest.NewRequest(http.MethodPost, "/webhooks/stripe", bytes.NewBufferString(body))
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Stripe-Signature", "t="+t+",v1="+hex.EncodeToString(mac.Sum(nil)))
+	event := mcpsectest.Sender{Secret: endpointSecret, At: signed}.Stripe(body)
+	req := httptest.NewRequest(http.MethodPost, "/webhooks/stripe", bytes.NewReader(event.Body))
+	req.Header = event.Header
 	answer := httptest.NewRecorder()
 	h.ServeHTTP(answer, req)
 	return answer.Code
@@ -79,26 +73,20 @@ func ExampleNewReceiver() {
 // A sender that has no function of its own: what it signs follows from the headers.
 func ExampleHMAC() {
 	secret := redact.NewSecret(strings.Repeat("shared-", 4))
-	verifier, err := webhook.HMAC(webhook.HMACOptions{
+	shop := webhook.HMACOptions{
 		Secrets:         []redact.Secret{secret},
 		SignatureHeader: "X-Shop-Signature",
 		Prefix:          "sha256=",
 		TimestampHeader: "X-Shop-Time", // signed is the time, a dot and the body
-	})
+	}
+	verifier, err := webhook.HMAC(shop)
 	if err != nil {
 		log.Fatal(err)
 	}
-	now := strconv.FormatInt(time.Now().Unix(), 10)
-	mac := hmac.New(sha256.New, []byte(secret.Reveal()))
-	mac.Write([]byte(now + `.{"order":17}`))
-	header := http.Header{}
-	header.Set("Content-Type", "application/json")
-	header.Set("X-Shop-Signature", "sha256="+hex.EncodeToString(mac.Sum(nil)))
-	header.Set("X-Shop-Time", now)
-
-	_, err = verifier.Verify(context.Background(), header, []byte(`{"order":17}`))
+	order := mcpsectest.Sender{Secret: secret}.HMAC(shop, "", `{"order":17}`)
+	_, err = verifier.Verify(context.Background(), order.Header, order.Body)
 	fmt.Println(err)
-	_, err = verifier.Verify(context.Background(), header, []byte(`{"order":18}`))
+	_, err = verifier.Verify(context.Background(), order.Header, []byte(`{"order":18}`))
 	fmt.Println(err)
 	// Output:
 	// <nil>

@@ -3,11 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http/httptest"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,8 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/auth"
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
 // The test's own program is the server under test, too.
@@ -181,15 +184,27 @@ func TestAccepted(t *testing.T) {
 
 // Not parallel: it sets the environment.
 func TestURL(t *testing.T) {
-	handler, err := sound().HTTP(mcpsec.HTTPOptions{})
+	token := rand.Text() + rand.Text()
+	verify, err := auth.Keys(auth.Key{Name: "ada", Secret: redact.NewSecret(token)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(handler)
-	t.Cleanup(srv.Close)
-	t.Setenv("MCPSEC_CHECK_TOKEN", "Bearer "+secret())
-	status, stdout, _ := check(t, "-fail", "low", "-header", "Authorization: env:MCPSEC_CHECK_TOKEN", "-url", srv.URL+"/mcp")
-	if status != clean || !strings.HasPrefix(stdout, "sound 1, protocol ") {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- sound().Serve(ctx, ln, mcpsec.HTTPOptions{Verifier: verify}) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Setenv("MCPSEC_CHECK_TOKEN", "Bearer "+token)
+	status, stdout, _ := check(t, "-fail", "low", "-header", "Authorization: env:MCPSEC_CHECK_TOKEN", "-url", "http://"+ln.Addr().String()+"/mcp")
+	if status != clean || !strings.HasPrefix(stdout, "sound 1, protocol ") || strings.Contains(stdout, token) {
 		t.Errorf("status %d: %s", status, stdout)
 	}
 }

@@ -110,9 +110,13 @@ func (p *Probe) baseline(ctx context.Context, t Tool) Reply {
 	return r
 }
 
-// with returns a tool's valid arguments with one member changed.
+// with returns a tool's valid arguments, or none if there are none, with one member
+// changed.
 func (t Tool) with(name string, v any) string {
 	args := maps.Clone(t.Valid)
+	if args == nil {
+		args = map[string]any{}
+	}
 	args[name] = v
 	return encode(args)
 }

@@ -86,16 +86,22 @@ func TestBareSDKOverHTTP(t *testing.T) {
 	t.Parallel()
 	const token = "a-token-of-somebody-0123456789"
 	sdk := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return bare(false) }, nil)
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer "+token {
-			http.Error(w, "who are you", http.StatusUnauthorized)
+			http.Error(w, "who are you, "+r.Header.Get("X-Ticket"), http.StatusUnauthorized)
 			return
 		}
 		sdk.ServeHTTP(w, r)
 	}))
+	srv.Config.ReadTimeout = 5 * time.Second // or http/slow takes thirty
+	srv.Start()
 	t.Cleanup(srv.Close)
 	if _, err := Run(t.Context(), Target{URL: srv.URL}, Options{}); err == nil || !strings.Contains(err.Error(), "who are you") {
 		t.Errorf("without a token: %v", err)
+	}
+	const wrong = "zebra-horse-of-another" // of no form that is known
+	if _, err := Run(t.Context(), Target{URL: srv.URL, Header: http.Header{"X-Ticket": {wrong}}}, Options{}); err == nil || strings.Contains(err.Error(), wrong) || !strings.Contains(err.Error(), "who are you") {
+		t.Errorf("with a ticket: %v", err)
 	}
 	header := http.Header{"Authorization": {"Bearer " + token}}
 	got := attack(t, Target{URL: srv.URL, Header: header}, Options{unpaced: true, Call: map[string]json.RawMessage{}})

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,6 +73,48 @@ func TestSoundServer(t *testing.T) {
 	})
 }
 
+// called are the tools that a run calls.
+func called(t *testing.T, flaw string, o Options) []string {
+	t.Helper()
+	var mu sync.Mutex
+	all := map[string]bool{}
+	target := Target{Serve: func(ctx context.Context, r io.ReadCloser, w io.WriteCloser) error {
+		srv := newFake(flaw)
+		err := srv.serve(ctx, r, w)
+		mu.Lock()
+		defer mu.Unlock()
+		maps.Copy(all, srv.called)
+		return err
+	}}
+	found(t, target, o, Low)
+	return slices.Sorted(maps.Keys(all))
+}
+
+// A tool that does not say that it only reads is not called, whatever is tested, and
+// neither is one whose name says otherwise.
+func TestNothingElseIsCalled(t *testing.T) {
+	t.Parallel()
+	for _, flaw := range []string{"tool/unannotated", "tool/not-read-only", "tool/not-additive"} {
+		synctest.Test(t, func(t *testing.T) {
+			want := []string{"fetch_page", "query_notes", "read_note", "search_notes"}
+			if got := called(t, flaw, Options{unpaced: true}); !slices.Equal(got, want) {
+				t.Errorf("%s: %q were called, want %q", flaw, got, want)
+			}
+		})
+	}
+}
+
+// A tool that writes, and is listed, gets no path of the system: it might be no sound one.
+func TestNothingIsWrittenElsewhere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		got := called(t, "", options())
+		if !slices.Contains(got, "save_note") || slices.Contains(got, "save_note to the system") {
+			t.Errorf("%q were called", got)
+		}
+	})
+}
+
 // outside are the flaws that a clock of the test's own cannot hold: of a process, or
 // with a network.
 var outside = map[string]func(flaw string) Target{"leak/log": process, "leak/log-arguments": process, "args/fetch": inside}
@@ -79,14 +123,20 @@ var outside = map[string]func(flaw string) Target{"leak/log": process, "leak/log
 func TestEachCheckFires(t *testing.T) {
 	t.Parallel()
 	for _, c := range Checks {
+		if c.Over == HTTP {
+			continue // TestEachHTTPCheckFires
+		}
 		t.Run(c.ID, func(t *testing.T) {
 			t.Parallel()
 			least, o := Low, options()
 			if c.Severity == Info {
-				least, o.Call = Info, map[string]json.RawMessage{"delete_note": nil}
+				least, o.Call = Info, map[string]json.RawMessage{"delete_note": nil, "save_note": nil}
 			}
-			if c.ID == "tool/not-called" {
+			switch c.ID {
+			case "tool/not-called":
 				o.Call = nil
+			case "drift/manifest":
+				o.Manifest = fakeManifest
 			}
 			test := func(t *testing.T, target Target) {
 				if got := found(t, target, o, least); !slices.Equal(got, []string{c.ID}) {

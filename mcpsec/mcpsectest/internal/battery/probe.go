@@ -35,6 +35,7 @@ type Probe struct {
 	took      map[string]time.Duration // of the baselines
 	failures  map[string]int           // of requests, by subject
 	last      time.Time                // of the requests
+	anonymous *answer                  // to a request without credentials
 }
 
 // A Definition is what a server lists: a prompt, a resource or a template.

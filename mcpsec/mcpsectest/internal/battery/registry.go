@@ -6,6 +6,7 @@ import "slices"
 // stability judge what the others have seen, and so come last.
 var Checks = slices.Concat(
 	toolChecks,
+	lintChecks,
 	argumentChecks,
 	attackChecks,
 	sqlChecks,
@@ -13,6 +14,12 @@ var Checks = slices.Concat(
 	stateChecks,
 	wireChecks,
 	loadChecks,
+	originChecks,
+	sessionChecks,
+	credentialChecks,
+	headerChecks,
+	limitChecks,
+	driftChecks,
 	leakChecks,
 	stabilityChecks,
 )

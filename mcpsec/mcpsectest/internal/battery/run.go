@@ -34,10 +34,18 @@ func (r *Report) Worst() Severity {
 // maxFindings is what is kept of one check.
 const maxFindings = 50
 
+func newProbe(target Target, o Options) *Probe {
+	return &Probe{Options: o, Target: target, Log: &record{}, baselines: map[string]Reply{}, failures: map[string]int{}, took: map[string]time.Duration{}, redactor: redact.New(redact.Options{}), plain: redact.New(redact.Options{})}
+}
+
 // Run attacks a target with all checks. It returns an error if the server cannot be
 // opened, or ctx ends before all is done.
 func Run(ctx context.Context, target Target, o Options) (*Report, error) {
-	p := &Probe{Options: o, Target: target, Log: &record{}, baselines: map[string]Reply{}, failures: map[string]int{}, took: map[string]time.Duration{}, redactor: redact.New(redact.Options{}), plain: redact.New(redact.Options{})}
+	return run(ctx, target, o, Checks)
+}
+
+func run(ctx context.Context, target Target, o Options, checks []Check) (*Report, error) {
+	p := newProbe(target, o)
 	for _, c := range o.Canaries {
 		if !p.redactor.Register(redact.NewSecret(c)) {
 			return nil, errors.New("a canary is too short to be told from other text")
@@ -59,7 +67,7 @@ func Run(ctx context.Context, target Target, o Options) (*Report, error) {
 		return nil, errors.New(p.show(err.Error()))
 	}
 	r := &Report{Findings: []Finding{}, Server: p.show(p.Hello.Name + " " + p.Hello.Version), Protocol: p.shared.Version, Tools: len(p.Tools), Called: len(p.callable())}
-	for _, c := range Checks {
+	for _, c := range checks {
 		if c.Over != 0 && c.Over&target.transport() == 0 {
 			continue
 		}

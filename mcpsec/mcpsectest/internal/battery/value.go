@@ -35,11 +35,16 @@ func quote(s string) string { return encode(s) }
 
 func sortedKeys(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }
 
+// decodeMessage reads one message of JSON-RPC.
+func decodeMessage(body []byte) (m message, ok bool) {
+	ok = json.Unmarshal(body, &m) == nil && m.JSONRPC == "2.0"
+	return m, ok
+}
+
 // isMessage reports whether a body is a message of JSON-RPC, or several.
 func isMessage(body []byte) bool {
-	var m message
-	if json.Unmarshal(body, &m) == nil {
-		return m.JSONRPC == "2.0"
+	if _, ok := decodeMessage(body); ok {
+		return true
 	}
 	var all []message
 	return json.Unmarshal(body, &all) == nil && len(all) > 0 && all[0].JSONRPC == "2.0"

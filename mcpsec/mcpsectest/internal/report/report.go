@@ -34,15 +34,18 @@ func Text(w io.Writer, r *battery.Report) error {
 // grouped are the findings of a severity, those of the same flaw together.
 func grouped(all []battery.Finding, s battery.Severity) [][]battery.Finding {
 	var out [][]battery.Finding
+	at := map[[2]string]int{}
 	for _, f := range all {
 		if f.Severity != s {
 			continue
 		}
-		if n := len(out) - 1; n >= 0 && out[n][0].Check == f.Check && out[n][0].Title == f.Title {
-			out[n] = append(out[n], f)
-		} else {
-			out = append(out, []battery.Finding{f})
+		flaw := [2]string{f.Check, f.Title}
+		i, ok := at[flaw]
+		if !ok {
+			i = len(out)
+			at[flaw], out = i, append(out, nil)
 		}
+		out[i] = append(out[i], f)
 	}
 	return out
 }
