@@ -11,7 +11,7 @@ check: ## all that the gate does
 	.ci/run
 
 test: ## all tests
-	go test ./... ./examples/... ./examples/pocketbase/... ./integration/...
+	go test ./... ./examples/... ./integration/...
 
 # What talks to other programs only, or asks one thing at a time, is left out.
 race: ## the tests of what runs side by side with the race detector, which needs a C compiler, in random order
