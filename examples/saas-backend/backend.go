@@ -51,7 +51,7 @@ type backend struct {
 	state  *pgstate.Store
 	journal
 	audit slog.Handler
-	keep  []mcpsec.Secret
+	hide  []mcpsec.Secret // never leave
 
 	registering *kind[registration]
 	subscribing *kind[subscribing]
@@ -66,7 +66,7 @@ type backend struct {
 // openBackend connects everything, and tends what an earlier process left half done. ctx
 // bounds the tending, too.
 func openBackend(ctx context.Context, s services) (b *backend, err error) {
-	b = &backend{audit: s.Audit, keep: []mcpsec.Secret{s.StripeKey, s.Webhooks, s.Mail.Password, s.AppURL, s.ReportURL}}
+	b = &backend{audit: s.Audit, hide: []mcpsec.Secret{s.StripeKey, s.Webhooks, s.Mail.Password, s.AppURL, s.ReportURL}}
 	defer func() {
 		if err != nil {
 			b.close()
@@ -77,7 +77,7 @@ func openBackend(ctx context.Context, s services) (b *backend, err error) {
 		return b, err
 	}
 	b.closing = append(b.closing, func() { b.pb.close(s.Log) })
-	b.keep = append(b.keep, b.pb.root.Password)
+	b.hide = append(b.hide, b.pb.root.Password)
 	if b.users, err = pbtool.Open(ctx, pbtool.Options{
 		URL: b.pb.url, Superuser: b.pb.root, As: pbtool.OwnUser(b.pb.url), // the API rules decide for the person who calls
 		Collections: []pbtool.Collection{
@@ -110,6 +110,7 @@ func openBackend(ctx context.Context, s services) (b *backend, err error) {
 		return b, err
 	}
 	b.closing = append(b.closing, func() { _ = b.mail.Close() }) // at the end nobody waits for it
+	// PocketBase is this process's, so who is at a flow is, too: nobody holds a claim of a process that died.
 	b.journal = journal{app: b.pb, once: new(state.Memory), log: s.Log, kinds: map[string]resumer{}, pass: func(string) {}}
 	b.addKinds()
 	b.hooks, err = b.webhooks(s.Webhooks)
@@ -132,7 +133,7 @@ func (b *backend) close() {
 // server is the MCP server with all tools.
 func (b *backend) server() (*mcpsec.Server, error) {
 	srv, err := mcpsec.NewServer(&mcp.Implementation{Name: "saas-backend", Version: "1.0.0"}, mcpsec.Options{
-		Audit: b.audit, Log: b.log.Handler(), Secrets: b.keep,
+		Audit: b.audit, Log: b.log.Handler(), Secrets: b.hide,
 		State:  b.state,
 		Mode:   mcpsec.Destroy,                                           // as far as a person confirms it
 		Guards: []mcpsec.Guard{guard.Flow(b.state, guard.FlowOptions{})}, // private data does not follow a stranger's words out

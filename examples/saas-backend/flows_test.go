@@ -171,6 +171,12 @@ func TestOutOfOrder(t *testing.T) {
 func TestEndedAtStripe(t *testing.T) {
 	t.Parallel()
 	w, user := subscribed(t, true)
+	update := w.bank.Events()[0]
+	update.ID, update.Type, update.Object = "evt_update", "customer.subscription.updated", map[string]any{"id": "sub_1", "object": "subscription", "customer": "cus_1", "status": "canceled"}
+	w.tell(http.StatusOK, update, w.s.Webhooks) // which is not so
+	if s := w.status("ann@example.com"); s != "active" {
+		t.Errorf("the user is %s", s)
+	}
 	if err := w.b.stripe.cancel(t.Context(), "sub_1"); err != nil {
 		t.Fatal(err)
 	}

@@ -36,11 +36,15 @@ func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "`address` to serve MCP at")
 	guided := flag.Bool("tour", false, "go through all flows, and end")
 	flag.Parse()
-	out := os.Stdout
-	os.Stdout, _ = os.OpenFile(os.DevNull, os.O_WRONLY, 0) // stripe-mock writes there
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, out, *addr, *guided); err != nil {
+	out := os.Stdout
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err == nil {
+		os.Stdout = null // stripe-mock writes there
+		err = run(ctx, out, *addr, *guided)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "saas-backend:", err)
 		os.Exit(1)
 	}
@@ -113,7 +117,10 @@ func (b *backend) serve(ctx context.Context, ln net.Listener, sender *bank.Bank,
 	tended, served := make(chan struct{}), make(chan error, 1)
 	go func() { b.tend(ctx); close(tended) }()
 	go sender.Post(ctx, "http://"+hooks.Addr().String()+"/", secret)
-	go func() { served <- srv.Serve(ctx, ln, mcpsec.HTTPOptions{Verifier: verify}) }()
+	go func() {
+		defer stop() // also when it does not serve at all
+		served <- srv.Serve(ctx, ln, mcpsec.HTTPOptions{Verifier: verify})
+	}()
 	err = do(ctx, "http://"+ln.Addr().String()+"/mcp", tokens)
 	stop()
 	<-tended

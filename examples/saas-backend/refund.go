@@ -99,15 +99,16 @@ func (b *backend) refundable(in refundIn) (stripetool.Money, error) {
 	return money, nil
 }
 
-func paymentOf(app core.App, id string) (payment, user *core.Record, err error) {
-	if payment, err = app.FindRecordById("payments", id); errors.Is(err, sql.ErrNoRows) {
+// paymentOf is a payment, and the user who made it.
+func paymentOf(app core.App, id string) (p, u *core.Record, err error) {
+	if p, err = app.FindRecordById("payments", id); errors.Is(err, sql.ErrNoRows) {
 		err = refuse("there is no such payment: find the id with payment_list", err)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	user, err = app.FindRecordById("users", payment.GetString("user"))
-	return payment, user, err
+	u, err = app.FindRecordById("users", p.GetString("user"))
+	return p, u, err
 }
 
 func reserveRefund(tx core.App, d *refunding) error {

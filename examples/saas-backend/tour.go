@@ -148,7 +148,7 @@ func (g *guide) subscribes(ctx context.Context) error {
 		u, err := g.b.pb.FindRecordById("users", g.ann)
 		return err == nil && u.GetString("status") == "active" && len(g.in.box.Letters()) == 2
 	}); err != nil {
-		return fmt.Errorf("Stripe's event has no effect: %w", err)
+		return fmt.Errorf("an event of Stripe's has no effect: %w", err)
 	}
 	g.p.Good("Stripe has told, in a signed event, that the invoice was paid: the user is active, and has a receipt.")
 	if err := g.there(1, 1, "Welcome", "Your receipt"); err != nil {
