@@ -39,7 +39,7 @@ type Observer interface {
 // before they could become requests, and those of callers without a good token, are
 // none: they are events.
 type Request struct {
-	Method string // of the protocol, or "_OTHER"
+	Method string // of the protocol: another is none that is taken
 	// Name is the name of the tool, prompt or resource, as it was added. It is
 	// empty where nothing is meant that exists for the caller.
 	Name string
@@ -137,10 +137,6 @@ func (s *Server) observe(next mcp.MethodHandler) mcp.MethodHandler {
 	}
 }
 
-// otherMethod stands for methods that the protocol does not have, of which a client
-// can make up as many as it likes.
-const otherMethod = "_OTHER"
-
 // The bounds of what a client can have an Observer look at, in bytes: of the W3C's
 // Trace Context, section 3.3.1.5, and Baggage, section 3.3.2.
 const (
@@ -153,9 +149,6 @@ const (
 // describe says what is known of a request before it is decided about.
 func (s *Server) describe(ctx context.Context, method string, req mcp.Request) *Request {
 	r := &Request{Method: method, Name: s.nameOf(ctx, req)}
-	if !slices.Contains(methods, method) {
-		r.Method = otherMethod
-	}
 	r.Transport, r.HTTP = transportOf(ctx)
 	if v, ok := req.(interface{ ProtocolVersion() string }); ok && slices.Contains(mcp.SupportedProtocolVersions(), v.ProtocolVersion()) {
 		r.Version = v.ProtocolVersion()

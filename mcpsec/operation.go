@@ -31,12 +31,6 @@ const (
 	methodSetLevel   = "logging/setLevel"
 )
 
-// methods are all that the protocol has for requests to a server.
-var methods = []string{
-	methodCall, methodPrompt, methodRead, methodWatch, methodUnwatch, methodComplete, methodListen, methodInitialize, methodSetLevel,
-	"ping", "server/discover", "tools/list", "prompts/list", "resources/list", "resources/templates/list",
-}
-
 // methodOf tells by a noun what its things are asked for with.
 var methodOf = map[string]string{"tool": methodCall, "prompt": methodPrompt, "resource": methodRead}
 
