@@ -102,7 +102,11 @@ func (ob *Observer) instruments() error {
 		"unrecorded": count("mcpsec.audit.failures", "", false, "Records that could not be written."),
 		"asked":      questions, "confirmed": questions,
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	ob.counters["unrecorded"].Add(context.Background(), 0) // an alert on it needs to see it grow
+	return nil
 }
 
 // Begin implements [mcpsec.Observer]: it begins a span.
