@@ -108,7 +108,7 @@ func (r *rig) call(ctx context.Context, tool string) {
 	}
 	local := httptest.NewServer(h)
 	defer local.Close()
-	res, err := http.DefaultClient.Do(post(local.URL, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+tool+`","arguments":{}}}`).WithContext(ctx))
+	res, err := http.DefaultClient.Do(post(local.URL+"/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+tool+`","arguments":{}}}`).WithContext(ctx))
 	if err == nil {
 		res.Body.Close()
 	}

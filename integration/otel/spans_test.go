@@ -23,7 +23,7 @@ import (
 // no others.
 func TestSpans(t *testing.T) {
 	t.Parallel()
-	const common = "mcp.method.name=tools/call network.protocol.name=http network.transport=tcp gen_ai.operation.name=execute_tool mcp.protocol.version=2026-07-28 jsonrpc.request.id=N mcpsec.call.id=ID "
+	const common = "mcp.method.name=tools/call network.protocol.name=http network.transport=unix gen_ai.operation.name=execute_tool mcp.protocol.version=2026-07-28 jsonrpc.request.id=N mcpsec.call.id=ID "
 	for tool, tc := range map[string]struct {
 		name, attributes string
 		status           codes.Code
@@ -77,7 +77,7 @@ func TestSpansNest(t *testing.T) {
 		h.ServeHTTP(w, req.WithContext(ctx))
 	}))
 	defer srv.Close()
-	res, err := srv.Client().Do(post(srv.URL, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"traced","arguments":{}}}`))
+	res, err := srv.Client().Do(post(srv.URL+"/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"traced","arguments":{}}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
