@@ -9,3 +9,11 @@ import _ "embed"
 //
 //go:embed postgres.md
 var Postgres string
+
+// Operations is operations.md, and PrometheusRules the alerts that it speaks of.
+//
+//go:embed operations.md
+var Operations string
+
+//go:embed operations/prometheus-rules.yml
+var PrometheusRules string

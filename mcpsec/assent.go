@@ -114,6 +114,7 @@ func (r *run) answer(ctx context.Context, raw json.RawMessage) (*assent, *failur
 	if f := verdict(res); f != nil {
 		return nil, f
 	}
+	r.noteYes(ctx, byRetry)
 	return &assent{way: byRetry, call: string(st.Call[:]), question: st.Question}, nil
 }
 

@@ -24,9 +24,7 @@ import (
 
 // recordDecision writes whether a call may run. f is nil for yes.
 func (s *Server) recordDecision(ctx context.Context, c *Call, f *failure, waivers []waive.Waiver) error {
-	if f != nil && f.question == nil {
-		s.metrics.refusals.add(c.Method, c.Tool, f.rule)
-	}
+	s.noteDecision(ctx, c, f)
 	skipped := 0
 	if f != nil && (f.rule == "rate" || f.rule == "busy") {
 		var ok bool
@@ -101,7 +99,7 @@ func (s *Server) appendAssent(attrs []slog.Attr, a *assent) []slog.Attr {
 // recordOutcome writes how a call that ran has ended: late, if it had been given
 // up before.
 func (s *Server) recordOutcome(ctx context.Context, c *Call, f *failure, res *result, late bool) error {
-	s.metrics.ended(c, f, res, late)
+	s.noteEnd(ctx, c, f, res, late)
 	now := time.Now()
 	r := slog.NewRecord(now, slog.LevelInfo, "outcome", 0)
 	r.AddAttrs(
@@ -179,7 +177,7 @@ type refusal struct {
 
 // recordRefusal writes what was refused before it could become a call.
 func (s *Server) recordRefusal(ctx context.Context, f refusal) {
-	s.metrics.refusals.add(methodOf[f.noun], f.tool, f.rule)
+	s.note(ctx, Event{Kind: eventRefused, Method: methodOf[f.noun], Name: f.tool, Reason: f.rule})
 	meter := &s.refusals
 	if f.principal == "" {
 		meter = &s.strangers

@@ -67,7 +67,7 @@ func (s *Server) dispatch(ctx context.Context, p Principal, method string, req m
 		if err != nil {
 			return nil, err
 		}
-		return s.wrap(req, res)
+		return s.wrap(ctx, req, res)
 	case *mcp.GetPromptRequest:
 		return s.getPrompt(ctx, p, req)
 	case *mcp.ReadResourceRequest:
@@ -169,7 +169,7 @@ func (s *Server) protocolError(ctx context.Context, method string, err error) er
 
 // wrap gives a tool's result the encoder of [reply], or makes it the error that
 // the protocol wants.
-func (s *Server) wrap(req *mcp.CallToolRequest, res mcp.Result) (mcp.Result, error) {
+func (s *Server) wrap(ctx context.Context, req *mcp.CallToolRequest, res mcp.Result) (mcp.Result, error) {
 	r, ok := res.(*mcp.CallToolResult)
 	if !ok || r == nil || len(r.Content) != 1 {
 		return res, nil
@@ -178,6 +178,7 @@ func (s *Server) wrap(req *mcp.CallToolRequest, res mcp.Result) (mcp.Result, err
 	if !ok {
 		return res, nil
 	}
+	s.became(ctx, out)
 	if out.wire {
 		return nil, &wire.Vetted{Code: out.code, Text: out.text, Data: out.data}
 	}

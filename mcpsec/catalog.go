@@ -263,6 +263,9 @@ func asCall(session *mcp.ServerSession, meta mcp.Meta, name string) *mcp.CallToo
 // document takes a request whose result is a document through the pipeline.
 func (s *Server) document(ctx context.Context, o *operation, req *mcp.CallToolRequest) (mcp.Result, error) {
 	res := s.serve(ctx, o, req)
+	if o.method != methodWatch { // of which one request can make many
+		s.became(ctx, res)
+	}
 	if res.member == "" && res.ask == nil {
 		return nil, &wire.Vetted{Code: res.code, Text: res.text, Data: res.data}
 	}

@@ -4,14 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 )
 
 // guarded turns a panic of a user's handler into an error: records and logs are
 // written in places where nothing else would stop it.
 type guarded struct {
-	next     slog.Handler
-	failures *atomic.Uint64 // how often it could not record; may be nil
+	next   slog.Handler
+	failed func(context.Context) // is told that it could not record; may be nil
 }
 
 func (h guarded) Enabled(ctx context.Context, l slog.Level) (on bool) {
@@ -23,10 +22,10 @@ func (h guarded) Enabled(ctx context.Context, l slog.Level) (on bool) {
 func (h guarded) derive(from func() slog.Handler) (next slog.Handler) {
 	defer func() {
 		if p := recover(); p != nil {
-			next = guarded{broken{fmt.Errorf("the handler panicked: %v", p)}, h.failures}
+			next = guarded{broken{fmt.Errorf("the handler panicked: %v", p)}, h.failed}
 		}
 	}()
-	return guarded{from(), h.failures}
+	return guarded{from(), h.failed}
 }
 
 func (h guarded) WithAttrs(attrs []slog.Attr) slog.Handler {
@@ -42,8 +41,8 @@ func (h guarded) Handle(ctx context.Context, r slog.Record) (err error) {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the handler panicked: %v", p)
 		}
-		if err != nil && h.failures != nil {
-			h.failures.Add(1)
+		if err != nil && h.failed != nil {
+			h.failed(ctx)
 		}
 	}()
 	return h.next.Handle(ctx, r)

@@ -269,7 +269,7 @@ func (e *endpoint) exchange(ctx context.Context, x *httpExchange, req *jsonrpc.R
 // exchangeOn runs a request, and more, or only these.
 func (e *endpoint) exchangeOn(ctx context.Context, x *httpExchange, req *jsonrpc.Request, stop <-chan struct{}, more <-chan *jsonrpc.Request) {
 	ex := &wire.Exchange{
-		Request: req, Context: ctx, Stop: stop, More: more,
+		Request: req, Context: ctx, Stop: stop, More: more, Identify: e.observer != nil,
 		Notify: x.notify, Answer: x.answer,
 		Refused: func(r *wire.Refusal) { x.record("message", r.Text) },
 	}

@@ -2,6 +2,7 @@ package mcpsec
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 //	mcpsec_calls_total{method,name,outcome}          calls that ran, by how they ended: ok, asked, refused, failed, panicked, timeout, cancelled
 //	mcpsec_call_duration_seconds{method,name}        how long those took, guards included: a histogram
 //	mcpsec_refusals_total{method,name,rule}          what was refused before it ran; name is empty where nothing was meant that exists
+//	mcpsec_confirmations_total{method,name,step}     questions to people: asked, and confirmed, which is a yes; a no is a refusal by the rule declined
 //	mcpsec_results_cleaned_total{method,name,what}   results that lost a secret or hidden characters
 //	mcpsec_http_responses_total{code}                HTTP responses by status
 //	mcpsec_audit_failures_total                      records that could not be written, each a call that was refused or whose answer was withheld
@@ -48,8 +50,8 @@ const maxSeries = 10_000
 
 // metrics counts what the records tell.
 type metrics struct {
-	calls, refusals, cleaned, http family
-	audits                         atomic.Uint64 // failures
+	calls, refusals, questions, cleaned, http family
+	audits                                    atomic.Uint64 // failures
 
 	mu    sync.RWMutex
 	times map[[2]string]*histogram // by method and name
@@ -116,22 +118,57 @@ func (m *metrics) histogram(key [2]string) *histogram {
 	return m.times[key]
 }
 
-// ended counts a call that ran; a late one was counted when it was given up.
-func (m *metrics) ended(c *Call, f *failure, res *result, late bool) {
+// add counts an event.
+func (m *metrics) add(e Event) {
+	switch e.Kind {
+	case eventEnded:
+		m.calls.add(e.Method, e.Name, e.Reason)
+	case eventRefused:
+		m.refusals.add(e.Method, e.Name, e.Reason)
+	case eventCleaned:
+		m.cleaned.add(e.Method, e.Name, e.Reason)
+	case eventAsked, eventConfirmed:
+		m.questions.add(e.Method, e.Name, e.Kind)
+	case eventUnrecorded:
+		m.audits.Add(1)
+	}
+}
+
+// noteDecision counts what was refused, and what a person is asked about.
+func (s *Server) noteDecision(ctx context.Context, c *Call, f *failure) {
+	switch {
+	case f == nil:
+	case f.question != nil:
+		s.note(ctx, Event{Kind: eventAsked, Method: c.Method, Name: c.Tool, Reason: f.question.way})
+	default:
+		s.note(ctx, Event{Kind: eventRefused, Method: c.Method, Name: c.Tool, Reason: f.rule})
+	}
+}
+
+// noteYes counts that a person has said yes.
+func (r *run) noteYes(ctx context.Context, way string) {
+	r.server.note(ctx, Event{Kind: eventConfirmed, Method: r.call.Method, Name: r.call.Tool, Reason: way})
+}
+
+// noteEnd counts a call that ran; a late one was counted when it was given up.
+func (s *Server) noteEnd(ctx context.Context, c *Call, f *failure, res *result, late bool) {
 	if late {
 		return
 	}
-	m.took([2]string{c.Method, c.Tool}, time.Since(c.start))
+	s.metrics.took([2]string{c.Method, c.Tool}, time.Since(c.start))
+	outcome := outcomeOK
 	if f != nil {
-		m.calls.add(c.Method, c.Tool, f.outcome)
+		outcome = f.outcome
+	}
+	s.note(ctx, Event{Kind: eventEnded, Method: c.Method, Name: c.Tool, Reason: outcome})
+	if f != nil {
 		return
 	}
-	m.calls.add(c.Method, c.Tool, outcomeOK)
 	if res.redacted {
-		m.cleaned.add(c.Method, c.Tool, "secret")
+		s.note(ctx, Event{Kind: eventCleaned, Method: c.Method, Name: c.Tool, Reason: "secret"})
 	}
 	if res.stripped > 0 {
-		m.cleaned.add(c.Method, c.Tool, "hidden characters")
+		s.note(ctx, Event{Kind: eventCleaned, Method: c.Method, Name: c.Tool, Reason: "hidden characters"})
 	}
 }
 
@@ -142,6 +179,7 @@ func (s *Server) expose() []byte {
 	m.calls.write(&b, "mcpsec_calls_total", "Calls that ran, by how they ended.", "method", "name", "outcome")
 	m.writeTimes(&b)
 	m.refusals.write(&b, "mcpsec_refusals_total", "What was refused before it ran.", "method", "name", "rule")
+	m.questions.write(&b, "mcpsec_confirmations_total", "Questions to people, and their yes.", "method", "name", "step")
 	m.cleaned.write(&b, "mcpsec_results_cleaned_total", "Results that lost a secret or hidden characters.", "method", "name", "what")
 	m.http.write(&b, "mcpsec_http_responses_total", "HTTP responses by status.", "code")
 	head(&b, "mcpsec_audit_failures_total", "counter", "Records that could not be written.")

@@ -21,6 +21,7 @@ type opinion struct {
 func (r *run) ask(ctx context.Context, q *question) (*assent, *result) {
 	said := r.opinion(ctx, func(ctx context.Context) opinion { return r.opinionBy(ctx, q) })
 	if said.no == nil {
+		r.noteYes(ctx, q.way)
 		return &assent{way: q.way, by: said.by, question: q.digest}, nil
 	}
 	return nil, r.unanswered(ctx, said.no)

@@ -176,7 +176,7 @@ func (r *run) abort(ctx context.Context, p any) {
 		r.server.log.ErrorContext(ctx, "audit failed", "call", r.call.ID, "error", err)
 	}
 	f.log(ctx, r.server.log, &r.call)
-	r.done <- &result{call: r.call.ID, labels: r.call.Labels, text: f.message(r.call.ID), code: f.code()}
+	r.done <- &result{call: r.call.ID, labels: r.call.Labels, text: f.message(r.call.ID), code: f.code(), outcome: f.outcome, rule: f.rule}
 }
 
 // take is the pipeline after admission. It returns nil when the call has been
@@ -277,9 +277,12 @@ func badArguments(err error) *failure {
 
 func (r *run) failed(f *failure) *result {
 	if f.question != nil {
-		return &result{call: r.call.ID, ask: f.question}
+		return &result{call: r.call.ID, ask: f.question, outcome: f.outcome, rule: f.rule}
 	}
-	return &result{call: r.call.ID, labels: r.call.Labels, text: r.server.clean(f.message(r.call.ID), maxErrorText), code: f.code(), wire: f.wire != 0, data: f.data}
+	return &result{
+		call: r.call.ID, labels: r.call.Labels, text: r.server.clean(f.message(r.call.ID), maxErrorText),
+		code: f.code(), wire: f.wire != 0, data: f.data, outcome: f.outcome, rule: f.rule,
+	}
 }
 
 // record writes the decision down. It returns the answer of a call that ends

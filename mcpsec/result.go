@@ -34,6 +34,8 @@ type result struct {
 	data     json.RawMessage
 	redacted bool
 	stripped int
+
+	outcome, rule string // of a call that did not end well, or not yet
 }
 
 // errOversize stops the encoder: a huge result is not built to be thrown away.

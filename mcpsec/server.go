@@ -68,6 +68,9 @@ type Options struct {
 	Redactor *redact.Redactor
 	// Secrets are exact values that must never leave. Defaults to none.
 	Secrets []Secret
+	// Observer is told of requests and of what is refused, for traces and metrics
+	// beside [Server.Metrics]. Defaults to none, which costs nothing.
+	Observer Observer
 	// Log takes what people who run the server should know, causes of internal
 	// errors among it; it is wrapped by the Redactor. Defaults to text on
 	// standard error from level info on.
@@ -98,6 +101,7 @@ type Server struct {
 	seal      func() *seal.Ring // made when a first question is sealed, without SealKeys
 	once      state.Once        // for answers of people
 
+	observer  Observer
 	metrics   metrics
 	running   inFlight
 	waiting   inFlight // for people
@@ -149,7 +153,7 @@ func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
 		impl: *impl, info: info, redact: red, guards: slices.Clone(o.Guards),
 		limits: o.Limits.withDefaults(), mode: o.Mode, stepUp: o.StepUp,
 		principal: Principal{ID: o.Principal.ID, Scopes: slices.Clone(o.Principal.Scopes)},
-		approver:  o.Approver, clientLog: o.ClientLog, seal: ring, once: o.State,
+		approver:  o.Approver, clientLog: o.ClientLog, seal: ring, once: o.State, observer: o.Observer,
 		log:       slog.New(log),
 		tools:     map[string]*Tool{},
 		prompts:   map[string]*Prompt{},
@@ -159,7 +163,7 @@ func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
 		s.once = new(state.Memory)
 	}
 	s.rates = newRates(o.State, impl.Name, s.limits.CallsPerSecond)
-	s.audit = guarded{o.Audit, &s.metrics.audits}
+	s.audit = guarded{o.Audit, func(ctx context.Context) { s.note(ctx, Event{Kind: eventUnrecorded}) }}
 	s.sdk = mcp.NewServer(impl, &mcp.ServerOptions{
 		Instructions: o.Instructions,
 		Logger:       slog.New(atLeast{slog.LevelError, log}),
@@ -170,7 +174,7 @@ func NewServer(impl *mcp.Implementation, o Options) (*Server, error) {
 		UnsubscribeHandler: func(context.Context, *mcp.UnsubscribeRequest) error { return nil },
 		SetCacheable:       func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.CacheScope = "private" },
 	})
-	s.sdk.AddReceivingMiddleware(s.backstop)
+	s.sdk.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler { return s.observe(s.backstop(next)) })
 	s.sdk.AddSendingMiddleware(s.updates.deferred)
 	return s, nil
 }
@@ -263,6 +267,7 @@ func (s *Server) ServeStream(ctx context.Context, r io.ReadCloser, w io.WriteClo
 		MaxDepth:    s.limits.MaxDepth,
 		MaxInFlight: 2 * s.limits.MaxConcurrent,
 		Grace:       s.limits.Grace,
+		Identify:    s.observer != nil,
 		Refused: func(f *wire.Refusal) {
 			s.recordRefusal(ctx, refusal{principal: s.principal.ID, rule: "message", reason: f.Text})
 		},

@@ -22,7 +22,7 @@ const (
 // foreign are modules that examples and tests need, and users must not get.
 var foreign = []string{
 	"pocketbase/pocketbase", "modernc.org/", "fergusstrange/embedded-postgres", "stripe/stripe-mock", "toxiproxy", "emersion/go-smtp",
-	"miekg/dns", "go-jose", "zitadel/oidc", "go.opentelemetry.io/otel/sdk", "prometheus/client_golang", module + "/integration", module + "/examples",
+	"miekg/dns", "go-jose", "zitadel/oidc", "go.opentelemetry.io/otel/sdk", "go.opentelemetry.io/otel/exporters", "prometheus/client_golang", module + "/integration", module + "/examples",
 }
 
 // A program that imports one package builds, outside of the repository, and gets the
@@ -31,7 +31,7 @@ func TestDownstream(t *testing.T) {
 	t.Parallel()
 	var table strings.Builder
 	table.WriteString("| import | modules | lines of go.sum |\n| --- | ---: | ---: |\n")
-	for _, pkg := range []string{"mcpsec", "mcpsec/redact", "mcpsec/mcpsectest", "pgtool", "pbtool", "stripetool", "mailtool"} {
+	for _, pkg := range []string{"mcpsec", "mcpsec/redact", "mcpsec/mcpsectest", "mcpsec/otelmcp", "pgtool", "pbtool", "stripetool", "mailtool"} {
 		modules, lines := downstream(t, pkg)
 		fmt.Fprintf(&table, "| `%s` | %d | %d |\n", pkg, modules, lines)
 	}

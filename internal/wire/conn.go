@@ -38,6 +38,7 @@ type Config struct {
 	MaxDepth    int           // nesting of arrays and objects
 	MaxInFlight int           // requests not yet answered
 	Grace       time.Duration // for requests in flight when the stream ends
+	Identify    bool          // makes [RequestID] tell ids
 	// Refused is told of every line that was not passed on, and of every request
 	// that should have been recorded and that the SDK refused before. It may be
 	// called concurrently with itself.
@@ -187,7 +188,10 @@ func (c *conn) filter(line []byte, tooLong bool) (jsonrpc.Message, *Refusal) {
 		if r := c.admit(req, call.meta); r != nil {
 			return nil, r
 		}
-		return c.shorten(req, call), nil
+		if req = c.shorten(req, call); c.cfg.Identify {
+			req = identify(req)
+		}
+		return req, nil
 	}
 	return m, nil
 }

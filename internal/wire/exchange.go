@@ -55,6 +55,8 @@ type Exchange struct {
 	// nobody can guess, under which the client's answer goes to deliver, and what
 	// ends that. It refuses with an error.
 	Ask func(deliver func(*jsonrpc.Response)) (id jsonrpc.ID, end func(), err error)
+	// Identify makes [RequestID] tell the request's id.
+	Identify bool
 	// Notify and Answer write a message, which they must not keep. The code is
 	// that of the error in the answer, or zero. They are not called at once.
 	Notify func(message []byte) error
@@ -85,6 +87,9 @@ type exchange Exchange
 func (e *exchange) Read(context.Context) (jsonrpc.Message, error) {
 	e.step++
 	if e.step == 1 && e.Request != nil {
+		if e.Identify {
+			return identify(e.Request), nil
+		}
 		return e.Request, nil
 	}
 	stop := e.Stop
