@@ -197,3 +197,36 @@ func (w *world) failDeletes() {
 		return bank.None
 	})
 }
+
+// While a flow is being run, by whomever, nobody else runs it.
+func TestRegisterBusy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	w.b.pass = func(point string) {
+		if point == "welcome mail recorded" {
+			close(reached)
+			<-goOn
+		}
+	}
+	first := make(chan string)
+	go func() {
+		text, _, _ := w.call("support", "user_register", ann)
+		first <- text
+	}()
+	<-reached
+	for _, tool := range []string{"user_register", "flow_resume"} {
+		args := ann
+		if tool == "flow_resume" {
+			args = map[string]any{"id": flowID("register", "ann@example.com", 1)}
+		}
+		if text, failed, _ := w.call("admin", tool, args); !failed || !strings.Contains(text, "being done at this moment") {
+			t.Errorf("%s meanwhile: %s", tool, text)
+		}
+	}
+	close(goOn)
+	if text := <-first; !strings.Contains(text, `"state":"done"`) {
+		t.Errorf("the first: %s", text)
+	}
+	w.want("at the end", whole)
+}
