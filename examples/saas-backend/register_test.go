@@ -9,6 +9,7 @@ import (
 	"github.com/pocketbase/pocketbase/core"
 
 	"github.com/mcpsec/mcpsec-go/examples/internal/bank"
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 )
 
 var ann = map[string]any{"email": "Ann@example.com", "name": "Ann"}
@@ -32,7 +33,9 @@ func TestRegisterOnce(t *testing.T) {
 
 	var all sync.WaitGroup
 	for range 8 {
-		all.Go(func() { w.call("support", "user_register", map[string]any{"email": "ben@example.com", "name": "Ben"}) })
+		all.Go(func() {
+			w.call("support", "user_register", map[string]any{"email": "ben@example.com", "name": `Ben <&> "é"` + "\u2028"})
+		})
 	}
 	all.Wait()
 	w.want("eight at one moment", sums{Users: 2, Customers: 2, Letters: 2, Events: 2})
@@ -126,11 +129,7 @@ func spoilMail(w *world) func() {
 }
 
 func spoilPostgres(w *world) func() {
-	sql := func(text string) {
-		if _, err := w.db.Exec(w.t.Context(), text); err != nil {
-			w.t.Fatal(err)
-		}
-	}
+	sql := func(text string) { pgtest.Exec(w.t, w.db, text) }
 	sql("ALTER TABLE analytics.events RENAME TO away")
 	sql("CREATE VIEW analytics.events AS SELECT * FROM analytics.away") // so that it can be counted, by us
 	return func() { sql("DROP VIEW analytics.events"); sql("ALTER TABLE analytics.away RENAME TO events") }
