@@ -17,14 +17,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/mcpsec/mcpsec-go/examples/internal/bank"
@@ -36,13 +33,13 @@ func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "`address` to serve MCP at")
 	guided := flag.Bool("tour", false, "go through all flows, and end")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	p := tour.NewPrinter(os.Stdout)
+	ctx, stop := tour.UntilStopped(context.Background(), p)
 	defer stop()
-	out := os.Stdout
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err == nil {
 		os.Stdout = null // stripe-mock writes there
-		err = run(ctx, out, *addr, *guided)
+		err = run(ctx, p, *addr, *guided)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "saas-backend:", err)
@@ -50,7 +47,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, out io.Writer, addr string, guided bool) error {
+func run(ctx context.Context, p *tour.Printer, addr string, guided bool) error {
 	if flag.NArg() > 0 {
 		return errors.New("there are no arguments but -addr and -tour: see -help")
 	}
@@ -84,9 +81,9 @@ func run(ctx context.Context, out io.Writer, addr string, guided bool) error {
 	}
 	return b.serve(ctx, ln, in.bank, s.Webhooks, func(ctx context.Context, url string, tokens map[string]mcpsec.Secret) error {
 		if guided {
-			return (&guide{p: tour.NewPrinter(out), in: in, b: b, audit: path}).show(ctx, url, tokens)
+			return (&guide{p: p, in: in, b: b, audit: path}).show(ctx, url, tokens)
 		}
-		printAdvice(out, url, path, tokens)
+		printAdvice(p, url, path, tokens)
 		<-ctx.Done()
 		return nil
 	})
@@ -127,12 +124,12 @@ func (b *backend) serve(ctx context.Context, ln net.Listener, sender *bank.Bank,
 	return errors.Join(err, <-served)
 }
 
-func printAdvice(out io.Writer, url, audit string, tokens map[string]mcpsec.Secret) {
-	fmt.Fprintf(out, "It serves MCP at %s, until Ctrl-C. The audit log is %s.\n\nTokens of the roles, which are good as long as it runs:\n\n", url, audit)
+func printAdvice(p *tour.Printer, url, audit string, tokens map[string]mcpsec.Secret) {
+	p.Say("It serves MCP at %s, until Ctrl-C. The audit log is %s.\n\nTokens of the roles, which are good as long as it runs:\n", url, audit)
 	for _, role := range []string{"support", "billing", "admin"} {
-		fmt.Fprintf(out, "  export %s=%s\n", role, tokens[role].Reveal())
+		p.Say("  export %s=%s", role, tokens[role].Reveal())
 	}
-	fmt.Fprintf(out, `
+	p.Say(`
 What to do next, in another window, after these three lines:
 
   inspect() { npx @modelcontextprotocol/inspector --cli %s --transport http --header "Authorization: Bearer $1" "${@:2}"; }
@@ -141,6 +138,5 @@ What to do next, in another window, after these three lines:
   inspect $admin --method tools/call --tool-name analytics_report --tool-arg days=1
 
 Or name the address and a token to a client that can ask its person: what bills and what
-refunds needs a yes. README.md has more; -tour shows all of it.
-`, url)
+refunds needs a yes. README.md has more; -tour shows all of it.`, url)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/mcpsec/mcpsec-go/examples/internal/bank"
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 )
 
 var (
@@ -131,12 +132,7 @@ func TestRefundFaults(t *testing.T) {
 
 // spoilCaps has the database fail for the key of the refunds' cap, and no other.
 func spoilCaps(w *world) func() {
-	if _, err := w.db.Exec(w.t.Context(), "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.most = 10000 THEN RAISE 'no'; END IF; RETURN NEW; END $$; CREATE TRIGGER no BEFORE INSERT OR UPDATE ON mcpsec.allowances FOR EACH ROW EXECUTE FUNCTION no()"); err != nil {
-		w.t.Fatal(err)
-	}
-	return func() {
-		if _, err := w.db.Exec(w.t.Context(), "DROP TRIGGER no ON mcpsec.allowances"); err != nil {
-			w.t.Fatal(err)
-		}
-	}
+	pgtest.Exec(w.t, w.db, `CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.most = 10000 THEN RAISE 'no'; END IF; RETURN NEW; END $$;
+		CREATE TRIGGER no BEFORE INSERT OR UPDATE ON mcpsec.allowances FOR EACH ROW EXECUTE FUNCTION no()`)
+	return func() { pgtest.Exec(w.t, w.db, "DROP TRIGGER no ON mcpsec.allowances") }
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/pocketbase/pocketbase/core"
 
 	"github.com/mcpsec/mcpsec-go/examples/internal/bank"
+	"github.com/mcpsec/mcpsec-go/internal/pgserver/pgtest"
 )
 
 var ann = map[string]any{"email": "Ann@example.com", "name": "Ann"}
@@ -32,7 +33,9 @@ func TestRegisterOnce(t *testing.T) {
 
 	var all sync.WaitGroup
 	for range 8 {
-		all.Go(func() { w.call("support", "user_register", map[string]any{"email": "ben@example.com", "name": "Ben"}) })
+		all.Go(func() {
+			w.call("support", "user_register", map[string]any{"email": "ben@example.com", "name": `Ben <&> "é"` + "\u2028"})
+		})
 	}
 	all.Wait()
 	w.want("eight at one moment", sums{Users: 2, Customers: 2, Letters: 2, Events: 2})
@@ -126,11 +129,7 @@ func spoilMail(w *world) func() {
 }
 
 func spoilPostgres(w *world) func() {
-	sql := func(text string) {
-		if _, err := w.db.Exec(w.t.Context(), text); err != nil {
-			w.t.Fatal(err)
-		}
-	}
+	sql := func(text string) { pgtest.Exec(w.t, w.db, text) }
 	sql("ALTER TABLE analytics.events RENAME TO away")
 	sql("CREATE VIEW analytics.events AS SELECT * FROM analytics.away") // so that it can be counted, by us
 	return func() { sql("DROP VIEW analytics.events"); sql("ALTER TABLE analytics.away RENAME TO events") }
@@ -196,4 +195,37 @@ func (w *world) failDeletes() {
 		}
 		return bank.None
 	})
+}
+
+// While a flow is being run, by whomever, nobody else runs it.
+func TestRegisterBusy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	w.b.pass = func(point string) {
+		if point == "welcome mail recorded" {
+			close(reached)
+			<-goOn
+		}
+	}
+	first := make(chan string)
+	go func() {
+		text, _, _ := w.call("support", "user_register", ann)
+		first <- text
+	}()
+	<-reached
+	for _, tool := range []string{"user_register", "flow_resume"} {
+		args := ann
+		if tool == "flow_resume" {
+			args = map[string]any{"id": flowID("register", "ann@example.com", 1)}
+		}
+		if text, failed, _ := w.call("admin", tool, args); !failed || !strings.Contains(text, "being done at this moment") {
+			t.Errorf("%s meanwhile: %s", tool, text)
+		}
+	}
+	close(goOn)
+	if text := <-first; !strings.Contains(text, `"state":"done"`) {
+		t.Errorf("the first: %s", text)
+	}
+	w.want("at the end", whole)
 }

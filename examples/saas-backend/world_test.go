@@ -66,10 +66,7 @@ func newServices(t *testing.T) *world {
 	if err := preparePostgres(t.Context(), pg, database, &w.s); err != nil {
 		t.Fatal(err)
 	}
-	if w.db, err = pgx.Connect(t.Context(), pg.URL(database, "")); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.db.Close(context.Background()) })
+	w.db = postgres.Admin(t, database)
 	w.s.Mail = mailOptions(w.box.Port, w.box.CA, w.box.Password)
 	useBank(w.bank.URL, w.bank.CA, &w.s)
 	return w
@@ -204,9 +201,7 @@ func (w *world) sums() (s sums) {
 		Users: count("users"), Customers: w.bank.Count("customer"), Subscriptions: w.bank.Count("subscription"), Refunds: w.bank.Count("refund"),
 		Payments: count("payments"), Letters: len(w.box.Letters()),
 	}
-	if err := w.db.QueryRow(w.t.Context(), "SELECT count(*) FROM analytics.events").Scan(&s.Events); err != nil {
-		w.t.Fatal(err)
-	}
+	s.Events = pgtest.Ask[int](w.t, w.db, "SELECT count(*) FROM analytics.events")
 	half, err := w.b.half(50)
 	if err != nil {
 		w.t.Fatal(err)

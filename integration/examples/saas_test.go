@@ -29,18 +29,7 @@ func TestMain(m *testing.M) { os.Exit(postgres.Main(m)) }
 // the tokens of the roles.
 func saas(t *testing.T) (url string, tokens map[string]string) {
 	t.Helper()
-	pg := postgres.Server(t)
-	dir := t.TempDir()
-	bin := filepath.Join(dir, "saas-backend")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "github.com/mcpsec/mcpsec-go/examples/saas-backend").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	temp := filepath.Join(dir, "tmp")
-	if err := os.Mkdir(temp, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(bin, "-addr", "127.0.0.1:0")
-	cmd.Env = append(os.Environ(), "TMPDIR="+temp, pgserver.EnvDSN+"="+pg.URL("postgres", ""))
+	cmd, temp := saasCommand(t, "-addr", "127.0.0.1:0")
 	var log strings.Builder
 	cmd.Stderr = &log
 	out, err := cmd.StdoutPipe()
@@ -77,6 +66,50 @@ func saas(t *testing.T) (url string, tokens map[string]string) {
 		t.Fatalf("it does not start: %s", log.String())
 	}
 	return url, tokens
+}
+
+// saasCommand is the built example, which finds a PostgreSQL, and the directory for its
+// temporary files.
+func saasCommand(t *testing.T, args ...string) (cmd *exec.Cmd, temp string) {
+	t.Helper()
+	pg := postgres.Server(t)
+	dir := t.TempDir()
+	bin := filepath.Join(dir, "saas-backend")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "github.com/mcpsec/mcpsec-go/examples/saas-backend").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	temp = filepath.Join(dir, "tmp")
+	if err := os.Mkdir(temp, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cmd = exec.Command(bin, args...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+temp, pgserver.EnvDSN+"="+pg.URL("postgres", ""))
+	return cmd, temp
+}
+
+// Nobody reads the tour to its end: nothing is left behind all the same.
+func TestSaaSTourUnread(t *testing.T) {
+	t.Parallel()
+	cmd, temp := saasCommand(t, "-tour")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReaderSize(out, 16).ReadString('\n'); err != nil {
+		t.Fatalf("%v: got %q", err, line)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Error("it ends as if somebody had read it")
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("%v: left is %s", err, left)
+	}
 }
 
 // The built example serves the SDK's client over HTTP, one flow from beginning to end.

@@ -23,8 +23,10 @@ import (
 	"github.com/stripe/stripe-mock/server"
 )
 
-// Mock returns stripe-mock.
-func Mock() (http.Handler, error) {
+// Mock returns stripe-mock, which takes a second to read its description of the API, once.
+func Mock() (http.Handler, error) { return mock() }
+
+var mock = sync.OnceValues(func() (http.Handler, error) {
 	spec, err := server.LoadSpec(embedded.OpenAPISpec, "")
 	if err != nil {
 		return nil, err
@@ -38,7 +40,7 @@ func Mock() (http.Handler, error) {
 		return nil, err
 	}
 	return http.HandlerFunc(stub.HandleRequest), nil
-}
+})
 
 // Check has stripe-mock answer a request with a body.
 func Check(mock http.Handler, r *http.Request, body []byte) (status int, answer []byte) {
@@ -89,11 +91,11 @@ type answer struct {
 
 // Start starts a bank on a free port.
 func Start() (*Bank, error) {
-	mock, err := Mock()
+	stub, err := Mock()
 	if err != nil {
 		return nil, err
 	}
-	b := &Bank{mock: mock, objects: map[string]object{}, said: map[string]answer{}, made: map[string]int{}, changed: make(chan struct{})}
+	b := &Bank{mock: stub, objects: map[string]object{}, said: map[string]answer{}, made: map[string]int{}, changed: make(chan struct{})}
 	b.web = httptest.NewUnstartedServer(b)
 	b.web.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that have gone
 	b.web.StartTLS()
