@@ -162,10 +162,18 @@ func TestAlertsHaveTheirMetrics(t *testing.T) {
 			t.Errorf("there is no %s", e[1])
 		}
 		for _, l := range label.FindAllStringSubmatch(e[2], -1) {
-			if !strings.Contains(line, l[1]+`="`) {
+			if !regexp.MustCompile(`[{,]` + l[1] + `="`).MatchString(line) {
 				t.Errorf("%s has no label %s: %s", e[1], l[1], line)
 			}
 		}
+	}
+}
+
+// An alert on growth sees the first failure grow from nothing.
+func TestAuditFailuresBeginAtZero(t *testing.T) {
+	t.Parallel()
+	if got := ours(newRig(t, nil).scrape(t)); !slices.Contains(got, "mcpsec_audit_failures_total 0") {
+		t.Errorf("got %q", got)
 	}
 }
 
