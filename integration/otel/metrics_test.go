@@ -221,7 +221,7 @@ func TestDuration(t *testing.T) {
 					t.Errorf("%s in %s has the bounds %v", m.Name, m.Unit, p.Bounds)
 				}
 				kind, _ := p.Attributes.Value("error.type")
-				kinds[kind.Emit()] = true
+				kinds[kind.String()] = true
 				for _, secret := range []attribute.Key{"jsonrpc.request.id", "mcpsec.call.id"} {
 					if p.Attributes.HasValue(secret) {
 						t.Errorf("%s is a series each", secret)

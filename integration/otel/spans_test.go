@@ -41,7 +41,7 @@ func TestSpans(t *testing.T) {
 		s := r.span(t, tc.name)
 		var got []string
 		for _, a := range s.Attributes {
-			switch text := a.Value.Emit(); a.Key {
+			switch text := a.Value.String(); a.Key {
 			case "jsonrpc.request.id":
 				got = append(got, "jsonrpc.request.id=N")
 			case "mcpsec.call.id":
