@@ -11,11 +11,11 @@ check: ## all that the gate does
 	.ci/run
 
 test: ## all tests
-	go test ./... ./examples/... ./examples/pocketbase/... ./integration/...
+	go test ./... ./examples/... ./integration/...
 
 # What talks to other programs only, or asks one thing at a time, is left out.
 race: ## the tests of what runs side by side with the race detector, which needs a C compiler, in random order
-	go test -race -shuffle=on $$(go list ./... ./integration/... | grep -vE '(mcpsec/redact|mcpsec-check|mcpsectest/internal/battery|integration/(pgattack|pgmask|pgdocs|sqlgate|conformance|examples|proxies|redaction|mcpsectest|downstream|soak))$$')
+	go test -race -shuffle=on $$(go list ./... ./integration/... | grep -vE '(mcpsec/redact|mcpsec-check|mcpsectest/internal/battery|integration/(pgattack|pgsql|pgmask|pgdocs|sqlgate|conformance|examples|proxies|redaction|mcpsectest|downstream|soak))$$')
 	go test -race -run TestSoak ./integration/pgattack
 	go test -race -run While ./mcpsec/redact
 

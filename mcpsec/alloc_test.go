@@ -8,18 +8,17 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"testing"
 
+	"github.com/mcpsec/mcpsec-go/internal/racing"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
 // What a call costs in allocations, from its line to its answer. They do not depend on
 // the machine or its mood: a call that costs more than this has got something new.
 func TestCallAllocates(t *testing.T) { // not parallel: it counts
-	if raced() {
+	if racing.Enabled {
 		t.Skip("the race detector allocates for itself")
 	}
 	f := newFixture(t, func(o *mcpsec.Options) {
@@ -59,7 +58,7 @@ func TestCallAllocates(t *testing.T) { // not parallel: it counts
 
 // The same over HTTP, with a token, and all that the answer's headers take.
 func TestHTTPCallAllocates(t *testing.T) { // not parallel: it counts
-	if raced() {
+	if racing.Enabled {
 		t.Skip("the race detector allocates for itself")
 	}
 	f := newFixture(t, func(o *mcpsec.Options) {
@@ -90,10 +89,4 @@ func TestHTTPCallAllocates(t *testing.T) { // not parallel: it counts
 	if got := testing.AllocsPerRun(200, call); got > 145 {
 		t.Errorf("%v allocations, 145 is the limit", got)
 	}
-}
-
-// raced reports whether the race detector is on.
-func raced() bool {
-	info, ok := debug.ReadBuildInfo()
-	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mcpsec/mcpsec-go/internal/mcptest"
+	"github.com/mcpsec/mcpsec-go/internal/racing"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
@@ -269,7 +270,7 @@ func FuzzVerifyAuditLog(f *testing.F) {
 
 // A record costs no allocation, however many attributes it has.
 func TestAuditLogAllocatesNothing(t *testing.T) { // not parallel: it counts
-	if raced() {
+	if racing.Enabled {
 		t.Skip("the race detector throws away slog's buffers at random")
 	}
 	l := mcpsec.NewAuditLog(io.Discard)

@@ -8,17 +8,18 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/examples/internal/stripesign"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 )
 
 func (s *stage) genuine(secret mcpsec.Secret) error {
 	s.chapter("1  Genuine events are handled, once")
 	body := paid("1").body()
-	sent := signature(secret, time.Now(), body)
+	sent := stripesign.Header(secret, time.Now(), body)
 	if err := s.steps(
 		step{what: "an invoice was paid", body: body, header: sent, status: 200, ran: true, counted: "handled"},
 		step{what: "the same delivery, captured and sent again", body: body, header: sent, status: 200, counted: "repeated"},
-		step{what: "Stripe delivers the event once more", body: body, header: signature(secret, time.Now(), body), status: 200, counted: "repeated"},
+		step{what: "Stripe delivers the event once more", body: body, header: stripesign.Header(secret, time.Now(), body), status: 200, counted: "repeated"},
 		step{what: "an event that nobody here handles", body: changed(paid("2"), func(e *event) { e.kind = "invoice.sent" }).body(), status: 200, counted: "ignored"}.signed(secret),
 	); err != nil {
 		return err
@@ -28,7 +29,7 @@ func (s *stage) genuine(secret mcpsec.Secret) error {
 	for range 50 {
 		wg.Go(func() {
 			body := paid("3").body()
-			if r, err := request(s.url, body, signature(secret, time.Now(), body)); err == nil {
+			if r, err := request(s.url, body, stripesign.Header(secret, time.Now(), body)); err == nil {
 				if res, err := http.DefaultClient.Do(r); err == nil {
 					res.Body.Close()
 				}
@@ -43,22 +44,22 @@ func (s *stage) genuine(secret mcpsec.Secret) error {
 
 // signed is a step that is signed now, as Stripe would.
 func (st step) signed(secret mcpsec.Secret) step {
-	st.header = signature(secret, time.Now(), st.body)
+	st.header = stripesign.Header(secret, time.Now(), st.body)
 	return st
 }
 
 func (s *stage) forged(secret mcpsec.Secret) error {
 	s.chapter("2  Forged, old and ambiguous ones are not")
 	now, body := time.Now(), paid("4").body()
-	good := signature(secret, now, body)
+	good := stripesign.Header(secret, now, body)
 	alter := func(old, new string) []byte { return bytes.Replace(body, []byte(old), []byte(new), 1) }
 	return s.steps(
 		step{what: "1,900 cents become 190,000", body: alter("1900", "190000"), header: good, status: 401, counted: "signature"},
-		step{what: "signed with another secret", body: body, header: signature(newSecret(), now, body), status: 401, counted: "signature"},
+		step{what: "signed with another secret", body: body, header: stripesign.Header(newSecret(), now, body), status: 401, counted: "signature"},
 		step{what: "not signed", body: body, header: "", status: 401, counted: "header"},
 		step{what: "two signature headers", body: body, header: good, status: 401, counted: "header", change: func(r *http.Request) { r.Header.Add("Stripe-Signature", good) }},
-		step{what: "signed six minutes ago", body: body, header: signature(secret, now.Add(-6*time.Minute), body), status: 401, counted: "timestamp"},
-		step{what: "signed in ten years", body: body, header: signature(secret, now.AddDate(10, 0, 0), body), status: 401, counted: "timestamp"},
+		step{what: "signed six minutes ago", body: body, header: stripesign.Header(secret, now.Add(-6*time.Minute), body), status: 401, counted: "timestamp"},
+		step{what: "signed in ten years", body: body, header: stripesign.Header(secret, now.AddDate(10, 0, 0), body), status: 401, counted: "timestamp"},
 		step{what: "a member twice: livemode false and true", body: alter(`"livemode":false`, `"livemode":false,"livemode":true`), status: 400, counted: "malformed"}.signed(secret),
 		step{what: "a member in another case: LiveMode", body: alter(`"livemode"`, `"LiveMode":true,"livemode"`), status: 400, counted: "malformed"}.signed(secret),
 		step{what: "no data", body: alter(`"data"`, `"date"`), status: 400, counted: "malformed"}.signed(secret),

@@ -2,14 +2,10 @@ package main
 
 import (
 	"bytes"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
@@ -45,14 +41,6 @@ func (e event) body() []byte {
 	}
 	return fmt.Appendf(nil, `{"id":%q,"object":"event",%s"api_version":%q,"created":%s,"livemode":%s,"pending_webhooks":1,"type":%q,"data":{"object":%s}}`,
 		e.id, account, e.version, e.created, e.live, e.kind, e.object)
-}
-
-// signature is Stripe's own scheme: docs.stripe.com/webhooks.
-func signature(secret mcpsec.Secret, at time.Time, body []byte) string {
-	stamp := strconv.FormatInt(at.Unix(), 10)
-	h := hmac.New(sha256.New, []byte(secret.Reveal()))
-	fmt.Fprintf(h, "%s.%s", stamp, body)
-	return "t=" + stamp + ",v1=" + hex.EncodeToString(h.Sum(nil))
 }
 
 // request is a delivery of a body.

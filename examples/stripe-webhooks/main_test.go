@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mcpsec/mcpsec-go/examples/internal/stripesign"
 	"github.com/mcpsec/mcpsec-go/examples/internal/tour"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/stripetool"
@@ -84,7 +85,7 @@ func TestRun(t *testing.T) {
 	go func() { done <- serve(ctx, ln, w) }()
 	body := paid("1").body()
 	for path, want := range map[string]int{"/webhooks/stripe": 200, "/": 404} {
-		r, err := request("http://"+ln.Addr().String()+path, body, signature(secret, time.Now(), body))
+		r, err := request("http://"+ln.Addr().String()+path, body, stripesign.Header(secret, time.Now(), body))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"strconv"
@@ -18,9 +16,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/stripe/stripe-mock/embedded"
-	"github.com/stripe/stripe-mock/server"
-
+	standin "github.com/mcpsec/mcpsec-go/examples/internal/bank"
 	"github.com/mcpsec/mcpsec-go/examples/internal/tour"
 )
 
@@ -78,22 +74,6 @@ func newCharge(id, customer string, cents int64) *charge {
 	}
 }
 
-func newMock() (http.Handler, error) {
-	spec, err := server.LoadSpec(embedded.OpenAPISpec, "")
-	if err != nil {
-		return nil, err
-	}
-	fixtures, err := server.LoadFixtures(embedded.OpenAPIFixtures, "")
-	if err != nil {
-		return nil, err
-	}
-	stub, err := server.NewStubServer(fixtures, spec, true, false)
-	if err != nil {
-		return nil, err
-	}
-	return http.HandlerFunc(stub.HandleRequest), nil
-}
-
 func newBank(mock http.Handler) *bank {
 	return &bank{mock: mock, said: map[string]any{}, charges: map[string]*charge{
 		"ch_Lamp": newCharge("ch_Lamp", "cus_Ann", 49_00), "ch_Sofa": newCharge("ch_Sofa", "cus_Ben", 1_490_00),
@@ -105,13 +85,7 @@ func (b *bank) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	asked := r.Clone(r.Context())
-	asked.Body = io.NopCloser(bytes.NewReader(body))
-	asked.Header.Del("Accept-Encoding")
-	asked.Header.Set("Authorization", "Bearer sk_"+"test_123") // the one form of a key that stripe-mock takes
-	checked := httptest.NewRecorder()
-	b.mock.ServeHTTP(checked, asked)
-	status, text := checked.Code, checked.Body.Bytes()
+	status, text := standin.Check(b.mock, r, body)
 	if status == http.StatusOK {
 		if own, s := b.answer(r, string(body)); own != nil {
 			status = s
@@ -179,7 +153,7 @@ func (b *bank) once(key string, form url.Values) (any, int) {
 // serveBank says on standard error where the bank is, and ends with standard input.
 // stripe-mock prints to standard output, so the bank is a process of its own.
 func serveBank() error {
-	mock, err := newMock()
+	mock, err := standin.Mock()
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ type Box struct {
 	conns   map[net.Conn]bool
 	strip   bool
 	reset   bool
+	refuse  bool
 }
 
 // PasswordPrefix makes passwords easy to look for where they must not be.
@@ -104,6 +105,13 @@ func (b *Box) ResetNext() {
 	b.reset = true
 }
 
+// Refuse has the server take no recipient from now on, or take them again.
+func (b *Box) Refuse(on bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refuse = on
+}
+
 // keep keeps a letter, and reports whether its connection is to be reset.
 func (b *Box) keep(l Letter) (reset bool) {
 	b.mu.Lock()
@@ -146,6 +154,11 @@ func (s *session) Mail(from string, _ *smtp.MailOptions) error {
 }
 
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	if s.b.refuse {
+		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 7, 1}, Message: "no mail today"}
+	}
 	s.letter.To = append(s.letter.To, to)
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -21,6 +22,7 @@ type Session struct {
 	*mcp.ClientSession
 	audit   string
 	seen    int         // audit records shown so far
+	shared  bool        // others' records are in the audit log, too
 	updated chan string // URIs of resources
 	log     *logBuffer
 
@@ -66,6 +68,29 @@ func Self(ctx context.Context, args, env []string) (*exec.Cmd, error) {
 func Connect(ctx context.Context, cmd *exec.Cmd, audit string) (*Session, error) {
 	s := &Session{audit: audit, updated: make(chan string, 100), log: &logBuffer{}}
 	cmd.Stderr = s.log
+	if err := s.connect(ctx, &mcp.CommandTransport{Command: cmd}); err != nil {
+		return nil, fmt.Errorf("starting the server: %w\n%s", err, s.log)
+	}
+	return s, nil
+}
+
+// Dial is a session with a server over HTTP, with a token, which writes the audit log that
+// is named.
+func Dial(ctx context.Context, url, token, audit string) (*Session, error) {
+	s := &Session{audit: audit, updated: make(chan string, 100), log: &logBuffer{}, shared: true}
+	return s, s.connect(ctx, &mcp.StreamableClientTransport{Endpoint: url, HTTPClient: &http.Client{Transport: bearer(token)}})
+}
+
+// bearer sends a token with each request.
+type bearer string
+
+func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+string(b))
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+func (s *Session) connect(ctx context.Context, t mcp.Transport) (err error) {
 	client := mcp.NewClient(&mcp.Implementation{Name: "tour-client", Version: "1.0.0"}, &mcp.ClientOptions{
 		ElicitationHandler: func(_ context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
 			s.mu.Lock()
@@ -83,12 +108,8 @@ func Connect(ctx context.Context, cmd *exec.Cmd, audit string) (*Session, error)
 			}
 		},
 	})
-	var err error
-	s.ClientSession, err = client.Connect(ctx, &mcp.CommandTransport{Command: cmd}, nil)
-	if err != nil {
-		return nil, fmt.Errorf("starting the server: %w\n%s", err, s.log)
-	}
-	return s, nil
+	s.ClientSession, err = client.Connect(ctx, t, nil)
+	return err
 }
 
 // Stop ends the server. After Ctrl-C, which a terminal sends to both, how it
@@ -172,6 +193,9 @@ func (s *Session) Do(ctx context.Context, p *Printer, st Step) (answer string, e
 		return "", err
 	}
 	s.person(st.Declined)
+	if s.shared {
+		s.newRecords() // are others'
+	}
 	text, failed, err := s.ask(ctx, st)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", st.Asked, err)
@@ -282,7 +306,7 @@ func (s *Session) newRecords() string {
 	if err != nil {
 		return err.Error()
 	}
-	lines := strings.Split(strings.TrimSpace(string(file)), "\n")
+	lines := strings.FieldsFunc(string(file), func(r rune) bool { return r == '\n' })
 	seqs, texts := map[string][]int{}, []string{}
 	for _, l := range lines[s.seen:] {
 		seq, text := describeRecord(l)

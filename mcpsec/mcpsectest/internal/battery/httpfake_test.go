@@ -81,7 +81,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodOptions && f.is("cors"):
 	case r.Method == http.MethodDelete:
 		f.end(w, r)
-	case r.Method != http.MethodPost && !f.has("http/method"):
+	case r.Method != http.MethodPost && f.flaw != "http/method":
 		http.Error(w, "only POST", http.StatusMethodNotAllowed)
 	case !f.knows(r):
 		f.challenge(w, r)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
-	"regexp"
 
 	"github.com/mcpsec/mcpsec-go/internal/lazy"
 )
@@ -86,14 +85,17 @@ func guessable(ids []string) string {
 			return "two sessions have one id"
 		}
 	}
-	if counts(ids, 10, lazy.Regexp(`\d+`)) || counts(ids, 16, lazy.Regexp(`[0-9a-f]+`)) {
+	if counts(ids) {
 		return "the ids count up"
 	}
 	return ""
 }
 
+var digits = lazy.Regexp(`[0-9a-f]+`)
+
 // counts reports whether ids differ in one number only, which rises by small steps.
-func counts(ids []string, base int, digits func() *regexp.Regexp) bool {
+// Whoever counts in tens counts up in sixteens, too.
+func counts(ids []string) bool {
 	const step = 1 << 20 // of a clock that counts microseconds, too
 	var last *big.Int
 	rest := ""
@@ -108,7 +110,7 @@ func counts(ids []string, base int, digits func() *regexp.Regexp) bool {
 				at = n // the longest
 			}
 		}
-		n, ok := new(big.Int).SetString(id[at[0]:at[1]], base)
+		n, ok := new(big.Int).SetString(id[at[0]:at[1]], 16)
 		around := id[:at[0]] + "#" + id[at[1]:]
 		if !ok || i > 0 && (around != rest || n.Cmp(last) <= 0 || new(big.Int).Sub(n, last).Cmp(big.NewInt(step)) > 0) {
 			return false
