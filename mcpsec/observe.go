@@ -28,7 +28,7 @@ type Observer interface {
 	// from ctx.
 	Begin(ctx context.Context, r *Request) context.Context
 	// End is told of the same request, once, with that context, when its answer is
-	// made. r must not be kept.
+	// made, unless Begin has panicked. r must not be kept.
 	End(ctx context.Context, r *Request)
 	// Event is told of what [Server.Metrics] counts. The context is that of a
 	// request, if the event belongs to one that was taken.
@@ -121,18 +121,21 @@ func (s *Server) observe(next mcp.MethodHandler) mcp.MethodHandler {
 		if strings.HasPrefix(method, "notifications/") {
 			return next(ctx, method, req)
 		}
-		start := time.Now()
-		r := s.describe(ctx, method, req)
-		r.ID = printable(id)
-		s.observing(ctx, func() {
+		start, r := time.Now(), &Request{Method: method, ID: printable(id)}
+		begun := false
+		s.observing(ctx, func() { // outside of the backstop, a panic would end the process
+			s.describe(ctx, r, req)
 			if with := s.observer.Begin(ctx, r); with != nil {
 				ctx = with
 			}
+			begun = true
 		})
 		res, err := next(context.WithValue(ctx, requestKey{}, r), method, req)
 		r.answered(res, err)
 		r.Took = time.Since(start)
-		s.observing(ctx, func() { s.observer.End(ctx, r) })
+		if begun { // or the context has another's span
+			s.observing(ctx, func() { s.observer.End(ctx, r) })
+		}
 		return res, err
 	}
 }
@@ -147,8 +150,8 @@ const (
 )
 
 // describe says what is known of a request before it is decided about.
-func (s *Server) describe(ctx context.Context, method string, req mcp.Request) *Request {
-	r := &Request{Method: method, Name: s.nameOf(ctx, req)}
+func (s *Server) describe(ctx context.Context, r *Request, req mcp.Request) {
+	r.Name = s.nameOf(ctx, req)
 	r.Transport, r.HTTP = transportOf(ctx)
 	if v, ok := req.(interface{ ProtocolVersion() string }); ok && slices.Contains(mcp.SupportedProtocolVersions(), v.ProtocolVersion()) {
 		r.Version = v.ProtocolVersion()
@@ -159,7 +162,6 @@ func (s *Server) describe(ctx context.Context, method string, req mcp.Request) *
 		r.TraceState = shortText(meta["tracestate"], maxTraceState)
 		r.Baggage = shortText(meta["baggage"], maxBaggage)
 	}
-	return r
 }
 
 // nameOf names the thing that a request is about, if it exists for the caller.

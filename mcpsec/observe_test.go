@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -235,23 +236,71 @@ func TestObserverContextReachesHandlers(t *testing.T) {
 	}
 }
 
-// panicking is an Observer that is broken.
-type panicking struct{}
+// Requests without parameters, or with none that make sense, are described, too.
+func TestObserverSurvivesOddRequests(t *testing.T) {
+	t.Parallel()
+	o := &observation{}
+	f := newFixture(t, observed(o), echo())
+	f.AddResource(mcpsec.NewResource(mcpsec.ResourceSpec{Name: "doc", Description: "For tests.", URI: "doc:///a"},
+		func(context.Context, struct{}) (mcpsec.Content, error) { return mcpsec.Content{Text: "a"}, nil }))
+	r := f.dial(t)
+	for _, method := range []string{
+		"tools/call", "tools/list", "prompts/get", "prompts/list", "resources/read", "resources/list", "resources/templates/list", "resources/subscribe",
+		"resources/unsubscribe", "completion/complete", "logging/setLevel", "ping", "server/discover", "initialize",
+	} {
+		for _, params := range []string{``, `,"params":null`, `,"params":{}`, `,"params":{"_meta":null}`, `,"params":{"_meta":{"traceparent":null}}`} {
+			r.ask(`{"jsonrpc":"2.0","id":1,"method":"` + method + `"` + params + `}`)
+		}
+	}
+	if got := f.log.String(); strings.Contains(got, "panic") {
+		t.Errorf("the log says %s", got)
+	}
+}
 
-func (panicking) Begin(context.Context, *mcpsec.Request) context.Context { panic("begin") }
-func (panicking) End(context.Context, *mcpsec.Request)                   { panic("end") }
-func (panicking) Event(context.Context, mcpsec.Event)                    { panic("event") }
+// panicking is an Observer that is broken in one place.
+type panicking struct {
+	observation
+	where string
+	ended atomic.Int32
+}
 
-// A broken Observer changes nothing for callers.
+func (p *panicking) at(where string) {
+	if p.where == where {
+		panic(where)
+	}
+}
+
+func (p *panicking) Begin(ctx context.Context, r *mcpsec.Request) context.Context {
+	p.at("begin")
+	return p.observation.Begin(ctx, r)
+}
+
+func (p *panicking) End(ctx context.Context, r *mcpsec.Request) {
+	p.ended.Add(1)
+	p.at("end")
+	p.observation.End(ctx, r)
+}
+
+func (p *panicking) Event(ctx context.Context, e mcpsec.Event) {
+	p.at("event")
+	p.observation.Event(ctx, e)
+}
+
+// A broken Observer changes nothing for callers, and what has not begun does not end:
+// an Observer that ends what is in the context would end another's.
 func TestObserverPanics(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, func(o *mcpsec.Options) { o.Observer = panicking{} }, echo())
-	if got, failed := call(t, f.connect(t), "echo", echoIn{"a"}); failed {
-		t.Errorf("got %s", got)
-	}
-	for _, what := range []string{"begin", "end", "event"} {
-		if !strings.Contains(f.log.String(), "the Observer panicked\" error="+what) {
-			t.Errorf("%s: the log says %s", what, f.log.String())
+	for _, where := range []string{"begin", "end", "event"} {
+		o := &panicking{where: where}
+		f := newFixture(t, func(opts *mcpsec.Options) { opts.Observer = o }, echo())
+		if got, failed := call(t, f.connect(t), "echo", echoIn{"a"}); failed {
+			t.Errorf("%s: got %s", where, got)
+		}
+		if !strings.Contains(f.log.String(), "the Observer panicked\" error="+where) {
+			t.Errorf("%s: the log says %s", where, f.log.String())
+		}
+		if n := o.ended.Load(); (n > 0) == (where == "begin") {
+			t.Errorf("%s: End was told of %d requests", where, n)
 		}
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"go.opentelemetry.io/otel/attribute"
 	exporter "go.opentelemetry.io/otel/exporters/prometheus"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -160,14 +159,4 @@ func (r *rig) span(t testing.TB, name string) tracetest.SpanStub {
 		t.Errorf("there is no span %q", name)
 	}
 	return found
-}
-
-// value is an attribute as text, or "".
-func value(s tracetest.SpanStub, key attribute.Key) string {
-	for _, a := range s.Attributes {
-		if a.Key == key {
-			return a.Value.Emit()
-		}
-	}
-	return ""
 }

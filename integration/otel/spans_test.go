@@ -11,7 +11,9 @@ import (
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/mcpsec/mcpsec-go/mcpsec"
@@ -41,7 +43,7 @@ func TestSpans(t *testing.T) {
 		s := r.span(t, tc.name)
 		var got []string
 		for _, a := range s.Attributes {
-			switch text := a.Value.Emit(); a.Key {
+			switch text := a.Value.String(); a.Key {
 			case "jsonrpc.request.id":
 				got = append(got, "jsonrpc.request.id=N")
 			case "mcpsec.call.id":
@@ -63,10 +65,28 @@ func TestSpans(t *testing.T) {
 }
 
 // What a handler starts is below the request's span, and that below the program's own
-// of the HTTP request.
+// of the HTTP request, which stays the parent and open if there are only metrics.
 func TestSpansNest(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
+	outer := r.around(t)
+	call, inner := r.span(t, "tools/call traced"), r.span(t, "SELECT")
+	if inner.Parent.SpanID() != call.SpanContext.SpanID() || call.Parent.SpanID() != outer.SpanContext.SpanID() {
+		t.Errorf("the parents are %s and %s", inner.Parent.SpanID(), call.Parent.SpanID())
+	}
+	r = newRig(t, func(o *otelmcp.Options, _ *mcpsec.Options) { o.TracerProvider = nil })
+	outer = r.around(t)
+	if inner := r.span(t, "SELECT"); inner.Parent.SpanID() != outer.SpanContext.SpanID() || len(r.spans.GetSpans()) != 2 {
+		t.Errorf("with metrics only, the parent is %s", inner.Parent.SpanID())
+	}
+	if value := attribute.Bool("after", true); !slices.Contains(outer.Attributes, value) {
+		t.Error("the program's span was ended for it")
+	}
+}
+
+// around calls a tool within a span of the program's own, and returns that.
+func (r *rig) around(t *testing.T) tracetest.SpanStub {
+	t.Helper()
 	h, err := r.HTTP(mcpsec.HTTPOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -75,18 +95,15 @@ func TestSpansNest(t *testing.T) {
 		ctx, span := r.tracing.Tracer("http").Start(req.Context(), "POST /mcp")
 		defer span.End()
 		h.ServeHTTP(w, req.WithContext(ctx))
+		span.SetAttributes(attribute.Bool("after", true))
 	}))
-	defer srv.Close()
 	res, err := srv.Client().Do(post(srv.URL+"/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"traced","arguments":{}}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	res.Body.Close()
-	srv.Close() // and so the outer span has ended
-	outer, call, inner := r.span(t, "POST /mcp"), r.span(t, "tools/call traced"), r.span(t, "SELECT")
-	if inner.Parent.SpanID() != call.SpanContext.SpanID() || call.Parent.SpanID() != outer.SpanContext.SpanID() {
-		t.Errorf("the parents are %s and %s", inner.Parent.SpanID(), call.Parent.SpanID())
-	}
+	srv.Close() // and so the span has ended
+	return r.span(t, "POST /mcp")
 }
 
 const clientTrace = "4bf92f3577b34da6a3ce929d0e0e4736"

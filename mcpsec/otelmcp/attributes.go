@@ -82,17 +82,22 @@ func about(r *mcpsec.Request) []attribute.KeyValue {
 }
 
 // ending says how a request has failed, if it has.
-func (ob *Observer) ending(r *mcpsec.Request) []attribute.KeyValue {
+func ending(r *mcpsec.Request) []attribute.KeyValue {
 	code := strconv.FormatInt(r.ErrorCode, 10)
+	var kind string
 	switch {
-	case r.Outcome == "timeout" && r.ErrorCode == 0:
-		return []attribute.KeyValue{errorType.String("timeout")}
 	case r.Outcome == "timeout":
-		return []attribute.KeyValue{errorType.String("timeout"), statusCode.String(code)}
+		kind = "timeout"
 	case r.ErrorCode != 0:
-		return []attribute.KeyValue{errorType.String(code), statusCode.String(code)}
+		kind = code
 	case r.ToolError:
-		return []attribute.KeyValue{errorType.String("tool_error")}
+		kind = "tool_error"
+	default:
+		return nil
 	}
-	return nil
+	attrs := []attribute.KeyValue{errorType.String(kind)}
+	if r.ErrorCode != 0 {
+		attrs = append(attrs, statusCode.String(code))
+	}
+	return attrs
 }

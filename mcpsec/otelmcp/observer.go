@@ -123,21 +123,21 @@ func (ob *Observer) Begin(ctx context.Context, r *mcpsec.Request) context.Contex
 
 // End implements [mcpsec.Observer]: it ends the span, and measures the request.
 func (ob *Observer) End(ctx context.Context, r *mcpsec.Request) {
-	ending := ob.ending(r)
-	ob.duration.Record(ctx, r.Took.Seconds(), metric.WithAttributes(append(about(r), ending...)...))
+	failure := ending(r)
+	ob.duration.Record(ctx, r.Took.Seconds(), metric.WithAttributes(append(about(r), failure...)...))
 	span := trace.SpanFromContext(ctx)
 	defer span.End()
 	if !span.IsRecording() {
 		return
 	}
-	span.SetAttributes(ending...)
+	span.SetAttributes(failure...)
 	if r.Call != "" {
 		span.SetAttributes(callID.String(r.Call), outcome.String(r.Outcome))
 	}
 	if r.Rule != "" {
 		span.SetAttributes(rule.String(ob.reasons.admit(r.Rule)))
 	}
-	if len(ending) > 0 {
+	if len(failure) > 0 {
 		span.SetStatus(codes.Error, "") // texts of errors are for the caller
 	}
 }
