@@ -1,5 +1,7 @@
 package redact
 
+import "sync"
+
 // secrecy says what a key name tells about its value.
 type secrecy uint8
 
@@ -40,12 +42,13 @@ type nameRule struct {
 }
 
 // nameRules are listed by the last two bytes of the suffix, see ending.
-var nameRules = buildNameRules()
+var nameRules = sync.OnceValue(buildNameRules)
 
 // ending is where the rules are listed for names that end with these two bytes.
 func ending(a, b byte) int { return int(a&31)<<5 | int(b&31) }
 
-func buildNameRules() (byEnding [1 << 10][]nameRule) {
+func buildNameRules() *[1 << 10][]nameRule {
+	byEnding := new([1 << 10][]nameRule)
 	add := func(class secrecy, whole bool, suffixes ...string) {
 		for _, s := range suffixes {
 			at := ending(s[len(s)-2], s[len(s)-1])
@@ -162,7 +165,7 @@ func (f *folded) rule() (secrecy, bool) {
 	if f.n < 2 {
 		return notSecret, false
 	}
-	rules := nameRules[ending(f.buf[f.n-2], f.buf[f.n-1])]
+	rules := nameRules()[ending(f.buf[f.n-2], f.buf[f.n-1])]
 	for i := range rules {
 		r := &rules[i]
 		if !f.endsWith(r.suffix) {

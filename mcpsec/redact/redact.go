@@ -36,15 +36,15 @@ type Redactor struct {
 func New(opts Options) *Redactor {
 	r := &Redactor{}
 	if len(opts.Keys) > 0 || opts.PII {
-		t := builtin().clone()
-		t.addKeys(opts.Keys)
-		if opts.PII {
-			t.gap = maxGapPII
-			for _, lit := range personals() {
-				t.add(lit)
+		r.table.Store(builtin().with(func(t *table) {
+			t.addKeys(opts.Keys)
+			if opts.PII {
+				t.gap = maxGapPII
+				for _, lit := range personals() {
+					t.add(lit)
+				}
 			}
-		}
-		r.table.Store(t)
+		}))
 	}
 	for _, s := range opts.Secrets {
 		r.Register(s)

@@ -28,11 +28,11 @@ func (r *Redactor) Register(s Secret) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := r.current().clone()
-	for _, form := range forms(value) {
-		t.addExact(form)
-	}
-	r.table.Store(t)
+	r.table.Store(r.current().with(func(t *table) {
+		for _, form := range forms(value) {
+			t.addExact(form)
+		}
+	}))
 	return true
 }
 

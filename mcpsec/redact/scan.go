@@ -105,13 +105,16 @@ const maxGap, maxGapPII = 9, 4
 // at tries the literals listed under the window at i, of the groups hit. It returns the end of what
 // was masked, or 0.
 func (m *scanner) at(i int, hit uint32) int {
-	refs := m.t.refs[m.t.bucket[couple(m.s, i)]]
 	four, whole := uint32(0), i+4 <= len(m.s) // a quick test before the whole literal is compared
 	if whole {
 		four = uint32(couple(m.s, i)) | uint32(couple(m.s, i+2))<<16
 	}
+	refs := m.t.refs[m.t.list[couple(m.s, i)]:]
 	for k := range refs {
 		ref := &refs[k]
+		if k > 0 && refs[k-1].last {
+			break
+		}
 		if hit&(1<<ref.group) == 0 || whole && four|ref.mask != ref.want {
 			continue
 		}
@@ -156,7 +159,7 @@ func (m *scanner) match(lit *literal, start, end int) int {
 	case kindExact:
 		return m.mask(start, end)
 	case kindToken:
-		return m.token(&tokens[lit.arg], start)
+		return m.token(&tokens()[lit.arg], start)
 	case kindKey:
 		return m.keyed(start, end)
 	case kindURL:

@@ -2,6 +2,7 @@ package redact
 
 import (
 	"math/bits"
+	"slices"
 	"sync"
 )
 
@@ -84,6 +85,7 @@ type ref struct {
 	lit        uint32
 	off        int16
 	group      uint8
+	last       bool // of its list
 	want, mask uint32
 }
 
@@ -95,16 +97,15 @@ type ref struct {
 // in which it is the second half of a window and, sixteen bits higher, for each
 // in which it is the first.
 type table struct {
-	near   [1 << 16]uint32
-	bucket [1 << 16]uint16 // of a pair that is a first half: its place in refs
-	refs   [][]ref
-	slab   []ref // see room
-	lits   []literal
-	rates  *[1 << 16]uint8 // see pairRates
-	load   [groups]load
-	keys   []string // the user's key names, folded
-	exact  bool     // there are registered values
-	gap    int      // see maxGap
+	near  [1 << 16]uint32
+	list  [1 << 16]uint32 // of a pair that is a first half: where its list begins in refs
+	refs  []ref           // the lists, which pairs share; the first is of no list
+	lits  []literal
+	rates *[1 << 16]uint8 // see pairRates; only while literals are added
+	load  [groups]load
+	keys  []string // the user's key names, folded
+	exact bool     // there are registered values
+	gap   int      // see maxGap
 }
 
 const (
@@ -122,7 +123,7 @@ var builtin = sync.OnceValue(build)
 
 // build makes the table of what every Redactor looks for.
 func build() *table {
-	t := &table{gap: maxGap, refs: make([][]ref, 0, 1<<12), lits: make([]literal, 0, 1<<10), rates: pairRates()}
+	t := &table{gap: maxGap, rates: pairRates(), lits: make([]literal, 0, 800), refs: make([]ref, 1, 7700)}
 	for p := range t.near {
 		t.near[p] = 1 << wildGroup
 	}
@@ -131,8 +132,8 @@ func build() *table {
 			t.near[uint16(a)|uint16(b)<<8] |= digitGroup<<16 | digitGroup
 		}
 	}
-	for i := range tokens {
-		t.add(literal{text: tokens[i].literal(), kind: kindToken, arg: uint16(i)})
+	for i, token := range tokens() {
+		t.add(literal{text: token.literal(), kind: kindToken, arg: uint16(i)})
 	}
 	for _, text := range keyParts {
 		t.add(literal{text: text, fold: true, kind: kindKey})
@@ -140,19 +141,35 @@ func build() *table {
 	for _, lit := range specials() {
 		t.add(lit)
 	}
+	t.rates = nil
+	t.pack()
 	return t
 }
 
-// clone returns a copy that add may change.
-func (t *table) clone() *table {
-	c := *t
-	c.slab = nil // its room is t's
-	c.lits = append([]literal(nil), t.lits...)
-	c.keys = append([]string(nil), t.keys...)
-	c.refs = make([][]ref, len(t.refs))
-	for i, refs := range t.refs {
-		c.refs[i] = refs[:len(refs):len(refs)]
+// pack leaves out the lists that no pair has any more.
+func (t *table) pack() {
+	old := t.refs
+	t.refs = make([]ref, 1, 2600)
+	moved := make([]uint32, len(old))
+	for p, begin := range t.list {
+		if begin == 0 {
+			continue
+		}
+		if moved[begin] == 0 {
+			moved[begin] = uint32(len(t.refs))
+			n := slices.IndexFunc(old[begin:], func(r ref) bool { return r.last })
+			t.refs = append(t.refs, old[begin:int(begin)+n+1]...)
+		}
+		t.list[p] = moved[begin]
 	}
+}
+
+// with returns a copy to which literals were added.
+func (t *table) with(add func(*table)) *table {
+	c := *t
+	c.refs, c.lits, c.keys, c.rates = slices.Clone(t.refs), slices.Clone(t.lits), slices.Clone(t.keys), pairRates()
+	add(&c)
+	c.rates = nil
 	return &c
 }
 
@@ -187,13 +204,13 @@ func (t *table) add(lit literal) {
 				best, least = w, c
 			}
 		}
-		t.list(best, lit.reference(n, best.off))
+		t.enter(best, lit.reference(n, best.off))
 	}
 }
 
-// list enters w into the group in which it adds least to what has to be looked
+// enter lists w in the group in which it adds least to what has to be looked
 // at in vain.
-func (t *table) list(w window, r ref) {
+func (t *table) enter(w window, r ref) {
 	best, least := wildGroup, int64(-1)
 	first, second := t.added(w.first, 16), t.added(w.second, 0)
 	for g := range t.load {
@@ -211,25 +228,32 @@ func (t *table) list(w window, r ref) {
 	if best != wildGroup {
 		w.second.each(func(p uint16) { t.near[p] |= 1 << best })
 	}
+	type longer struct{ from, to uint32 }
+	var room [8]longer
+	seen := room[:0]
 	w.first.each(func(p uint16) {
-		if t.near[p]>>16&^digitGroup == 0 {
-			t.bucket[p] = uint16(len(t.refs))
-			t.refs = append(t.refs, t.room())
+		from := t.list[p]
+		at := slices.IndexFunc(seen, func(l longer) bool { return l.from == from })
+		if at < 0 {
+			at = len(seen)
+			seen = append(seen, longer{from, t.append(from, r)})
 		}
+		t.list[p] = seen[at].to
 		t.near[p] |= 1 << (16 + best)
-		t.refs[t.bucket[p]] = append(t.refs[t.bucket[p]], r)
 	})
 }
 
-// room returns an empty list that takes a few references without an allocation.
-func (t *table) room() []ref {
-	const few = 4
-	if len(t.slab) < few {
-		t.slab = make([]ref, 1<<10)
+// append returns where a list begins that is the one at begin, or none at 0, and r.
+func (t *table) append(begin uint32, r ref) uint32 {
+	to := uint32(len(t.refs))
+	for more := begin != 0; more; begin++ {
+		kept := t.refs[begin]
+		more, kept.last = !kept.last, false
+		t.refs = append(t.refs, kept)
 	}
-	list := t.slab[:0:few]
-	t.slab = t.slab[few:]
-	return list
+	r.last = true
+	t.refs = append(t.refs, r)
+	return to
 }
 
 // added estimates, for each group, how many of a million pairs of ordinary text

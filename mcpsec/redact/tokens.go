@@ -1,6 +1,9 @@
 package redact
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // token describes credentials that name themselves by a prefix: the prefix
 // stays, so that a reader sees what was there, and the body goes.
@@ -13,7 +16,7 @@ type token struct {
 
 // tokens lists them by issuer. A prefix that is also the beginning of ordinary
 // words needs a long or mixed body.
-var tokens = buildTokens()
+var tokens = sync.OnceValue(buildTokens)
 
 func buildTokens() (list []token) {
 	add := func(body class, least int, prefixes ...string) {
