@@ -38,24 +38,37 @@ func VerifyAuditLog(r io.Reader, key Secret) (AuditHead, error) {
 func verify(r io.Reader, key Secret) (head AuditHead, good int64, err error) {
 	head = emptyHead
 	sum := newSum(key)
-	br := bufio.NewReaderSize(r, maxLogLine)
-	for {
-		line, err := br.ReadSlice('\n')
-		switch {
-		case errors.Is(err, io.EOF) && len(line) == 0:
-			return head, good, nil
-		case errors.Is(err, io.EOF):
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxLogLine)
+	lines.Split(wholeLines)
+	for lines.Scan() {
+		line, ended := bytes.CutSuffix(lines.Bytes(), []byte("\n"))
+		if !ended {
 			head, err = tail(sum, head, line)
 			return head, good, err
-		case err != nil:
-			return head, good, fmt.Errorf(recordError+": %w", head.Records+1, notARecord, err)
 		}
-		next, fault := step(sum, head, line[:len(line)-1])
+		next, fault := step(sum, head, line)
 		if fault != "" {
 			return head, good, fmt.Errorf(recordError, head.Records+1, fault)
 		}
-		head, good = next, good+int64(len(line))
+		head, good = next, good+int64(len(line)+1)
 	}
+	if err := lines.Err(); err != nil {
+		return head, good, fmt.Errorf(recordError+": %w", head.Records+1, notARecord, err)
+	}
+	return head, good, nil
+}
+
+// wholeLines splits at newlines, which stay, so that the last line tells whether it has
+// one.
+func wholeLines(data []byte, atEnd bool) (advance int, line []byte, err error) {
+	if n := bytes.IndexByte(data, '\n'); n >= 0 {
+		return n + 1, data[:n+1], nil
+	}
+	if atEnd && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
 }
 
 // step checks one line against the head before it.
