@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
@@ -61,6 +62,8 @@ func child() error {
 	}), tool("big", func(context.Context, none) (echoOut, error) {
 		fmt.Fprintln(os.Stderr, "big-started")
 		return echoOut{strings.Repeat("x", 200_000)}, nil
+	}), tool("collector", func(context.Context, none) (echoOut, error) {
+		return echoOut{fmt.Sprint(collector())}, nil
 	}), tool("deaf", func(context.Context, none) (echoOut, error) {
 		fmt.Fprintln(os.Stderr, "deaf-started")
 		select {}
@@ -69,7 +72,15 @@ func child() error {
 	if noisy {
 		fmt.Println("back-on-stdout")
 	}
+	fmt.Fprintln(os.Stderr, "collector-afterwards", collector())
 	return err
+}
+
+// collector is the garbage collector's target.
+func collector() int {
+	percent := debug.SetGCPercent(-1)
+	debug.SetGCPercent(percent)
+	return percent
 }
 
 // A process is the child with its ends.
@@ -81,10 +92,10 @@ type process struct {
 	lines  chan string // of standard error
 }
 
-func startChild(t *testing.T) *process {
+func startChild(t *testing.T, env ...string) *process {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), childEnv+"=1")
+	cmd.Env = append(append(os.Environ(), childEnv+"=1"), env...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -159,6 +170,30 @@ func TestRunGuardsStdout(t *testing.T) {
 	for _, want := range []string{"stray-print", "stray-held", "stray-child"} {
 		if !strings.Contains(p.stderr.String(), want) {
 			t.Errorf("standard error lacks %q", want)
+		}
+	}
+}
+
+// A process of our own is frugal, if nobody has chosen otherwise.
+func TestRunIsFrugal(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		env          []string
+		want, behind string
+	}{
+		{nil, "50", "100"},
+		{[]string{"GOGC=100"}, "100", "100"},
+		{[]string{"GOGC=200"}, "200", "200"},
+		{[]string{"GOGC=off"}, "-1", "-1"},
+	} {
+		p := startChild(t, tc.env...)
+		if got := p.ask(p.toolCall(1, "collector")); !strings.Contains(got, `"text":"`+tc.want+`"`) {
+			t.Errorf("%s: got %s", tc.env, got)
+		}
+		p.in.Close()
+		p.end()
+		if got := p.stderr.String(); !strings.Contains(got, "collector-afterwards "+tc.behind+"\n") {
+			t.Errorf("%s: afterwards: %s", tc.env, got)
 		}
 	}
 }
