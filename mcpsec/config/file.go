@@ -1,12 +1,16 @@
 package config
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/mcpsec/mcpsec-go/internal/lazy"
+	"github.com/mcpsec/mcpsec-go/internal/secretfile"
 	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
@@ -18,8 +22,9 @@ import (
 // --env-file. What other readers of such files take otherwise is refused: quotes
 // around a value, export before a name, a # behind a space, a space at either end.
 // So is a name that stands there twice, or that no field is read from, whatever it
-// begins with. The file must be fit for a secret: [redact.SecretFromFile]. What is
-// wrong in it is told by line and name, with all else.
+// begins with. The file must be fit for a secret, a regular one that not every user
+// may read: [redact.SecretFromFile]. What is wrong in it is told by line and name, with
+// all else.
 func LoadFile[T any](prefix, path string) (T, error) {
 	return loadWith[T](prefix, path, os.Environ())
 }
@@ -42,11 +47,20 @@ func (s *settings) environ() []string {
 // readFile returns settings that [plan.load] may judge, along with what is wrong:
 // all of it is told together.
 func (p *plan) readFile(path string) (*settings, error) {
-	content, err := redact.SecretFromFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("the file of the configuration: %w", err)
+	data, err := secretfile.Read(path)
+	switch {
+	case err != nil:
+	case len(bytes.TrimSpace(data)) == 0:
+		err = errors.New("is empty")
+	case !utf8.Valid(data) || bytes.ContainsRune(data, 0) || bytes.HasPrefix(data, []byte("\ufeff")):
+		err = errors.New("is not plain text: UTF-8 without NUL and byte order mark")
 	}
+	content := redact.NewSecret(string(data))
 	defer content.Close()
+	clear(data)
+	if err != nil {
+		return nil, fmt.Errorf("the file of the configuration, %s: %w", path, err)
+	}
 	s, at, n := &settings{}, map[string]int{}, 0
 	for line := range strings.Lines(content.Reveal()) {
 		n++

@@ -95,6 +95,15 @@ func TestLoadFileRefuses(t *testing.T) {
 	}
 }
 
+// What looks like a placeholder is looked for in each secret, and not in the rest.
+func TestLoadFileMayTalkOfExamples(t *testing.T) {
+	t.Parallel()
+	cfg, err := config.LoadFileFrom[everything]("T_", file(t, "# see EXAMPLE.env: xxxxxx is your-api-key\nT_TEXT=EXAMPLE\n"), nil)
+	if err != nil || cfg.Text != "EXAMPLE" {
+		t.Errorf("got %q, %v", cfg.Text, err)
+	}
+}
+
 func TestLoadFileWithoutPrefix(t *testing.T) {
 	t.Parallel()
 	type dsn struct {

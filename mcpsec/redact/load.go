@@ -1,21 +1,20 @@
 package redact
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"runtime"
-	"syscall"
+
+	"github.com/mcpsec/mcpsec-go/internal/secretfile"
 )
 
 // maxSecret is how many bytes a file or a command may give.
-const maxSecret = 64 << 10
+const maxSecret = secretfile.Max
 
 // SecretFromEnv returns the value of the environment variable name, or the
 // content of the file that the variable name+"_FILE" names, as [SecretFromFile]
-// reads it; either without one newline at its end. Both set, or neither, is an error, and so is what [Secret.Check]
-// refuses. Variables stay set; an empty one does not count beside the other.
+// reads it; either without one newline at its end. Both set, or neither, is an
+// error, and so is what [Secret.Check] refuses. Variables stay set; an empty one does
+// not count beside the other.
 //
 // Prefer files: the environment is shown by /proc and docker inspect, and
 // every child process gets it.
@@ -57,10 +56,7 @@ func SecretFromFile(path string) (Secret, error) {
 
 // loadFile is SecretFromFile with errors that do not hold the path.
 func loadFile(path string) (Secret, error) {
-	data, err := readSecretFile(path)
-	if pathError := (*os.PathError)(nil); errors.As(err, &pathError) {
-		err = pathError.Err
-	}
+	data, err := secretfile.Read(path)
 	if err != nil {
 		return Secret{}, err
 	}
@@ -86,48 +82,4 @@ func trimNewline(data []byte) []byte {
 		}
 	}
 	return data
-}
-
-func readSecretFile(path string) (data []byte, err error) {
-	// Without O_NONBLOCK, opening a named pipe would wait for its writer.
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	// Asked of the open file, so that it cannot be swapped in between.
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if err := checkSecretFile(info, func() bool { return onReadOnlyMount(file) }); err != nil {
-		return nil, err
-	}
-	return readSecret(file)
-}
-
-// readSecret reads into one buffer that its caller can clear: one that grows
-// leaves copies behind.
-func readSecret(from io.Reader) ([]byte, error) {
-	buf := make([]byte, maxSecret+1)
-	n, err := io.ReadFull(from, buf)
-	switch {
-	case err == nil:
-		clear(buf)
-		return nil, fmt.Errorf("is larger than %d bytes", maxSecret)
-	case err == io.EOF || err == io.ErrUnexpectedEOF:
-		return buf[:n], nil
-	}
-	clear(buf)
-	return nil, err
-}
-
-func checkSecretFile(info os.FileInfo, readOnlyMount func() bool) error {
-	switch mode := info.Mode(); {
-	case !mode.IsRegular():
-		return errors.New("is not a regular file")
-	case runtime.GOOS != "windows" && mode.Perm()&0o004 != 0 && !readOnlyMount():
-		return fmt.Errorf("may be read by every user (mode %04o): use chmod o-r", mode.Perm())
-	}
-	return nil
 }

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package redact
+package secretfile
 
 import "os"
 
