@@ -1,4 +1,4 @@
-.PHONY: help check test race fuzz bench bench-compare scale soak screenshot api sbom majors pocketbase-next
+.PHONY: help check test race fuzz bench bench-compare scale comparison soak screenshot api sbom majors pocketbase-next
 
 FUZZTIME ?= 20s
 SOAK ?= 10m
@@ -15,7 +15,7 @@ test: ## all tests
 
 # What talks to other programs only, or asks one thing at a time, is left out.
 race: ## the tests of what runs side by side with the race detector, which needs a C compiler, in random order
-	go test -race -shuffle=on $$(go list ./... ./integration/... | grep -vE '(mcpsec/redact|mcpsec-check|mcpsectest/internal/battery|integration/(pgattack|pgsql|pgmask|pgdocs|sqlgate|conformance|examples|proxies|redaction|mcpsectest|downstream|soak))$$')
+	go test -race -shuffle=on $$(go list ./... ./integration/... | grep -vE '(mcpsec/redact|mcpsec-check|mcpsectest/internal/battery|integration/(pgattack|pgsql|pgmask|pgdocs|sqlgate|conformance|examples|proxies|redaction|mcpsectest|downstream|soak|comparison))$$')
 	go test -race -run TestSoak ./integration/pgattack
 	go test -race -run While ./mcpsec/redact
 
@@ -36,6 +36,9 @@ bench-compare: ## the benchmarks of this tree and of BASE, the last tag or the c
 
 scale: ## what a call costs as tools, principals, the audit log and replicas grow: docs/scale.md
 	go run ./integration/scale -o docs
+
+comparison: ## the same server on other frameworks, attacked: docs/comparison.md
+	go run ./integration/comparison -o docs/comparison.md
 
 soak: ## SOAK of mixed load and faults, after which nothing may have grown: docs/soak.md
 	go run ./integration/soak -for $(SOAK) -o docs

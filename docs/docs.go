@@ -15,5 +15,10 @@ var Postgres string
 //go:embed operations.md
 var Operations string
 
+// Comparison is comparison.md.
+//
+//go:embed comparison.md
+var Comparison string
+
 //go:embed operations/prometheus-rules.yml
 var PrometheusRules string
