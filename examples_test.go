@@ -9,21 +9,13 @@ import (
 	"testing"
 )
 
-// Every function that a program may call is called in an example of its package, which
-// compiles and which pkg.go.dev shows. Methods are shown by the examples of what returns
-// their receiver.
+// Every function that a program may call is called in an example, which compiles and which
+// pkg.go.dev shows: of its package, or a waiver of the package that takes it. Methods are
+// shown by the examples of what returns their receiver.
 func TestEntryPointsHaveExamples(t *testing.T) {
 	t.Parallel()
-	entries := map[string][]string{}            // by directory
-	shown := map[string]map[string]bool{}       // what its examples call
-	note := func(dir string, e ast.Expr) bool { // pkg.F(…) or pkg.F[T](…)
-		if s, ok := e.(*ast.SelectorExpr); ok {
-			if _, ok := s.X.(*ast.Ident); ok {
-				shown[dir][types.ExprString(s)] = true
-			}
-		}
-		return true
-	}
+	entries := map[string][]string{} // by directory
+	shown := map[string]bool{}       // pkg.F that examples call
 	walk(t, func(name, text string) {
 		dir := path.Dir(name)
 		if !library(strings.TrimSuffix(name, "_test.go")) || strings.Contains("/"+name, "/internal/") || strings.Contains(name, "/cmd/") {
@@ -37,19 +29,18 @@ func TestEntryPointsHaveExamples(t *testing.T) {
 			case !isTest && f.Name.IsExported():
 				entries[dir] = append(entries[dir], f.Name.Name)
 			case isTest && strings.HasPrefix(f.Name.Name, "Example"):
-				if shown[dir] == nil {
-					shown[dir] = map[string]bool{}
-				}
 				ast.Inspect(f.Body, func(n ast.Node) bool {
-					e, ok := n.(ast.Expr)
-					return !ok || note(dir, e)
+					if s, ok := n.(*ast.SelectorExpr); ok {
+						shown[types.ExprString(s)] = true
+					}
+					return true
 				})
 			}
 		}
 	}, ".go")
 	for dir, names := range entries {
 		for _, f := range names {
-			if !shown[dir][path.Base(dir)+"."+f] {
+			if !shown[path.Base(dir)+"."+f] {
 				t.Errorf("%s: no example calls %s: write func Example%s, or add it to the example of its idea", dir, f, f)
 			}
 		}

@@ -3,30 +3,11 @@ package insecure_test
 import (
 	"context"
 	"fmt"
-	"log"
 
-	"github.com/mcpsec/mcpsec-go/mailtool"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
 	"github.com/mcpsec/mcpsec-go/mcpsec/insecure"
 	"github.com/mcpsec/mcpsec-go/mcpsec/outbound"
-	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
-	"github.com/mcpsec/mcpsec-go/pgtool"
-	"github.com/mcpsec/mcpsec-go/stripetool"
 )
-
-// A live key is refused until somebody says in the source why it may be used.
-func ExampleLiveMode() {
-	o := stripetool.Options{Key: redact.NewSecret("rk_" + "live_" + "51Nexample0example0")} // redact.SecretFromEnv
-	_, err := stripetool.New(o)
-	fmt.Println(err != nil)
-
-	o.Waive = []mcpsec.Waiver{insecure.LiveMode("the support desk refunds real orders, below the caps")}
-	_, err = stripetool.New(o)
-	fmt.Println(err)
-	// Output:
-	// true
-	// <nil>
-}
 
 type none struct{}
 
@@ -49,36 +30,6 @@ func ExampleUnconfirmed() {
 	}, func(context.Context, none) (mcpsec.Content, error) { return mcpsec.Content{Text: "empty"}, nil })
 	fmt.Println(flush.Name())
 	// Output: cache_flush
-}
-
-// A database of a test, in a container of its own.
-func ExamplePlaintextDatabase() {
-	db, err := pgtool.Open(context.Background(), pgtool.Options{
-		URL: redact.NewSecret("postgres://postgres@pg.test/shop?sslmode=disable"),
-		Waive: []mcpsec.Waiver{
-			insecure.PlaintextDatabase("the container's network is this test's alone"),
-			insecure.OverprivilegedRole("the container has no other role"),
-			insecure.AnySQL("the test asks what callers may not"),
-		},
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer db.Close()
-}
-
-// A newsletter's relay inside of one's own network, whose recipients come from elsewhere.
-func ExampleAnyRecipient() {
-	_, err := mailtool.New(mailtool.Options{
-		Host: "relay.internal",
-		From: "news@example.com",
-		Waive: []mcpsec.Waiver{
-			insecure.AnyRecipient("recipients are subscribers, whom a guard checks"),
-			insecure.PlaintextMail("the relay is on this host's private network"),
-		},
-	})
-	fmt.Println(err)
-	// Output: <nil>
 }
 
 // A service that has no TLS, on a network of one's own.

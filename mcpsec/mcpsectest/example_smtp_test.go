@@ -1,16 +1,14 @@
 package mcpsectest_test
 
 import (
-	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"log"
+	"net/smtp"
 	"os"
-	"strconv"
 
-	"github.com/mcpsec/mcpsec-go/mailtool"
 	"github.com/mcpsec/mcpsec-go/mcpsec/mcpsectest"
-	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
 func (t *exampleT) TempDir() string {
@@ -22,38 +20,42 @@ func (t *exampleT) TempDir() string {
 	return dir
 }
 
+// greet is under test: it sends one mail.
+func greet(server *mcpsectest.SMTPServer) error {
+	ca, err := os.ReadFile(server.CAFile)
+	if err != nil {
+		return err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca)
+	c, err := smtp.Dial(server.Addr())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.StartTLS(&tls.Config{ServerName: server.Host, RootCAs: roots}); err != nil {
+		return err
+	}
+	if err := c.Auth(smtp.PlainAuth("", server.User, server.Password, server.Host)); err != nil {
+		return err
+	}
+	if err := send(c, "From: me@example.com\r\nTo: ann@example.com\r\nSubject: Hello\r\n\r\nIt is on its way.\r\n", "ann@example.com"); err != nil {
+		return err
+	}
+	return c.Quit()
+}
+
 // Mail to anybody else fails the test, and so does a login without TLS.
 func ExampleSMTP() {
 	t := &exampleT{} // in a test: its *testing.T
 	defer t.end()
 
 	server := mcpsectest.SMTP(t, mcpsectest.SMTPOptions{Allow: []string{"ann@example.com"}})
-	port, err := strconv.Atoi(server.Port)
-	if err != nil {
-		log.Fatal(err)
-	}
-	ca, err := os.ReadFile(server.CAFile)
-	if err != nil {
-		log.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(ca)
-
-	mc, err := mailtool.New(mailtool.Options{ // what is under test
-		Host: server.Host, Port: port, RootCAs: roots,
-		Username: server.User, Password: redact.NewSecret(server.Password),
-		From:       "orders@example.com",
-		Recipients: mailtool.Recipients{Allow: []string{"example.com"}},
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer mc.Close()
-	if _, err := mc.Send(context.Background(), mailtool.Message{To: []string{"ann@example.com"}, Subject: "Hello", Text: "It is on its way."}); err != nil {
+	if err := greet(server); err != nil {
 		log.Fatal(err)
 	}
 	for _, m := range server.Mails() {
 		fmt.Println(m.From, m.To)
 	}
-	// Output: orders@example.com [ann@example.com]
+	// Output: me@example.com [ann@example.com]
 }
