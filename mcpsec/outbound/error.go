@@ -119,6 +119,8 @@ func describe(err error) (Reason, string) {
 	switch {
 	case errors.As(err, &refused):
 		return Refused, refused.Error()
+	case errors.Is(err, context.Canceled): // net/http can know of it before the context we ask
+		return Canceled, "the context was cancelled"
 	case isTimeout(err):
 		return TimedOut, phase(err)
 	case errors.As(err, &dns):

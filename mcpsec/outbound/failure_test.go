@@ -209,6 +209,15 @@ func hostOf(c *http.Client, srv *httptest.Server) *host {
 	return c.Transport.(*transport).hosts[srv.Listener.Addr().String()]
 }
 
+// net/http may have heard of a cancellation before the context that is asked.
+func TestCancelledInPassing(t *testing.T) {
+	t.Parallel()
+	tr := &transport{}
+	if err := tr.explain(t.Context(), &url.Error{Op: "Get", Err: context.Canceled}); err.Reason != Canceled || !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v: %v", err.Reason, err)
+	}
+}
+
 // What comes after the caller has given up is no answer: giving up makes a
 // server's handler end, and so can make an empty 200.
 func TestAnswerAfterTheEndIsNone(t *testing.T) {
