@@ -1,4 +1,4 @@
-.PHONY: help check test race fuzz bench bench-compare scale comparison soak screenshot api sbom majors pocketbase-next
+.PHONY: help check test race fuzz bench bench-compare scale comparison soak console screenshot api sbom majors pocketbase-next
 
 FUZZTIME ?= 20s
 SOAK ?= 10m
@@ -15,7 +15,7 @@ test: ## all tests
 
 # What talks to other programs only, or asks one thing at a time, is left out.
 race: ## the tests of what runs side by side with the race detector, which needs a C compiler, in random order
-	go test -race -shuffle=on $$(go list ./... ./integration/... | grep -vE '(mcpsec/redact|mcpsec-check|mcpsectest/internal/battery|integration/(pgattack|pgsql|pgmask|pgdocs|sqlgate|conformance|examples|proxies|redaction|mcpsectest|downstream|soak|comparison))$$')
+	go test -race -shuffle=on $$(go list ./... ./integration/... | grep -vE '(mcpsec/redact|mcpsec-check|mcpsectest/internal/battery|integration/(pgattack|pgsql|pgmask|pgdocs|sqlgate|conformance|examples|proxies|redaction|mcpsectest|downstream|soak|comparison|console))$$')
 	go test -race -run TestSoak ./integration/pgattack
 	go test -race -run While ./mcpsec/redact
 
@@ -42,6 +42,9 @@ comparison: ## the same server on other frameworks, attacked: docs/comparison.md
 
 soak: ## SOAK of mixed load and faults, after which nothing may have grown: docs/soak.md
 	go run ./integration/soak -for $(SOAK) -o docs
+
+console: ## the console in Chromium, as it is tested: docs/console.png
+	SHOTS=$$(mktemp -d) && export SHOTS && CI=true go test -count=1 ./integration/console && mv $$SHOTS/light.png docs/console.png && rm -r $$SHOTS
 
 screenshot: ## the tour's attacks, drawn from what it prints: docs/tour.svg
 	go run ./integration/screenshot -o docs/tour.svg -lines 32

@@ -144,7 +144,7 @@ func receiverExported(d *ast.FuncDecl) bool {
 // have sets of tools: of those they export the set, not each tool.
 func TestBudgetOfNames(t *testing.T) {
 	t.Parallel()
-	budget := map[string]int{"mcpsec": 58, "mcpsec/otelmcp": 5, "mcpsec/auth": 15, "mcpsec/redact": 15, "mcpsec/insecure": 15, "mcpsec/config": 15, "mcpsec/outbound": 15, "mcpsec/state": 20, "mcpsec/pgstate": 15, "mcpsec/guard": 15, "mcpsec/webhook": 20, "pgtool": 45, "pbtool": 25, "stripetool": 20, "mailtool": 34, "mailtool/suppress": 15, "mcpsec/mcpsectest": 22}
+	budget := map[string]int{"mcpsec": 58, "mcpsec/otelmcp": 5, "mcpsec/console": 4, "mcpsec/auth": 15, "mcpsec/redact": 15, "mcpsec/insecure": 15, "mcpsec/config": 15, "mcpsec/outbound": 15, "mcpsec/state": 20, "mcpsec/pgstate": 15, "mcpsec/guard": 15, "mcpsec/webhook": 20, "pgtool": 45, "pbtool": 25, "stripetool": 20, "mailtool": 34, "mailtool/suppress": 15, "mcpsec/mcpsectest": 22}
 	names := map[string][]string{}
 	walk(t, func(path, text string) {
 		dir := filepath.ToSlash(filepath.Dir(path))

@@ -14,6 +14,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
@@ -27,6 +28,8 @@ import (
 	"github.com/mcpsec/mcpsec-go/examples/internal/bank"
 	"github.com/mcpsec/mcpsec-go/examples/internal/tour"
 	"github.com/mcpsec/mcpsec-go/mcpsec"
+	"github.com/mcpsec/mcpsec-go/mcpsec/console"
+	"github.com/mcpsec/mcpsec-go/mcpsec/redact"
 )
 
 func main() {
@@ -67,6 +70,10 @@ func run(ctx context.Context, p *tour.Printer, addr string, guided bool) error {
 	}
 	defer audit.Close()
 	s.Audit = audit
+	watch, err := watchLog(ctx, path)
+	if err != nil {
+		return err
+	}
 	b, err := openBackend(ctx, s)
 	if err != nil {
 		return err
@@ -84,6 +91,7 @@ func run(ctx context.Context, p *tour.Printer, addr string, guided bool) error {
 			return (&guide{p: p, in: in, b: b, audit: path}).show(ctx, url, tokens)
 		}
 		printAdvice(p, url, path, tokens)
+		p.Say("\nThe console shows what happens: %s", watch)
 		<-ctx.Done()
 		return nil
 	})
@@ -122,6 +130,23 @@ func (b *backend) serve(ctx context.Context, ln net.Listener, sender *bank.Bank,
 	stop()
 	<-tended
 	return errors.Join(err, <-served)
+}
+
+// watchLog serves the console, on a listener of its own, and returns where and how to log in.
+func watchLog(ctx context.Context, audit string) (string, error) {
+	token := rand.Text()
+	c, err := console.New(console.Options{Log: audit, Token: redact.NewSecret(token), Title: "saas-backend"})
+	if err != nil {
+		return "", err
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	web := &http.Server{Handler: c, ReadHeaderTimeout: 5 * time.Second}
+	context.AfterFunc(ctx, func() { _ = web.Close() })
+	go func() { _ = web.Serve(ln) }() // whose end is Close
+	return fmt.Sprintf("http://%s, with the token %s", ln.Addr(), token), nil
 }
 
 func printAdvice(p *tour.Printer, url, audit string, tokens map[string]mcpsec.Secret) {
