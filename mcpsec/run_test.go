@@ -182,6 +182,7 @@ func TestRunIsFrugal(t *testing.T) {
 		want, behind string
 	}{
 		{nil, "50", "100"},
+		{[]string{"GOGC="}, "50", "100"},
 		{[]string{"GOGC=100"}, "100", "100"},
 		{[]string{"GOGC=200"}, "200", "200"},
 		{[]string{"GOGC=off"}, "-1", "-1"},

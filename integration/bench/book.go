@@ -33,6 +33,7 @@ type bound struct {
 
 var bounds = []bound{
 	{"stdio cpu", "stdio, server CPU a call, each with its defaults for the collector", 0.50, false},
+	{"same cpu", "stdio, server CPU a call, both with GOGC=100", 0.70, false},
 	{"memory time", "in memory, time a call", 0.70, false},
 	{"memory allocs", "in memory, allocations a call", 0.55, false},
 	{"http ES256 1", "HTTP with a token (ES256), calls/s, one caller", 1.0, true},

@@ -118,6 +118,7 @@ func compareCalls(ctx context.Context, b *book, o settings) error {
 		{"memory", "in memory", o.calls, inMemory},
 		{"web", "HTTP in one process, with and without a token", o.calls, overHTTP},
 		{"stdio", "stdio", o.calls, overStdio},
+		{"same", "stdio, both with GOGC=100", o.calls, sameCollector},
 	} {
 		bare, hard, err := p.measure(ctx, o.rounds)
 		if err != nil {

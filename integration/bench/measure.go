@@ -63,14 +63,23 @@ func inMemory(ctx context.Context, hardened bool, calls int) (sample, error) {
 }
 
 // overStdio measures a server process, driven in lines; of its processor time what the
-// calls have taken.
+// calls have taken. Each has the collector as it sets it.
 func overStdio(ctx context.Context, hardened bool, calls int) (sample, error) {
+	return process(ctx, hardened, calls, "GOGC=")
+}
+
+// sameCollector is overStdio with the same setting of the collector for both.
+func sameCollector(ctx context.Context, hardened bool, calls int) (sample, error) {
+	return process(ctx, hardened, calls, "GOGC=100")
+}
+
+func process(ctx context.Context, hardened bool, calls int, env string) (sample, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return sample{}, err
 	}
 	cmd := exec.CommandContext(ctx, self, "-serve", map[bool]string{true: "hardened", false: "bare"}[hardened])
-	cmd.Env = append(os.Environ(), envURL+"=")
+	cmd.Env = append(os.Environ(), envURL+"=", env)
 	cmd.Stderr = io.Discard
 	in, err1 := cmd.StdinPipe()
 	out, err2 := cmd.StdoutPipe()
