@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -137,17 +138,19 @@ func (c *Console) page(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	c.render(w, r, "page.html", c.look(r.Context(), q))
+}
+
+func (c *Console) look(ctx context.Context, q query) *view {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.book.trouble = ""
 	if err := c.tail.read(c.book.add); err != nil && !errors.Is(err, os.ErrNotExist) {
-		c.options.Errors.ErrorContext(r.Context(), "console: the audit log cannot be read", "error", err)
+		c.options.Errors.ErrorContext(ctx, "console: the audit log cannot be read", "error", err)
 		c.book.trouble = "The audit log cannot be read; the console's own log says why."
-	} else {
-		c.book.trouble = ""
 	}
 	if c.tail.cut {
 		c.book.gap = "The file has become shorter: records were removed from its end."
 	}
-	view := c.book.view(q, time.Now(), c.options.Title)
-	c.mu.Unlock()
-	c.render(w, r, "page.html", view)
+	return c.book.view(q, time.Now(), c.options.Title)
 }
