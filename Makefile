@@ -15,7 +15,7 @@ test: ## all tests
 
 # What talks to other programs only, or asks one thing at a time, is left out.
 race: ## the tests of what runs side by side with the race detector, which needs a C compiler, in random order
-	go test -race -shuffle=on $$(go list ./... ./integration/... | grep -vE '(mcpsec/redact|mcpsec-check|mcpsectest/internal/battery|integration/(pgattack|pgsql|pgmask|pgdocs|sqlgate|conformance|examples|proxies|redaction|mcpsectest|downstream|soak|comparison|console))$$')
+	go test -race -shuffle=on $$(go list ./... ./integration/... | grep -vE '(mcpsec/redact|mcpsec-check|mcpsec/mcpsectest|mcpsectest/internal/battery|integration/(pgattack|pgsql|pgmask|pgdocs|sqlgate|conformance|examples|proxies|redaction|mcpsectest|downstream|soak|comparison|console|otel|mailtool|bench|scale))$$')
 	go test -race -run TestSoak ./integration/pgattack
 	go test -race -run While ./mcpsec/redact
 
