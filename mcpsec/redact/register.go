@@ -20,7 +20,7 @@ const minRegister = 6
 // masking it there would tell what it is.
 //
 // Register is safe for concurrent use with all methods. It costs about as much
-// as redacting 100 KB; register secrets at start, not per call.
+// as redacting a megabyte; register secrets at start, not per call.
 func (r *Redactor) Register(s Secret) bool {
 	value := s.Reveal()
 	if len(value) < minRegister || strings.Contains(Mask, value) {
