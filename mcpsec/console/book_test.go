@@ -105,6 +105,9 @@ func TestTail(t *testing.T) {
 	if err := tl.read(nil); !os.IsNotExist(err) {
 		t.Errorf("got %v", err)
 	}
+	if err := (&tail{path: filepath.Dir(path)}).read(nil); err == nil || !strings.Contains(err.Error(), "no regular file") {
+		t.Errorf("a directory: got %v", err)
+	}
 	write(0, "one\ntw")
 	read("one")
 	read()

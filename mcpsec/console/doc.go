@@ -4,7 +4,8 @@
 //
 //	c, err := console.New(console.Options{Log: "orders-audit.jsonl", Token: token})
 //	// …
-//	err = http.ListenAndServe("127.0.0.1:8081", c) // a listener of its own
+//	web := &http.Server{Addr: "127.0.0.1:8081", Handler: c, ReadHeaderTimeout: 5 * time.Second}
+//	err = web.ListenAndServe() // a listener of its own
 //
 // # What it protects, and from whom
 //

@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 )
@@ -23,6 +24,9 @@ type tail struct {
 // until it returns. A file that took the place of another is read from its beginning, and
 // only the end of one that is very long.
 func (t *tail) read(add func(line []byte)) error {
+	if info, err := os.Stat(t.path); err == nil && !info.Mode().IsRegular() {
+		return errors.New("it is no regular file") // and to open a pipe would wait for its writer
+	}
 	f, err := os.Open(t.path)
 	if err != nil {
 		return err
